@@ -1,0 +1,147 @@
+//! The contract between the engine and whatever carries out an action: a runner on this machine, or an AWS
+//! service. See `spec/action-providers.md`, section 0.
+
+use events::{
+    ActionExecutionId, ActionName, ArtifactName, Entry, ExecutionId, PipelineName, StageName, Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+pub use events::{ActionTypeId, ArtifactLocation, FailureCode, SourceRevision};
+
+/// Everything a provider needs to know to carry out one attempt at one action.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ActionJob {
+    /// This attempt's id; providers use it as their client token.
+    pub action_execution: ActionExecutionId,
+    /// The run it belongs to.
+    pub execution: ExecutionId,
+    /// The pipeline of that run.
+    pub pipeline: PipelineName,
+    /// The stage the action stands in.
+    pub stage: StageName,
+    /// The action's name.
+    pub action: ActionName,
+    /// The stage admission this attempt belongs to; handed back with the result.
+    pub entry: Entry,
+    /// Category, owner, provider and version.
+    pub action_type: ActionTypeId,
+    /// Configuration with every `#{namespace.key}` replaced.
+    pub configuration: BTreeMap<String, String>,
+    /// The `commands` field of a compute action, with references replaced.
+    pub commands: Vec<String>,
+    /// Names of variables a compute action publishes.
+    pub output_variables: Vec<String>,
+    /// The `environmentVariables` field, with references replaced.
+    pub environment_variables: Vec<EnvironmentVariable>,
+    /// Input artifacts in declared order; the first is the primary one unless `PrimarySource` says otherwise.
+    pub inputs: Vec<InputArtifact>,
+    /// Output artifacts in declared order, each with the place it must be written to.
+    pub outputs: Vec<OutputArtifact>,
+    /// For a source action: the revision to fetch; `None` means the newest of the configured place.
+    pub revision: Option<String>,
+    /// True when this job was already started before a crash: work left behind by the earlier attempt must be
+    /// cleared away first.
+    pub resumed: bool,
+    /// When the attempt times out.
+    pub deadline: Timestamp,
+}
+
+/// One entry of `environmentVariables`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnvironmentVariable {
+    /// 1 to 128 letters, digits or `_`.
+    pub name: String,
+    /// The value, or the secret's id for `SECRETS_MANAGER`.
+    pub value: String,
+    /// Whether `value` is the value itself or names a secret.
+    #[serde(rename = "type")]
+    pub kind: EnvironmentVariableType,
+}
+
+/// How to read an [`EnvironmentVariable`]'s value.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum EnvironmentVariableType {
+    /// The value itself.
+    #[default]
+    Plaintext,
+    /// `secret-id[:json-key]`.
+    SecretsManager,
+}
+
+/// An artifact an action reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputArtifact {
+    /// Its name in the definition.
+    pub name: ArtifactName,
+    /// Where it lies.
+    pub location: ArtifactLocation,
+    /// The source revision it stems from, where one is known: a commit id.
+    pub revision: Option<String>,
+}
+
+/// An artifact an action must write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputArtifact {
+    /// Its name in the definition.
+    pub name: ArtifactName,
+    /// Where to put it; chosen when the action started, never used before.
+    pub location: ArtifactLocation,
+    /// The `files` patterns of a compute action; empty for every other action.
+    pub files: Vec<String>,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// The work is done and every declared output artifact has been written.
+    Succeeded(Success),
+    /// The work failed.
+    Failed(Failure),
+}
+
+/// What a provider reports of work that succeeded. All texts are for people, except the ids.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Success {
+    /// Output variables; at most 122,880 bytes of names and values together.
+    pub output_variables: BTreeMap<String, String>,
+    /// One line about what was done, at most 2,048 characters.
+    pub summary: Option<String>,
+    /// The provider's own id of the work: a commit, a build id, a deployment id.
+    pub external_execution_id: Option<String>,
+    /// Where a person can look at the work.
+    pub external_execution_url: Option<String>,
+    /// For source actions: the revision that was fetched.
+    pub revision: Option<SourceRevision>,
+    /// True when nothing was really done: the settings asked for a mock.
+    pub mocked: bool,
+}
+
+/// What a provider reports of work that failed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Failure {
+    /// The class of the failure, as `errorDetails.code` shows it.
+    pub code: FailureCode,
+    /// What went wrong and what to do, 1 to 5,000 characters.
+    pub message: String,
+    /// One line about what was done, at most 2,048 characters.
+    pub summary: Option<String>,
+    /// The provider's own id of the work.
+    pub external_execution_id: Option<String>,
+    /// Where a person can look at the work.
+    pub external_execution_url: Option<String>,
+}
+
+impl Failure {
+    /// A failure with a code and a message, and nothing else known.
+    pub fn new(code: FailureCode, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            summary: None,
+            external_execution_id: None,
+            external_execution_url: None,
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Ports, and the loop that drives the pure core over them. No vendor SDK, no adapter.
+
+pub mod action;

@@ -1,0 +1,9 @@
+//! The home on one machine: the engine's ports over one SQLite file, folders and processes.
+
+pub mod archive;
+pub mod artifacts;
+pub mod log;
+pub mod output;
+pub mod process;
+pub mod runners;
+pub mod settings;

@@ -1,0 +1,1 @@
+//! Child processes: own group, output streamed, deadline, nothing left behind.

@@ -1,0 +1,155 @@
+//! `towpath.toml`: what each resource a pipeline names is on this machine.
+//!
+//! Every table has defaults, so that a plain repository with a buildspec needs no file at all. Relative paths
+//! are relative to the file's folder. Unknown keys are errors: a misspelt setting must not be ignored.
+
+use serde::Deserialize;
+use std::{collections::BTreeMap, path::PathBuf};
+
+/// The whole file.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Settings {
+    /// The folder relative paths start from: the file's own, or the pipeline's. Not a key of the file.
+    #[serde(skip)]
+    pub base: PathBuf,
+    /// Repository (`RepositoryName`, `FullRepositoryId`, `Owner/Repo`), or source action name, to a path or
+    /// clone URL. Without an entry: the repository that holds the pipeline's file.
+    pub sources: BTreeMap<String, String>,
+    /// A revision that replaces the head of every source's branch (`--from-commit`). Not a key of the file.
+    #[serde(skip)]
+    pub from_commit: Option<String>,
+    /// `ProjectName` to a build project.
+    pub codebuild: BTreeMap<String, BuildProject>,
+    /// `Application/DeploymentGroup` to a deployment group.
+    pub codedeploy: BTreeMap<String, DeploymentGroup>,
+    /// Bucket name to a folder that stands for it.
+    pub s3: BTreeMap<String, PathBuf>,
+    /// Lambda `FunctionName` to a local command.
+    pub lambda: BTreeMap<String, Function>,
+    /// Secrets for builds: a JSON file of name to value, or a folder with one file per name.
+    pub secrets: Option<PathBuf>,
+    /// `Category/Provider` to what a mock reports. A mock is always shown as a mock.
+    pub mock: BTreeMap<String, Mock>,
+    /// Limits on what a build may leave behind and print.
+    pub limits: BuildLimits,
+}
+
+/// A CodeBuild project on this machine.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct BuildProject {
+    /// Path of the buildspec in the primary source, or the buildspec itself. Default `buildspec.yml`.
+    pub buildspec: Option<String>,
+    /// The project's environment variables, plain values.
+    pub environment: BTreeMap<String, String>,
+    /// 5 to 2160 in AWS; any positive number here. Default 60.
+    pub timeout_minutes: Option<u32>,
+    /// Host variables a build may see, besides `PATH`, `LANG`, `LC_*`, `TZ`, `TERM`, `HOME`, `USER` and
+    /// `DOCKER_HOST`.
+    pub inherit: Vec<String>,
+    /// Run phases that ask for another user (`run-as`) as the current one. Default false: such a build fails.
+    pub ignore_run_as: bool,
+}
+
+/// A CodeDeploy deployment group on this machine.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct DeploymentGroup {
+    /// The hosts, each a folder. Without any: one host under the state folder.
+    pub hosts: Vec<Host>,
+    /// For blue/green: the replacement hosts; the two sets change roles with each deployment.
+    pub replacement_hosts: Vec<Host>,
+    /// `in-place` (default) or `blue-green`.
+    pub style: DeploymentStyle,
+    /// `CodeDeployDefault.OneAtATime` (default), `.HalfAtATime` or `.AllAtOnce`.
+    pub config: Option<String>,
+    /// Redeploy the last good revision when a deployment fails. Default true.
+    pub auto_rollback: Option<bool>,
+    /// `DISALLOW` (default), `OVERWRITE` or `RETAIN`; the appspec's own setting wins.
+    pub file_exists_behavior: Option<String>,
+    /// Commands run in place of a load balancer; when set, the traffic events run.
+    pub load_balancer: Option<LoadBalancer>,
+    /// Do not fail when `owner`, `group` or `runas` cannot be honoured without root. Default false.
+    pub ignore_ownership: bool,
+    /// Failures of ApplicationStop and the BlockTraffic events do not fail a deployment. Default false.
+    pub ignore_application_stop_failures: bool,
+    /// Extra variables for hook scripts.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// A host: a folder that stands for its root file system.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Host {
+    /// Its name in output and logs.
+    pub name: String,
+    /// The folder; destinations of the appspec are resolved under it.
+    pub root: PathBuf,
+    /// Extra variables for hook scripts on this host, for example `PORT`.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+}
+
+/// How a deployment replaces what runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeploymentStyle {
+    /// The same hosts, one batch after another.
+    #[default]
+    InPlace,
+    /// New hosts first, then traffic moves, then the old ones are let go.
+    BlueGreen,
+}
+
+/// Commands that stand for a load balancer. They get `TOWPATH_HOST` and `TOWPATH_HOST_ROOT`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct LoadBalancer {
+    /// Takes a host out of traffic.
+    pub block: Option<String>,
+    /// Puts a host into traffic.
+    pub allow: Option<String>,
+}
+
+/// A Lambda function on this machine: a program that gets the job event on stdin.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Function {
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// Extra variables.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+    /// Default 20, the service's own reply window.
+    #[serde(default)]
+    pub timeout_minutes: Option<u32>,
+}
+
+/// What a mocked action reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mock {
+    /// Reports success, with empty output artifacts.
+    Succeed,
+    /// Reports failure.
+    Fail,
+}
+
+/// Limits that keep one build from filling the disk.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct BuildLimits {
+    /// Bytes of one action's log; what comes after is counted, not kept. Default 100 MiB.
+    pub log_bytes: u64,
+    /// Bytes of one artifact, packed or unpacked. Default 2 GiB.
+    pub artifact_bytes: u64,
+    /// Files in one artifact. Default 100,000.
+    pub artifact_files: u64,
+}
+
+impl Default for BuildLimits {
+    fn default() -> Self {
+        Self { log_bytes: 100 << 20, artifact_bytes: 2 << 30, artifact_files: 100_000 }
+    }
+}

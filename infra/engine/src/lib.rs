@@ -1,3 +1,5 @@
 //! Ports, and the loop that drives the pure core over them. No vendor SDK, no adapter.
 
 pub mod action;
+pub mod log;
+pub mod memory;

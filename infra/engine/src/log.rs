@@ -1,0 +1,227 @@
+//! The log port: what every log must do, and the shapes that lie in it. One contract suite
+//! (`tests/log_contract`) holds for all of them.
+
+use events::{CommandId, StreamName, Timestamp, Version};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::{fmt, future::Future};
+
+/// Any error of an adapter, kept as a source.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// An event as it lies in a log: its type's name, its schema, and its body as one JSON text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEvent {
+    /// The event's explicit type name, for example `StageStarted`.
+    pub kind: String,
+    /// The schema its body was written with, from 1.
+    pub schema: u16,
+    /// A JSON object, at most 16,384 bytes unless it holds a definition.
+    pub body: String,
+}
+
+/// SHA-256 over a commit and the hash of the commit before it in its stream.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub struct Hash(pub [u8; 32]);
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// The state of a stream after a commit, so that a reader need not fold from the beginning.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Number of the fold that made it; a reader with another fold ignores the snapshot.
+    pub fold: u32,
+    /// The state as JSON.
+    pub state: String,
+}
+
+/// What one decision appended to one stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// The stream.
+    pub stream: StreamName,
+    /// Version of its first event: the stream's version before it, plus one.
+    pub first: Version,
+    /// At least one event.
+    pub events: Vec<StoredEvent>,
+    /// Recorded time; never earlier than the stream's commit before.
+    pub time: Timestamp,
+    /// Id of the command that led to it.
+    pub command: CommandId,
+    /// Who sent that command: a principal ARN, or a part of the system such as `towpath:timer`.
+    pub actor: String,
+    /// The chain: see [`Commit::chained`].
+    pub hash: Hash,
+    /// The state after it, on some commits.
+    pub snapshot: Option<Snapshot>,
+}
+
+impl Commit {
+    /// Version of the stream after this commit.
+    pub fn last(&self) -> Version {
+        Version(self.first.0 + self.events.len() as u64 - 1)
+    }
+
+    /// The hash this commit must carry when `previous` is the hash of the commit before it (all zero for the
+    /// first). Covers everything but the snapshot, which is derived. Lengths are hashed before texts, so no two
+    /// commits share an input.
+    pub fn chained(&self, previous: Hash) -> Hash {
+        let mut hasher = Sha256::new();
+        let mut text = |text: &str| {
+            hasher.update((text.len() as u64).to_be_bytes());
+            hasher.update(text.as_bytes());
+        };
+        text(self.stream.as_str());
+        text(self.command.as_str());
+        text(&self.actor);
+        for event in &self.events {
+            text(&event.kind);
+            text(&event.schema.to_string());
+            text(&event.body);
+        }
+        hasher.update(self.first.0.to_be_bytes());
+        hasher.update(self.time.0.to_be_bytes());
+        hasher.update(previous.0);
+        Hash(hasher.finalize().into())
+    }
+}
+
+/// Checks the chain of one stream, commits in order from the first. Says which version is wrong.
+pub fn verify(commits: &[Commit]) -> Result<(), BrokenChain> {
+    let mut previous = Hash::default();
+    let mut next = Version(1);
+    for commit in commits {
+        let broken = |what| BrokenChain { stream: commit.stream.clone(), version: commit.first, what };
+        if commit.first != next {
+            return Err(broken("a commit before it is missing"));
+        }
+        if commit.chained(previous) != commit.hash {
+            return Err(broken("its hash does not match what it holds"));
+        }
+        previous = commit.hash;
+        next = commit.last().next();
+    }
+    Ok(())
+}
+
+/// The history of a stream was changed after it was written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the history of stream `{stream}` is damaged at version {version}: {what}")]
+pub struct BrokenChain {
+    /// The stream.
+    pub stream: StreamName,
+    /// First version of the commit at fault.
+    pub version: Version,
+    /// What is wrong.
+    pub what: &'static str,
+}
+
+/// A key that must be new, and what to remember under it: a start that was already made answers with the
+/// earlier outcome.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Once {
+    /// For example `start#<pipeline>#<clientRequestToken>`; at most 300 bytes.
+    pub key: String,
+    /// What the first use led to; handed back to every later one.
+    pub outcome: String,
+    /// When the row may be forgotten.
+    pub expires: Timestamp,
+}
+
+/// All commits of one decision: appended together or not at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// At most one commit a stream; each must continue its stream.
+    pub commits: Vec<Commit>,
+    /// Streams that were read but not written: they must still be at this version.
+    pub checks: Vec<(StreamName, Version)>,
+    /// An idempotency key to take with it.
+    pub once: Option<Once>,
+}
+
+/// Where a commit stands among all commits of a log, for readers that follow it. Local logs only: a change
+/// stream on AWS has no such order, and nothing but following may rely on it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position(pub u64);
+
+/// The answer to an append that did not fail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Appended {
+    /// All commits are durable.
+    Written,
+    /// Nothing was written: this stream is not at the version the decision was made on.
+    Conflict {
+        /// The first stream that did not match.
+        stream: StreamName,
+    },
+    /// Nothing was written: the `once` key was taken before.
+    Repeated {
+        /// What its first use led to.
+        outcome: String,
+    },
+}
+
+/// Why a log did not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// Try again later: the store did not answer, or had no room.
+    #[error("the log did not answer for `{subject}`: {source}")]
+    Unavailable {
+        /// The stream, or what was being done.
+        subject: String,
+        /// The store's own error.
+        #[source]
+        source: BoxError,
+    },
+    /// What lies in the store cannot be what was written.
+    #[error(transparent)]
+    Broken(#[from] BrokenChain),
+    /// Stored bytes this version cannot read.
+    #[error("`{stream}` holds something this version of towpath cannot read: {reason}")]
+    Unreadable {
+        /// The stream.
+        stream: StreamName,
+        /// What could not be read.
+        reason: String,
+    },
+}
+
+/// A stream as read: the newest usable snapshot, and the commits after it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Loaded {
+    /// The commit that carried the snapshot: its last version, hash and time, and the snapshot.
+    pub base: Option<(Version, Hash, Timestamp, Snapshot)>,
+    /// The commits after the base, or all of them, oldest first.
+    pub commits: Vec<Commit>,
+}
+
+/// An append-only log of commits in streams.
+pub trait Log: Send + Sync + 'static {
+    /// True when appends become durable in the order of the calls, and one that fails makes every later call
+    /// that builds on it conflict. The engine may then decide on commits that are still on their way.
+    const PIPELINED: bool;
+
+    /// Appends a batch. The call itself takes its place in the order; the future answers when the outcome is
+    /// durable. A batch whose answer was lost may be appended again: a commit that already stands there with the
+    /// same hash counts as written.
+    fn append(&self, batch: Batch) -> impl Future<Output = Result<Appended, LogError>> + Send + 'static;
+
+    /// Reads a stream from its newest snapshot of this fold, or from its beginning. Empty when it has none.
+    fn load(
+        &self,
+        stream: &StreamName,
+        fold: u32,
+    ) -> impl Future<Output = Result<Loaded, LogError>> + Send;
+
+    /// Reads every commit of a stream from the first, at most `limit`, starting after a version.
+    fn read(
+        &self,
+        stream: &StreamName,
+        after: Version,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Commit>, LogError>> + Send;
+}

@@ -1,0 +1,1 @@
+//! A log in memory, with the real contract: for tests and simulation.

@@ -1,1 +1,4 @@
-//! Placeholder.
+//! The rules. No async, clock, randomness, environment or IO: values in, values out.
+
+pub mod limits;
+pub mod pipeline;

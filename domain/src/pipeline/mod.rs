@@ -1,0 +1,8 @@
+//! Definitions: what a pipeline is, whether it makes sense, and what its texts refer to.
+
+mod declaration;
+mod members;
+pub mod variables;
+
+pub use declaration::*;
+pub use members::*;

@@ -1,6 +1,6 @@
 //! Commands: what someone wishes to happen. Every command may arrive twice.
 
-use crate::pipeline::declaration::PipelineDeclaration;
+use crate::pipeline::PipelineDeclaration;
 use events::{
     ActionExecutionId, ActionName, Entry, ExecutionId, FailureCode, PipelineName, SourceRevision, StageName,
     StageRetryMode, StreamName, Timestamp, Trigger,

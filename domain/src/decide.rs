@@ -33,7 +33,9 @@ fn dispatch(draft: &mut Draft<'_>, command: &Command) -> Result<(), Rejection> {
         Wish::StopExecution { abandon, reason } => {
             with_execution(command, |id| stop::stop(draft, id, *abandon, reason.as_ref()))
         }
-        Wish::RetryStage { stage, mode } => with_execution(command, |id| retry::retry(draft, id, stage, *mode)),
+        Wish::RetryStage { stage, mode } => {
+            with_execution(command, |id| retry::retry(draft, id, stage, *mode))
+        }
         Wish::RecordActionResult { attempt, result } => {
             with_execution(command, |id| action::record_result(draft, id, attempt, result))
         }

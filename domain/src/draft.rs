@@ -1,10 +1,10 @@
 //! A decision in the making: events are written down as they are decided, so that each next step of the same
 //! decision sees the state after the last.
 
+use crate::pipeline::PipelineDeclaration;
 use crate::{
     command::Context, execution::Execution, lane::Lane, pipeline::versions::Pipeline, rejection::Rejection,
 };
-use crate::pipeline::declaration::PipelineDeclaration;
 use events::{ExecutionEvent, ExecutionId, LaneEvent, PipelineEvent, PipelineName, StageName, Timestamp};
 use std::sync::Arc;
 

@@ -16,12 +16,10 @@ pub fn react_to_execution(
     event: &ExecutionEvent,
 ) -> Vec<Effect> {
     match event {
-        ExecutionEvent::ActionStarted(started) => {
-            match state_after.attempt(&started.action_execution) {
-                Some((stage, attempt)) => owed(pipeline, execution, stage, attempt, false),
-                None => Vec::new(),
-            }
-        }
+        ExecutionEvent::ActionStarted(started) => match state_after.attempt(&started.action_execution) {
+            Some((stage, attempt)) => owed(pipeline, execution, stage, attempt, false),
+            None => Vec::new(),
+        },
         ExecutionEvent::ActionAbandoned(abandoned) => cancel(state_after, &abandoned.action_execution),
         ExecutionEvent::ActionFailed(failed) if failed.timed_out => {
             cancel(state_after, &failed.action_execution)
@@ -97,7 +95,8 @@ fn owed(
     if run.action_type.category == ActionCategory::Approval {
         return vec![expire];
     }
-    let work = Effect::RunAction { pipeline: pipeline.clone(), execution: execution.clone(), attempt, resumed };
+    let work =
+        Effect::RunAction { pipeline: pipeline.clone(), execution: execution.clone(), attempt, resumed };
     vec![work, expire]
 }
 

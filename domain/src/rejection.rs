@@ -28,7 +28,9 @@ pub enum Rejection {
     #[error("the value of the variable '{variable}' must have 1 to 1000 characters")]
     BadVariableValue { variable: String },
     /// A start names a revision for something that is no source action.
-    #[error("source revision override names '{action}', which is not a source action of pipeline '{pipeline}'")]
+    #[error(
+        "source revision override names '{action}', which is not a source action of pipeline '{pipeline}'"
+    )]
     NotASourceAction { pipeline: PipelineName, action: ActionName },
     /// QUEUED and PARALLEL pipelines run at most so many executions at once.
     #[error("pipeline '{pipeline}' already has {limit} executions in progress")]

@@ -1,9 +1,8 @@
 //! What can happen to one run of a pipeline.
 
 use crate::{
-    ActionExecutionId, ActionName, ActionTypeId, Artifact, Entry, ExecutionId, ExecutionMode,
-    FailureCode, PipelineName, PipelineVersion, Sequence, SourceRevision, StageName, StageRetryMode, Timestamp,
-    Trigger,
+    ActionExecutionId, ActionName, ActionTypeId, Artifact, Entry, ExecutionId, ExecutionMode, FailureCode,
+    PipelineName, PipelineVersion, Sequence, SourceRevision, StageName, StageRetryMode, Timestamp, Trigger,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -225,7 +224,6 @@ pub struct ExecutionSuperseded {
     /// The newer run.
     pub by: ExecutionId,
 }
-
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 fn is_zero(value: &u32) -> bool {

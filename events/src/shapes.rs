@@ -98,7 +98,7 @@ impl fmt::Display for FailureCode {
 }
 
 /// `executionMode`: how executions of one pipeline share its stages.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ExecutionMode {
     /// One execution a stage; of those waiting at a door the newest wins.

@@ -6,15 +6,13 @@ use crate::{
     command::{ActionResult, Attempt, Details},
     draft::Draft,
     limits,
-    pipeline::{
-        declaration::{ActionDeclaration, PipelineDeclaration},
-        variables,
-    },
+    pipeline::{ActionDeclaration, PipelineDeclaration, variables},
     rejection::Rejection,
 };
 use events::{
-    ActionAbandoned, ActionCategory, ActionExecutionId, ActionFailed, ActionStarted, ActionSucceeded, Artifact,
-    ArtifactLocation, ArtifactName, Entry, ExecutionEvent, ExecutionId, FailureCode, ResultIgnored, StageName,
+    ActionAbandoned, ActionCategory, ActionExecutionId, ActionFailed, ActionStarted, ActionSucceeded,
+    Artifact, ArtifactLocation, ArtifactName, Entry, ExecutionEvent, ExecutionId, FailureCode, ResultIgnored,
+    StageName,
 };
 use std::collections::BTreeMap;
 
@@ -60,15 +58,11 @@ pub(crate) fn start(
     let resolved = resolve_configuration(draft, id, definition, action);
     let inputs = inputs(draft, action);
     let outputs = outputs(draft, definition, action);
-    let problem = [
-        resolved.as_ref().err(),
-        inputs.as_ref().err(),
-        outputs.as_ref().err(),
-    ]
-    .into_iter()
-    .flatten()
-    .next()
-    .cloned();
+    let problem = [resolved.as_ref().err(), inputs.as_ref().err(), outputs.as_ref().err()]
+        .into_iter()
+        .flatten()
+        .next()
+        .cloned();
     draft.execution(ExecutionEvent::ActionStarted(ActionStarted {
         stage: stage.clone(),
         action: action.name.clone(),
@@ -82,8 +76,7 @@ pub(crate) fn start(
         token,
     }));
     if let Some(message) = problem {
-        let attempt =
-            Attempt { stage: stage.clone(), action: action.name.clone(), action_execution, entry };
+        let attempt = Attempt { stage: stage.clone(), action: action.name.clone(), action_execution, entry };
         let code = FailureCode::ConfigurationError;
         draft.execution(ExecutionEvent::ActionFailed(failed(&attempt, code, message, Details::default())));
     }
@@ -113,14 +106,9 @@ pub(crate) fn record_result(
     }
     let ended = match result {
         ActionResult::Succeeded { output_variables, revision, mocked, details } => {
-            let bytes: usize = output_variables.iter().map(|(name, value)| name.len() + value.len()).sum();
-            if bytes > limits::OUTPUT_VARIABLES_BYTES_MAX {
-                let message = format!(
-                    "the action published {bytes} bytes of output variables; the limit is {}",
-                    limits::OUTPUT_VARIABLES_BYTES_MAX
-                );
+            if let Err(problem) = variables::check_output_variables(output_variables) {
                 let code = FailureCode::ConfigurationError;
-                ExecutionEvent::ActionFailed(failed(attempt, code, message, details.clone()))
+                ExecutionEvent::ActionFailed(failed(attempt, code, problem.to_string(), details.clone()))
             } else {
                 ExecutionEvent::ActionSucceeded(ActionSucceeded {
                     stage: attempt.stage.clone(),
@@ -186,7 +174,12 @@ pub(crate) fn move_on(draft: &mut Draft<'_>, id: &ExecutionId) -> Result<(), Rej
     Ok(())
 }
 
-pub(crate) fn failed(attempt: &Attempt, code: FailureCode, message: String, details: Details) -> ActionFailed {
+pub(crate) fn failed(
+    attempt: &Attempt,
+    code: FailureCode,
+    message: String,
+    details: Details,
+) -> ActionFailed {
     ActionFailed {
         stage: attempt.stage.clone(),
         action: attempt.action.clone(),
@@ -222,39 +215,18 @@ fn resolve_configuration(
     definition: &PipelineDeclaration,
     action: &ActionDeclaration,
 ) -> Result<BTreeMap<String, String>, String> {
-    let mut resolved = BTreeMap::new();
-    let mut bytes = 0;
-    for (key, template) in &action.configuration {
-        let value = resolve(draft, id, definition, template)
-            .map_err(|reason| format!("the configuration value `{key}` cannot be resolved: {reason}"))?;
-        bytes += key.len() + value.len();
-        if value != *template {
-            resolved.insert(key.clone(), value);
-        }
-    }
+    let execution = &draft.scope.execution;
+    let lookup = |reference: variables::Reference<'_>| execution.variable(id, definition, reference);
+    let mut resolved = variables::resolve_configuration(&action.configuration, lookup)
+        .map_err(|(key, reason)| format!("the configuration value `{key}` cannot be resolved: {reason}"))?;
+    resolved.retain(|key, value| action.configuration.get(key) != Some(value));
     // Commands and environment variables are resolved again when the job is made; here only to fail in time.
     let others = action.commands.iter().chain(action.environment_variables.iter().map(|entry| &entry.value));
     for template in others {
-        bytes += resolve(draft, id, definition, template)
-            .map_err(|reason| format!("a command or environment variable cannot be resolved: {reason}"))?
-            .len();
-    }
-    if bytes > limits::RESOLVED_CONFIGURATION_BYTES_MAX {
-        let limit = limits::RESOLVED_CONFIGURATION_BYTES_MAX;
-        return Err(format!("the resolved configuration has {bytes} bytes; the limit is {limit}"));
+        variables::resolve(template, lookup)
+            .map_err(|reason| format!("a command or environment variable cannot be resolved: {reason}"))?;
     }
     Ok(resolved)
-}
-
-fn resolve(
-    draft: &Draft<'_>,
-    id: &ExecutionId,
-    definition: &PipelineDeclaration,
-    template: &str,
-) -> Result<String, String> {
-    let execution = &draft.scope.execution;
-    variables::resolve(template, |namespace, key| execution.variable(id, definition, namespace, key))
-        .map_err(|unresolved| unresolved.to_string())
 }
 
 fn inputs(draft: &Draft<'_>, action: &ActionDeclaration) -> Result<Vec<Artifact>, String> {

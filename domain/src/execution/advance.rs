@@ -5,10 +5,11 @@ use super::{ExecutionStatus, StageStatus, action};
 use crate::{
     draft::Draft,
     lane::admit::{self, Admission, Arrival},
-    pipeline::declaration::PipelineDeclaration,
+    pipeline::PipelineDeclaration,
 };
 use events::{
-    Entry, ExecutionEnded, ExecutionEvent, ExecutionId, ExecutionSuperseded, StageEnded, StageName, StageStarted,
+    Entry, ExecutionEnded, ExecutionEvent, ExecutionId, ExecutionSuperseded, StageEnded, StageName,
+    StageStarted,
 };
 
 /// Does everything that can be done now for a run that is inside a stage, and stops where it must wait for an

@@ -27,10 +27,8 @@ pub(crate) fn record(draft: &mut Draft<'_>, id: &ExecutionId, answer: &Answer<'_
             attempt.action == *answer.action && attempt.token.as_deref() == Some(answer.token)
         })
     });
-    let invalid = || Rejection::InvalidApprovalToken {
-        token: answer.token.to_owned(),
-        stage: answer.stage.clone(),
-    };
+    let invalid =
+        || Rejection::InvalidApprovalToken { token: answer.token.to_owned(), stage: answer.stage.clone() };
     let attempt = attempt.ok_or_else(invalid)?;
     match attempt.status {
         ActionStatus::InProgress => {}

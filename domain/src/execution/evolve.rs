@@ -44,10 +44,14 @@ impl Execution {
             }
             // Recorded for the reader of the log; it changes nothing.
             ExecutionEvent::ResultIgnored(_) => {}
-            ExecutionEvent::StageSucceeded(ended) => self.stage_ended(&ended.stage, StageStatus::Succeeded, at),
+            ExecutionEvent::StageSucceeded(ended) => {
+                self.stage_ended(&ended.stage, StageStatus::Succeeded, at)
+            }
             ExecutionEvent::StageFailed(ended) => self.stage_ended(&ended.stage, StageStatus::Failed, at),
             ExecutionEvent::StageStopped(ended) => self.stage_ended(&ended.stage, StageStatus::Stopped, at),
-            ExecutionEvent::StageCancelled(ended) => self.stage_ended(&ended.stage, StageStatus::Cancelled, at),
+            ExecutionEvent::StageCancelled(ended) => {
+                self.stage_ended(&ended.stage, StageStatus::Cancelled, at)
+            }
             ExecutionEvent::StopRequested(requested) => {
                 self.status = ExecutionStatus::Stopping;
                 self.stop = Some(StopRequest {
@@ -55,7 +59,9 @@ impl Execution {
                     reason: requested.reason.clone(),
                     by: requested.by.clone(),
                 });
-                if let Some(stage) = self.stages.last_mut().filter(|run| run.status == StageStatus::InProgress) {
+                if let Some(stage) =
+                    self.stages.last_mut().filter(|run| run.status == StageStatus::InProgress)
+                {
                     stage.status = StageStatus::Stopping;
                 }
             }

@@ -9,7 +9,10 @@ pub mod settle;
 pub mod start;
 pub mod stop;
 
-use crate::pipeline::declaration::PipelineDeclaration;
+use crate::pipeline::{
+    PipelineDeclaration,
+    variables::{NAMESPACE_PIPELINE, NAMESPACE_VARIABLES, Reference},
+};
 use events::{
     ActionExecutionId, ActionName, ActionTypeId, Artifact, ArtifactLocation, ArtifactName, Entry,
     ExecutionId, ExecutionMode, FailureCode, PipelineName, PipelineVersion, Sequence, SourceRevision,
@@ -268,24 +271,26 @@ impl Execution {
     pub fn is_inside_a_stage(&self) -> bool {
         self.current_stage().is_some_and(|stage| match stage.status {
             StageStatus::InProgress | StageStatus::Stopping => true,
-            StageStatus::Stopped | StageStatus::Succeeded | StageStatus::Failed | StageStatus::Cancelled => false,
+            StageStatus::Stopped | StageStatus::Succeeded | StageStatus::Failed | StageStatus::Cancelled => {
+                false
+            }
         })
     }
 
-    /// The value of `#{namespace.key}` as this run knows it now.
+    /// The value a reference has in this run now.
     pub fn variable(
         &self,
         id: &ExecutionId,
         definition: &PipelineDeclaration,
-        namespace: &str,
-        key: &str,
+        reference: Reference<'_>,
     ) -> Option<String> {
-        match namespace {
-            "codepipeline" => (key == "PipelineExecutionId").then(|| id.to_string()),
-            "variables" => self.start.as_ref()?.variables.get(key).cloned(),
-            _ => {
+        match reference.namespace {
+            NAMESPACE_PIPELINE => (reference.key == "PipelineExecutionId").then(|| id.to_string()),
+            NAMESPACE_VARIABLES => self.start.as_ref()?.variables.get(reference.key).cloned(),
+            namespace => {
                 let (stage, action) = definition.namespace(namespace)?;
-                self.stage(&stage.name)?.attempt(&action.name)?.output_variables.get(key).cloned()
+                let attempt = self.stage(&stage.name)?.attempt(&action.name)?;
+                attempt.output_variables.get(reference.key).cloned()
             }
         }
     }

@@ -4,7 +4,7 @@ use super::{ActionStatus, Execution, ExecutionStatus, StageStatus, action, advan
 use crate::{
     draft::Draft,
     lane::admit::{self, Arrival},
-    pipeline::declaration::PipelineDeclaration,
+    pipeline::PipelineDeclaration,
     rejection::Rejection,
 };
 use events::{ExecutionEvent, ExecutionId, ExecutionMode, StageName, StageRetried, StageRetryMode};
@@ -61,7 +61,8 @@ fn check(
         |reason| Rejection::StageNotRetryable { execution: id.clone(), stage: stage.clone(), reason };
     let busy = |reason| Rejection::Conflict { execution: id.clone(), stage: stage.clone(), reason };
     let not_latest = || Rejection::NotLatestExecution { execution: id.clone(), stage: stage.clone() };
-    let start = execution.start.as_ref().filter(|start| start.pipeline == *draft.name).ok_or_else(not_latest)?;
+    let start =
+        execution.start.as_ref().filter(|start| start.pipeline == *draft.name).ok_or_else(not_latest)?;
     let latest = draft.scope.lane.last_entered(stage).is_some_and(|hold| hold.execution == *id);
     if !latest && start.mode != ExecutionMode::Parallel {
         return Err(not_latest());
@@ -94,7 +95,9 @@ fn restart_beside_running(
     stage: &StageName,
 ) {
     let is_running = |execution: &Execution| {
-        execution.stage(stage).is_some_and(|run| run.running().any(|run| run.status == ActionStatus::InProgress))
+        execution
+            .stage(stage)
+            .is_some_and(|run| run.running().any(|run| run.status == ActionStatus::InProgress))
     };
     if is_running(&draft.scope.execution) {
         action::start_next_group(draft, id, definition, stage);

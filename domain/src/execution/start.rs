@@ -1,7 +1,7 @@
 //! Starting a run. See `spec/execution-semantics.md`, section 1.
 
 use super::advance;
-use crate::{draft::Draft, limits, pipeline::declaration::PipelineDeclaration, rejection::Rejection};
+use crate::{draft::Draft, limits, pipeline::PipelineDeclaration, rejection::Rejection};
 use events::{
     ActionCategory, ActionName, ExecutionEvent, ExecutionId, ExecutionMode, ExecutionStarted, Trigger,
 };

@@ -12,7 +12,8 @@ pub(crate) fn stop(
     reason: Option<&String>,
 ) -> Result<(), Rejection> {
     let execution = &draft.scope.execution;
-    let not_stoppable = |status: &str| Rejection::NotStoppable { execution: id.clone(), status: status.into() };
+    let not_stoppable =
+        |status: &str| Rejection::NotStoppable { execution: id.clone(), status: status.into() };
     if !execution.exists() {
         return Err(not_stoppable("unknown"));
     }

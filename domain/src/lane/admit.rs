@@ -31,7 +31,8 @@ pub(crate) fn arrive(draft: &mut Draft<'_>, arrival: &Arrival<'_>) -> Admission 
     let stage = draft.scope.lane.stages.get(arrival.stage);
     let occupied = stage.is_some_and(|stage| {
         arrival.mode != ExecutionMode::Parallel
-            && (!stage.waiting.is_empty() || stage.held.iter().any(|hold| hold.mode != ExecutionMode::Parallel))
+            && (!stage.waiting.is_empty()
+                || stage.held.iter().any(|hold| hold.mode != ExecutionMode::Parallel))
     });
     if !occupied && draft.scope.lane.is_open(arrival.stage) {
         return Admission::Entered(hold(draft, arrival, false));
@@ -93,10 +94,8 @@ pub(crate) fn release(draft: &mut Draft<'_>, stage: &StageName, execution: &Exec
 
 /// Takes a waiting execution away from a door.
 pub(crate) fn leave(draft: &mut Draft<'_>, stage: &StageName, execution: &ExecutionId) {
-    draft.lane(LaneEvent::ExecutionLeft(ExecutionLeft {
-        stage: stage.clone(),
-        execution: execution.clone(),
-    }));
+    draft
+        .lane(LaneEvent::ExecutionLeft(ExecutionLeft { stage: stage.clone(), execution: execution.clone() }));
 }
 
 /// Lets in everyone who may enter now: the first in line, or every PARALLEL execution.

@@ -80,8 +80,7 @@ impl Lane {
     pub fn evolve(&mut self, event: &LaneEvent, at: Timestamp) {
         match event {
             LaneEvent::StageHeld(held) => {
-                let hold =
-                    Hold { execution: held.execution.clone(), entry: held.entry, mode: held.mode };
+                let hold = Hold { execution: held.execution.clone(), entry: held.entry, mode: held.mode };
                 let stage = self.stages.entry(held.stage.clone()).or_default();
                 stage.waiting.retain(|waiter| waiter.execution != held.execution);
                 stage.held.retain(|other| other.execution != held.execution);

@@ -3,6 +3,7 @@
 mod declaration;
 mod members;
 pub mod variables;
+pub mod versions;
 
 pub use declaration::*;
 pub use members::*;

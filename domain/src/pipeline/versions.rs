@@ -1,6 +1,6 @@
 //! A pipeline's definitions over time: the state of a `pipeline#<name>` stream.
 
-use super::declaration::PipelineDeclaration;
+use super::PipelineDeclaration;
 use crate::{draft::Draft, rejection::Rejection};
 use events::{
     LaneCleared, LaneEvent, PipelineDeclared, PipelineDeleted, PipelineEvent, PipelineVersion, Timestamp,

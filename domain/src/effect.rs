@@ -1,7 +1,7 @@
 //! What the world must do because of an event.
 
 use crate::command::{Attempt, Command};
-use events::{ExecutionId, PipelineName, Timestamp};
+use events::{ActionExecutionId, ExecutionId, PipelineName, Timestamp};
 
 /// A request to the world. Its id is the stream, version and index of the event that asked for it; carrying one
 /// out twice must do no harm.
@@ -23,11 +23,22 @@ pub enum Effect {
         /// The attempt.
         attempt: Attempt,
     },
-    /// Send a command, now or at a time.
-    Tell {
-        /// The command.
-        command: Box<Command>,
-        /// Not before; `None` means now.
-        at: Option<Timestamp>,
+    /// Forget the timer that would have expired an attempt: it has ended.
+    ClearTimer {
+        /// The attempt.
+        action_execution: ActionExecutionId,
     },
+    /// Have the attempt expire at its deadline.
+    SetTimer {
+        /// The pipeline.
+        pipeline: PipelineName,
+        /// The run.
+        execution: ExecutionId,
+        /// The attempt.
+        attempt: Attempt,
+        /// Not before.
+        at: Timestamp,
+    },
+    /// Send a command.
+    Tell(Box<Command>),
 }

@@ -24,11 +24,11 @@ pub fn react_to_execution(
         ExecutionEvent::ActionFailed(failed) if failed.timed_out => {
             cancel(state_after, &failed.action_execution)
         }
+        ExecutionEvent::ActionSucceeded(succeeded) => clear_timer(&succeeded.action_execution),
+        ExecutionEvent::ActionFailed(failed) => clear_timer(&failed.action_execution),
         ExecutionEvent::ExecutionStarted(_)
         | ExecutionEvent::StageStarted(_)
         | ExecutionEvent::StageRetried(_)
-        | ExecutionEvent::ActionSucceeded(_)
-        | ExecutionEvent::ActionFailed(_)
         | ExecutionEvent::ResultIgnored(_)
         | ExecutionEvent::StageSucceeded(_)
         | ExecutionEvent::StageFailed(_)
@@ -84,13 +84,11 @@ fn owed(
     resumed: bool,
 ) -> Vec<Effect> {
     let attempt = attempt_of(stage, run);
-    let expire = Effect::Tell {
-        command: Box::new(Command {
-            pipeline: pipeline.clone(),
-            execution: Some(execution.clone()),
-            wish: Wish::ExpireAction { attempt: attempt.clone() },
-        }),
-        at: Some(run.deadline),
+    let expire = Effect::SetTimer {
+        pipeline: pipeline.clone(),
+        execution: execution.clone(),
+        attempt: attempt.clone(),
+        at: run.deadline,
     };
     if run.action_type.category == ActionCategory::Approval {
         return vec![expire];
@@ -102,7 +100,12 @@ fn owed(
 
 fn cancel(state: &Execution, id: &ActionExecutionId) -> Vec<Effect> {
     let attempt = state.attempt(id).map(|(stage, run)| attempt_of(stage, run));
-    attempt.map(|attempt| Effect::CancelAction { attempt }).into_iter().collect()
+    let cancel = attempt.map(|attempt| Effect::CancelAction { attempt });
+    cancel.into_iter().chain(clear_timer(id)).collect()
+}
+
+fn clear_timer(id: &ActionExecutionId) -> Vec<Effect> {
+    vec![Effect::ClearTimer { action_execution: id.clone() }]
 }
 
 fn attempt_of(stage: &StageRun, run: &AttemptRun) -> Attempt {
@@ -117,5 +120,5 @@ fn attempt_of(stage: &StageRun, run: &AttemptRun) -> Attempt {
 fn tell_settle(pipeline: &PipelineName, execution: &ExecutionId) -> Effect {
     let command =
         Command { pipeline: pipeline.clone(), execution: Some(execution.clone()), wish: Wish::Settle };
-    Effect::Tell { command: Box::new(command), at: None }
+    Effect::Tell(Box::new(command))
 }

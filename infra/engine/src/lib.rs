@@ -3,14 +3,14 @@
 pub mod action;
 mod cache;
 pub mod job;
-pub mod log;
 pub mod judge;
+pub mod log;
 pub mod memory;
-pub mod views;
 pub mod perform;
 pub mod ports;
 pub mod streams;
 pub mod transact;
+pub mod views;
 
 use cache::Cache;
 use domain::{execution::Execution, lane::Lane, pipeline::versions::Pipeline, react};

@@ -9,7 +9,7 @@ import path from 'node:path';
 
 const LINE_CHARS_MAX = 130;
 const SKIPPED = new Set(['.git', '.towpath', 'dist', 'reports', 'data', 'node_modules']);
-const CHECKED = new Set(['.js', '.json', '.sh', '.yml']);
+const CHECKED = new Set(['.js', '.cjs', '.json', '.sh', '.yml']);
 
 const files = filesBelow('.');
 if (process.argv.includes('--count')) {
@@ -23,7 +23,9 @@ if (process.argv.includes('--count')) {
 
 function problemsOf(file) {
   const text = readFileSync(file, 'utf8');
-  const lines = text.split('\n').flatMap((line, index) => lineProblems(file, line).map((what) => `${file}:${index + 1}: ${what}`));
+  const lines = text
+    .split('\n')
+    .flatMap((line, index) => lineProblems(file, line).map((what) => `${file}:${index + 1}: ${what}`));
   return [...lines, ...syntaxProblems(file, text).map((what) => `${file}: ${what}`)];
 }
 
@@ -42,6 +44,7 @@ function syntaxProblems(file, text) {
     case '.json':
       return jsonProblems(text);
     case '.js':
+    case '.cjs':
       return programProblems(process.execPath, ['--check', file]);
     case '.sh':
       return programProblems('sh', ['-n', file]);

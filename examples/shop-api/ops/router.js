@@ -1,5 +1,5 @@
-// Stands for a load balancer: one port in front, the host in traffic behind. Plain TCP knowledge of HTTP only:
-// it forwards, and adds `x-served-by`.
+// Stands for a load balancer: one port in front, the host in traffic behind. It
+// forwards, adds `x-served-by`, and knows nothing of the shop.
 //
 //   node ops/router.js <folder> <port>
 //
@@ -49,7 +49,8 @@ async function forward(request, response) {
 function pass(request, response, host, socket) {
   const headers = { ...request.headers, 'x-forwarded-for': request.socket.remoteAddress };
   for (const name of HOP_BY_HOP) if (name !== 'transfer-encoding') delete headers[name];
-  const options = { method: request.method, path: request.url, headers, agent: false, createConnection: () => socket };
+  // No `agent`: with one, Node would ignore the socket and connect again.
+  const options = { method: request.method, path: request.url, headers, createConnection: () => socket };
   const onward = http.request(options, (answer) => {
     response.writeHead(answer.statusCode, { ...withoutHops(answer.headers), 'x-served-by': host.name });
     answer.pipe(response);

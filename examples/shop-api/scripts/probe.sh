@@ -6,7 +6,7 @@ here=$(cd "$(dirname "$0")" && pwd -P)
 load_host
 require_node
 
-HEALTHY_SECONDS=15
+HEALTHY_SECONDS=${PROBE_SECONDS:-15}
 
 pid_in "$pid_file" "$server" >/dev/null || fail "the service does not run; the end of $log: $(tail -n 3 "$log" 2>/dev/null)"
 port=$(cat "$port_file" 2>/dev/null) || fail "$port_file is missing: start.sh has not run"

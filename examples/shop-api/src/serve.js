@@ -27,13 +27,15 @@ export async function serve({ dataDir, host = '127.0.0.1', port = 0, log, now = 
     log,
   });
   const server = http.createServer({ requestTimeout: REQUEST_SECONDS_MAX * 1000 }, app);
+  const sockets = new Set();
+  server.on('connection', (socket) => sockets.add(socket.once('close', () => sockets.delete(socket))));
   await listening(server, port, host);
   log('listening', { host, port: server.address().port, pid: process.pid, ...release });
 
   const close = async () => {
     draining = true;
     log('draining');
-    await closed(server);
+    await closed(server, sockets);
     await store.settled();
     log('stopped');
   };
@@ -48,7 +50,7 @@ function listening(server, port, host) {
 }
 
 /** Lets running requests finish; cuts off what takes longer than the shutdown may. */
-function closed(server) {
+function closed(server, sockets) {
   return new Promise((resolve) => {
     const cut = setTimeout(() => server.closeAllConnections(), SHUTDOWN_SECONDS_MAX * 1000);
     server.close(() => {
@@ -56,5 +58,7 @@ function closed(server) {
       resolve();
     });
     server.closeIdleConnections();
+    // Node does not count a connection as idle before its first request; browsers open such in advance.
+    for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
   });
 }

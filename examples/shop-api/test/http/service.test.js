@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
+import http from 'node:http';
+import net from 'node:net';
 import { createInterface } from 'node:readline';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -73,6 +75,32 @@ test('SIGTERM ends the program cleanly, and the data survives', async (t) => {
   assert.deepEqual(await once(first.child, 'exit'), [0, null]);
   const second = await program(t, dataDir);
   assert.equal((await second.call(`GET /carts/${cart}`)).body.goodsCents, 3400);
+});
+
+test('a connection that never asked anything does not hold up the end', { timeout: 4000 }, async (t) => {
+  const { port, close } = await service(t);
+  const socket = net.connect(port, '127.0.0.1').on('error', () => {});
+  t.after(() => socket.destroy());
+  await once(socket, 'connect');
+  await close();
+});
+
+test('a request that runs is answered before the end, and the connection is closed', async (t) => {
+  const { port, close } = await service(t);
+  const body = JSON.stringify({ code: 'WELCOME10' });
+  const headers = { 'content-type': 'application/json', 'content-length': body.length, connection: 'keep-alive' };
+  const request = http.request({ port, host: '127.0.0.1', method: 'PUT', path: '/carts/none/coupon', headers });
+  request.write(body.slice(0, 5));
+  await once(request, 'socket');
+  await once(request.socket, 'connect');
+  await fetch(`http://127.0.0.1:${port}/products`); // By now the server has read the head of the first request.
+  const closed = close();
+  request.end(body.slice(5));
+  const [response] = await once(request, 'response');
+  assert.equal(response.statusCode, 404);
+  assert.equal(response.headers.connection, 'close');
+  response.resume();
+  await closed;
 });
 
 test('a port that is taken ends the program with a readable reason', async (t) => {

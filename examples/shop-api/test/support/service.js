@@ -11,7 +11,7 @@ export async function temporaryFolder(t) {
   return dir;
 }
 
-/** @returns {Promise<{call: Function, dataDir: string, log: object[], close: Function}>} */
+/** @returns {Promise<{call: Function, port: number, dataDir: string, log: object[], close: Function}>} */
 export async function service(t, { now } = {}) {
   const dataDir = await temporaryFolder(t);
   const log = [];
@@ -19,7 +19,7 @@ export async function service(t, { now } = {}) {
   let closed = null;
   const close = () => (closed ??= running.close());
   t.after(close);
-  return { call: caller(`http://127.0.0.1:${running.port}`), dataDir, log, close };
+  return { call: caller(`http://127.0.0.1:${running.port}`), port: running.port, dataDir, log, close };
 }
 
 /** `call('PUT /carts/1/coupon', {code}, headers)` -> `{status, body, headers}` */

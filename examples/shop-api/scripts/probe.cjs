@@ -40,7 +40,8 @@ async function attempt() {
     setTimeout(attempt, PAUSE_MS);
     return;
   }
-  console.error(`${host}: not healthy within ${wanted.within} s on port ${wanted.port}: ${problem}`);
+  const patience = final ? '' : ` within ${wanted.within} s`;
+  console.error(`${host}: no good answer on port ${wanted.port}${patience}: ${problem}`);
   process.exitCode = 1;
 }
 

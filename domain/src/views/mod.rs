@@ -1,0 +1,1 @@
+//! Pure folds for reading: rows derived from states.

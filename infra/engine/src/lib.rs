@@ -66,12 +66,20 @@ impl<L: Log, A: Actions> Engine<L, A> {
 
     /// The definitions of a pipeline, as durable. Default when there never was one.
     pub async fn pipeline(&self, name: &PipelineName) -> Result<Arc<Pipeline>, LogError> {
-        let state = {
+        self.pipeline_at(name).await.map(|(state, _)| state)
+    }
+
+    /// The definitions of a pipeline with their stream's version, as durable.
+    pub async fn pipeline_at(
+        &self,
+        name: &PipelineName,
+    ) -> Result<(Arc<Pipeline>, events::Version), LogError> {
+        let known = {
             let slot = self.warm(self.pipelines(), &StreamName::pipeline(name)).await?;
-            slot.as_ref().map(|warm| Arc::clone(&warm.state)).unwrap_or_default()
+            slot.as_ref().map(|warm| (Arc::clone(&warm.state), warm.head.version))
         };
         self.log().barrier().await;
-        Ok(state)
+        Ok(known.unwrap_or_default())
     }
 
     /// The traffic of a pipeline, as durable.

@@ -167,7 +167,10 @@ impl Walk {
         match (&shape.kind, value) {
             (Kind::Text(_) | Kind::Enum(_), Value::String(text)) => {
                 if !broken_by_text(shape, text).is_empty() {
-                    self.keyed_violation(key, format!("Map value must satisfy constraint: {}", all_of(shape)));
+                    self.keyed_violation(
+                        key,
+                        format!("Map value must satisfy constraint: {}", all_of(shape)),
+                    );
                 }
                 Ok(())
             }

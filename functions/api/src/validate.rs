@@ -129,6 +129,7 @@ impl Walk {
                 None => Err(self.mismatch(shape, value)),
             },
             (Kind::Boolean, Value::Bool(_)) | (Kind::Timestamp, Value::Number(_)) => Ok(()),
+            // Every other pairing of what is wanted with what is there, by nature.
             _ => Err(self.mismatch(shape, value)),
         }
     }

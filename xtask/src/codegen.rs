@@ -65,7 +65,8 @@ const PATTERNS: &[(&str, &str)] = &[
 const MAX_OVERRIDES: &[(&str, i64)] = &[("ActionConfigurationValue", 50_000)];
 
 /// Texts that grant something, though the model does not mark them: a log line must not hold them either.
-const ALSO_SENSITIVE: &[&str] = &["ApprovalToken", "ClientToken", "Nonce", "WebhookAuthConfigurationSecretToken"];
+const ALSO_SENSITIVE: &[&str] =
+    &["ActionExecutionToken", "ApprovalToken", "ClientToken", "Nonce", "WebhookAuthConfigurationSecretToken"];
 
 const HEADER: &str = "\
 //! The shapes, constraints and operations of the CodePipeline API, version 2015-07-09.
@@ -92,7 +93,8 @@ fn root() -> PathBuf {
 }
 
 fn generate() -> anyhow::Result<String> {
-    let text = std::fs::read_to_string(root().join(MODEL)).with_context(|| format!("cannot read `{MODEL}`"))?;
+    let text =
+        std::fs::read_to_string(root().join(MODEL)).with_context(|| format!("cannot read `{MODEL}`"))?;
     let model: Model = serde_json::from_str(&text).with_context(|| format!("cannot understand `{MODEL}`"))?;
     let mut out = HEADER.to_owned();
     model.operations_and_errors(&mut out)?;
@@ -148,7 +150,13 @@ impl Model {
         Ok(())
     }
 
-    fn structure(&self, name: &str, members: &Members, shape: &Shape, out: &mut String) -> anyhow::Result<()> {
+    fn structure(
+        &self,
+        name: &str,
+        members: &Members,
+        shape: &Shape,
+        out: &mut String,
+    ) -> anyhow::Result<()> {
         let all_optional = members.0.iter().all(|(member, _)| !shape.requires(member));
         let hides = members.0.iter().any(|(_, target)| self.sensitive(&target.shape));
         let mut derives = vec!["Clone"];
@@ -219,7 +227,10 @@ impl Model {
         writeln!(out, "/// Every shape but the errors, sorted by name.")?;
         writeln!(out, "pub(crate) static SHAPES: &[&Shape] = &[")?;
         names.iter().try_for_each(|name| writeln!(out, "&shapes::{},", screaming(name)))?;
-        writeln!(out, "];\n\n/// What the service model demands of each shape.\npub mod shapes {{\nuse super::*;\n")?;
+        writeln!(
+            out,
+            "];\n\n/// What the service model demands of each shape.\npub mod shapes {{\nuse super::*;\n"
+        )?;
         for (name, shape) in self.values() {
             let kind = self.kind(name, shape)?;
             let (min, max) = shape.bounds();
@@ -244,7 +255,11 @@ impl Model {
             }
             Shape::List { member, .. } => format!("Kind::List(&{})", screaming(&member.shape)),
             Shape::Map { key, value, .. } => {
-                format!("Kind::Map {{ key: &{}, value: &{} }}", screaming(&key.shape), screaming(&value.shape))
+                format!(
+                    "Kind::Map {{ key: &{}, value: &{} }}",
+                    screaming(&key.shape),
+                    screaming(&value.shape)
+                )
             }
             Shape::String { values: Some(values), .. } => format!("Kind::Enum(&{values:?})"),
             Shape::String { pattern: None, .. } => "Kind::Text(None)".to_owned(),
@@ -268,7 +283,11 @@ fn enum_with_all(name: &str, variants: &[&String], doc: &str, out: &mut String) 
     let list = variants.iter().map(|variant| variant.as_str()).collect::<Vec<_>>().join(", ");
     writeln!(out, "/// {doc}\n#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]")?;
     writeln!(out, "pub enum {name} {{ {list} }}\n\nimpl {name} {{")?;
-    writeln!(out, "/// All of them, in the order of their names.\npub const ALL: [Self; {}] = [", variants.len())?;
+    writeln!(
+        out,
+        "/// All of them, in the order of their names.\npub const ALL: [Self; {}] = [",
+        variants.len()
+    )?;
     variants.iter().try_for_each(|variant| writeln!(out, "Self::{variant},"))?;
     writeln!(out, "];\n}}\n")?;
     Ok(())

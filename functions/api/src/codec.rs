@@ -101,7 +101,9 @@ pub fn encode_request<R: Request>(uri: &str, input: &R) -> Result<http::Request<
 fn operation_of<B>(request: &http::Request<B>) -> Result<Operation, ApiError> {
     let unknown = |text: String| Err(ApiError::new(Code::UnknownOperation, text));
     if request.method() != Method::POST || request.uri().path() != "/" {
-        return unknown(format!("The API is served as `POST /` with the header `X-Amz-Target: {TARGET_PREFIX}.<operation>`"));
+        return unknown(format!(
+            "The API is served as `POST /` with the header `X-Amz-Target: {TARGET_PREFIX}.<operation>`"
+        ));
     }
     let mut targets = request.headers().get_all(TARGET_HEADER).iter();
     let (Some(target), None) = (targets.next(), targets.next()) else {

@@ -1059,7 +1059,7 @@ pub struct ActionDeclaration {
     pub environment_variables: Option<Vec<EnvironmentVariable>>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ActionExecution {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -1084,6 +1084,26 @@ pub struct ActionExecution {
     pub error_details: Option<ErrorDetails>,
     #[serde(rename = "logStreamARN", skip_serializing_if = "Option::is_none")]
     pub log_stream_arn: Option<String>,
+}
+
+/// Secrets show as `***`.
+impl std::fmt::Debug for ActionExecution {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("ActionExecution")
+            .field("action_execution_id", &self.action_execution_id)
+            .field("status", &self.status)
+            .field("summary", &self.summary)
+            .field("last_status_change", &self.last_status_change)
+            .field("token", &format_args!("***"))
+            .field("last_updated_by", &self.last_updated_by)
+            .field("external_execution_id", &self.external_execution_id)
+            .field("external_execution_url", &self.external_execution_url)
+            .field("percent_complete", &self.percent_complete)
+            .field("error_details", &self.error_details)
+            .field("log_stream_arn", &self.log_stream_arn)
+            .finish()
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

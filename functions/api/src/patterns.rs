@@ -56,9 +56,9 @@ pub(crate) fn plain_sentence(text: &str) -> bool {
 /// `[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`
 pub(crate) fn lower_uuid(text: &str) -> bool {
     let mut groups = text.split('-');
-    let lengths_fit = [8, 4, 4, 4, 12]
-        .iter()
-        .all(|length| groups.next().is_some_and(|group| group.len() == *length && group.bytes().all(lower_hex)));
+    let lengths_fit = [8, 4, 4, 4, 12].iter().all(|length| {
+        groups.next().is_some_and(|group| group.len() == *length && group.bytes().all(lower_hex))
+    });
     lengths_fit && groups.next().is_none()
 }
 
@@ -69,7 +69,8 @@ pub(crate) fn one_line(text: &str) -> bool {
 
 /// `arn:aws(-[\w]+)*:iam::[0-9]{12}:role/.*`
 pub(crate) fn role_arn(text: &str) -> bool {
-    let Some((number, name)) = after_arn(text, "iam").and_then(|rest| rest.strip_prefix(':')?.split_once(':'))
+    let Some((number, name)) =
+        after_arn(text, "iam").and_then(|rest| rest.strip_prefix(':')?.split_once(':'))
     else {
         return false;
     };
@@ -133,7 +134,11 @@ mod tests {
             (account, "123456789012", &["", "12345678901", "1234567890123", "12345678901x", "١٢٣٤٥٦"]),
             (account_or_any, "*", &["**", ""]),
             (action_type_owner, "ThirdParty", &["Custom", "AWSThirdParty", ""]),
-            (lower_uuid, UUID, &["", "0FE1D2C3-4b5a-6978-8796-a5b4c3d2e1f0", "0fe1d2c3-4b5a-6978-8796-a5b4c3d2e1f0-"]),
+            (
+                lower_uuid,
+                UUID,
+                &["", "0FE1D2C3-4b5a-6978-8796-a5b4c3d2e1f0", "0fe1d2c3-4b5a-6978-8796-a5b4c3d2e1f0-"],
+            ),
         ] {
             assert!(matches(accepted), "{accepted}");
             for text in refused {

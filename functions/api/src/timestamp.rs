@@ -36,7 +36,10 @@ mod tests {
     fn milliseconds_survive_the_wire() {
         let moment = Timestamp::from_millis(1_427_245_911_525);
         assert_eq!(serde_json::to_string(&moment).unwrap(), "1427245911.525");
-        assert_eq!(serde_json::from_str::<Timestamp>("1427245911.525").unwrap().as_millis(), 1_427_245_911_525);
+        assert_eq!(
+            serde_json::from_str::<Timestamp>("1427245911.525").unwrap().as_millis(),
+            1_427_245_911_525
+        );
     }
 
     #[test]

@@ -129,6 +129,7 @@ impl Walk {
                 None => Err(self.mismatch(shape, value)),
             },
             (Kind::Boolean, Value::Bool(_)) | (Kind::Timestamp, Value::Number(_)) => Ok(()),
+            // Every other pairing of what is wanted with what is there, by nature.
             _ => Err(self.mismatch(shape, value)),
         }
     }
@@ -167,7 +168,10 @@ impl Walk {
         match (&shape.kind, value) {
             (Kind::Text(_) | Kind::Enum(_), Value::String(text)) => {
                 if !broken_by_text(shape, text).is_empty() {
-                    self.keyed_violation(key, format!("Map value must satisfy constraint: {}", all_of(shape)));
+                    self.keyed_violation(
+                        key,
+                        format!("Map value must satisfy constraint: {}", all_of(shape)),
+                    );
                 }
                 Ok(())
             }

@@ -2,8 +2,10 @@
 
 pub mod archive;
 pub mod artifacts;
+pub mod lock;
 pub mod log;
 pub mod output;
 pub mod process;
 pub mod runners;
 pub mod settings;
+pub mod views;

@@ -47,11 +47,7 @@ pub enum Verdict {
 /// Judges a batch against what stands. A `once` key that is taken answers before a conflict does: the sender
 /// then need not decide again to learn that its wish was already met. Fails with [`BrokenChain`] for a batch
 /// that no decision on this log can have produced.
-pub fn judge<S: Standing>(
-    batch: &Batch,
-    standing: &mut S,
-    refused: &Refused,
-) -> Result<Verdict, S::Error> {
+pub fn judge<S: Standing>(batch: &Batch, standing: &mut S, refused: &Refused) -> Result<Verdict, S::Error> {
     well_formed(batch)?;
     let mut stood = 0;
     let mut lost: Option<&StreamName> = None;

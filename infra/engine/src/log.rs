@@ -218,11 +218,7 @@ pub trait Log: Send + Sync + 'static {
     fn append(&self, batch: Batch) -> impl Future<Output = Result<Appended, LogError>> + Send + 'static;
 
     /// Reads a stream from its newest snapshot of this fold, or from its beginning. Empty when it has none.
-    fn load(
-        &self,
-        stream: &StreamName,
-        fold: u32,
-    ) -> impl Future<Output = Result<Loaded, LogError>> + Send;
+    fn load(&self, stream: &StreamName, fold: u32) -> impl Future<Output = Result<Loaded, LogError>> + Send;
 
     /// Reads every commit of a stream from the first, at most `limit`, starting after a version. A version in
     /// the middle of a commit starts with the commit after that one.

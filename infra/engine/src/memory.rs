@@ -202,12 +202,7 @@ impl Log for MemoryLog {
         Ok(Loaded { base, commits })
     }
 
-    async fn read(
-        &self,
-        stream: &StreamName,
-        after: Version,
-        limit: usize,
-    ) -> Result<Vec<Commit>, LogError> {
+    async fn read(&self, stream: &StreamName, after: Version, limit: usize) -> Result<Vec<Commit>, LogError> {
         let state = self.state();
         let tail = state.stream(stream).filter(|commit| commit.first > after);
         Ok(tail.take(limit).cloned().collect())

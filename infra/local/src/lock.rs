@@ -51,8 +51,13 @@ impl FolderLock {
         let unwritable = |source| LockError::Unwritable { folder: folder.to_owned(), source };
         fs::create_dir_all(folder).map_err(unwritable)?;
         let path = folder.join(LOCK_FILE);
-        let mut file =
-            File::options().read(true).write(true).create(true).truncate(false).open(path).map_err(unwritable)?;
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(unwritable)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {

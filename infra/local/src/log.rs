@@ -169,12 +169,7 @@ impl Log for SqliteLog {
         self.answer(stream, self.store.readers.run(move |conn| rows::load(conn, &name, fold)).await)
     }
 
-    async fn read(
-        &self,
-        stream: &StreamName,
-        after: Version,
-        limit: usize,
-    ) -> Result<Vec<Commit>, LogError> {
+    async fn read(&self, stream: &StreamName, after: Version, limit: usize) -> Result<Vec<Commit>, LogError> {
         let name = stream.clone();
         self.answer(stream, self.store.readers.run(move |conn| rows::read(conn, &name, after, limit)).await)
     }

@@ -82,8 +82,7 @@ impl Views for SqliteViews {
         let (p, after_q) = (p.to_owned(), after_q.map(str::to_owned));
         self.read(move |conn| {
             let mut statement = conn.prepare_cached(query)?;
-            let rows =
-                statement.query_map(params![p, after_q, int(limit as u64)], |row| view(&p, row))?;
+            let rows = statement.query_map(params![p, after_q, int(limit as u64)], |row| view(&p, row))?;
             rows.collect()
         })
         .await

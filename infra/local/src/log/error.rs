@@ -120,9 +120,10 @@ impl Failed {
         match self {
             Self::Chain(broken) => broken.into(),
             Self::Store(error) => StoreError::new(path, error).unavailable("the whole log"),
-            Self::Name(position, bad) => {
-                LogError::Unavailable { subject: format!("commit {} of the log", position.0), source: bad.into() }
-            }
+            Self::Name(position, bad) => LogError::Unavailable {
+                subject: format!("commit {} of the log", position.0),
+                source: bad.into(),
+            },
         }
     }
 }

@@ -63,8 +63,8 @@ pub(crate) fn commit(row: &Row<'_>, stream: &StreamName) -> Result<Commit, Faile
     let command = CommandId::parse(text(3, "its command is not readable")?)
         .map_err(|_| broken("its command is not an id"))?;
     let actor = text(4, "its actor is not readable")?.to_owned();
-    let events =
-        decode(text(5, "its events are not readable")?).ok_or_else(|| broken("its events are not readable"))?;
+    let events = decode(text(5, "its events are not readable")?)
+        .ok_or_else(|| broken("its events are not readable"))?;
     let last = number(row, 1)?;
     if events.is_empty() || last != first.0 + events.len() as u64 - 1 {
         return Err(broken("it does not hold as many events as it says").into());
@@ -141,12 +141,7 @@ pub(crate) fn read(
     Ok(commits)
 }
 
-fn tail(
-    conn: &Connection,
-    stream: &StreamName,
-    after: Version,
-    limit: i64,
-) -> Result<Vec<Commit>, Failed> {
+fn tail(conn: &Connection, stream: &StreamName, after: Version, limit: i64) -> Result<Vec<Commit>, Failed> {
     const TAIL: &str = concat!(
         "SELECT ",
         columns!(),

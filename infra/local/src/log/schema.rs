@@ -109,3 +109,65 @@ fn create(conn: &Connection, path: &Path) -> rusqlite::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn refused(make: impl FnOnce(&Path)) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.sqlite");
+        make(&path);
+        let before = fs::read(&path).unwrap();
+        let refused = open_writer(&path).unwrap_err().to_string();
+        assert!(fs::read(&path).unwrap() == before, "the file was changed");
+        assert!(refused.contains(&format!("`{}`", path.display())), "{refused}");
+        refused
+    }
+
+    #[test]
+    fn a_file_that_is_no_database_is_left_alone() {
+        let said = refused(|path| fs::write(path, "no database\n".repeat(1000)).unwrap());
+        assert!(said.contains("is damaged"), "{said}");
+    }
+
+    #[test]
+    fn a_database_of_something_else_is_left_alone() {
+        let said = refused(|path| {
+            Connection::open(path).unwrap().execute_batch("CREATE TABLE t(x)").unwrap();
+        });
+        assert!(said.contains("is not a log of towpath"), "{said}");
+    }
+
+    #[test]
+    fn a_log_of_a_newer_version_is_left_alone() {
+        let said = refused(|path| {
+            let conn = open_writer(path).unwrap();
+            conn.pragma_update(None, "user_version", 2).unwrap();
+        });
+        assert!(said.contains("newer towpath (format 2, this one reads up to 1)"), "{said}");
+    }
+
+    #[test]
+    fn a_log_that_was_cut_short_is_left_alone() {
+        let said = refused(|path| {
+            drop(open_writer(path).unwrap());
+            let bytes = fs::read(path).unwrap();
+            fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
+        });
+        assert!(said.contains("is damaged"), "{said}");
+    }
+
+    #[test]
+    fn commits_cannot_be_changed_by_accident() {
+        let folder = tempfile::tempdir().unwrap();
+        let conn = open_writer(&folder.path().join("log.sqlite")).unwrap();
+        conn.execute_batch("INSERT INTO commits VALUES (1, 's', 1, 1, 0, 'c', 'a', '[]', x'', NULL, NULL)")
+            .unwrap();
+        for accident in ["DELETE FROM commits", "UPDATE commits SET actor = 'b'"] {
+            let refused = conn.execute_batch(accident).unwrap_err().to_string();
+            assert!(refused.contains("append-only"), "{refused}");
+        }
+    }
+}

@@ -123,7 +123,8 @@ impl Stream {
 impl Verified {
     fn report(&mut self, row: &Row<'_>, what: String) -> rusqlite::Result<()> {
         if self.damages.len() < DAMAGES_MAX {
-            let stream = String::from_utf8_lossy(row.get_ref(10)?.as_bytes().unwrap_or_default()).into_owned();
+            let stream =
+                String::from_utf8_lossy(row.get_ref(10)?.as_bytes().unwrap_or_default()).into_owned();
             let (version, position) = (Version(number(row, 0)?), Position(number(row, 9)?));
             self.damages.push(Damage { position, stream, version, what });
         }
@@ -146,8 +147,64 @@ fn gaps(conn: &Connection, found: &mut Verified) -> rusqlite::Result<()> {
             position: Position(number(row, 0)?),
             stream: row.get(1)?,
             version: Version(number(row, 2)?),
-            what: "the commit before it in the log's order is missing".to_owned(),
+            what: "a commit of the log before it is missing".to_owned(),
         });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use engine::log::StoredEvent;
+    use events::{CommandId, PipelineName, Timestamp};
+
+    fn damages_after(tampering: &str) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.sqlite");
+        let conn = schema::open_writer(&path).unwrap();
+        for (index, name) in ["a", "b", "a", "b"].into_iter().enumerate() {
+            let stream = StreamName::lane(&PipelineName::parse(name).unwrap());
+            let earlier = rows::read(&conn, &stream, Version(0), 9).unwrap();
+            let mut commit = Commit {
+                stream,
+                first: Version(earlier.len() as u64 + 1),
+                events: vec![StoredEvent { kind: "A".into(), schema: 1, body: "{}".into() }],
+                time: Timestamp(0),
+                command: CommandId::parse("c").unwrap(),
+                actor: "towpath:test".into(),
+                hash: Hash::default(),
+                snapshot: None,
+            };
+            commit.hash = commit.chained(earlier.last().map_or(Hash::default(), |commit| commit.hash));
+            let text = rows::encode(&commit.events).unwrap();
+            rows::insert(&conn, Position(index as u64 + 1), &commit, &text).unwrap();
+        }
+        conn.execute_batch("DROP TRIGGER commits_never_change; DROP TRIGGER commits_never_go").unwrap();
+        conn.execute_batch(tampering).unwrap();
+        let found = verify_file(&path, |_, _| ()).unwrap();
+        found.damages.iter().map(Damage::to_string).collect()
+    }
+
+    #[test]
+    fn a_whole_log_has_no_damages() {
+        assert!(damages_after("").is_empty());
+    }
+
+    #[test]
+    fn tampering_is_found_where_it_was_done() {
+        for (tampering, expected) in [
+            ("UPDATE commits SET actor = 'eve' WHERE position = 2", "stream `lane#b`, version 1 (commit 2"),
+            ("UPDATE commits SET time = 1 WHERE position = 3", "stream `lane#a`, version 2 (commit 3"),
+            ("UPDATE commits SET events = '[{' WHERE position = 3", "stream `lane#a`, version 2 (commit 3"),
+            ("UPDATE commits SET events = '[]' WHERE position = 3", "stream `lane#a`, version 2 (commit 3"),
+            ("UPDATE commits SET hash = x'00' WHERE position = 4", "stream `lane#b`, version 2 (commit 4"),
+            ("UPDATE commits SET stream = x'ff' WHERE position = 4", "version 2 (commit 4 of the log)"),
+            ("DELETE FROM commits WHERE position = 3", "a commit of the log before it is missing"),
+            ("DELETE FROM commits WHERE position = 1", "a commit before it is missing"),
+        ] {
+            let damages = damages_after(tampering);
+            assert!(damages.iter().any(|damage| damage.contains(expected)), "{tampering}: {damages:?}");
+        }
+    }
 }

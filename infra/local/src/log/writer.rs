@@ -223,7 +223,8 @@ fn answer(job: Job, judged: Judged, head: Position) {
             let _ = answer.send(Ok(head));
         }
         // Nobody waits for a limit, and the other pairs are not made.
-        (Job::LimitPages(_), _) | (Job::Append { .. }, Judged::Done) | (Job::Flush(_), Judged::Append(_)) => {}
+        (Job::LimitPages(_), _) | (Job::Append { .. }, Judged::Done) | (Job::Flush(_), Judged::Append(_)) => {
+        }
     }
 }
 

@@ -1,5 +1,8 @@
 //! What every log promises, stated once and run for each of them; then what only the SQLite log has to prove.
 
+#![allow(clippy::unwrap_used, reason = "clippy knows only functions marked as tests, not their helpers")]
+
+mod faults;
 mod fixtures;
 mod model;
 mod sqlite;

@@ -4,9 +4,11 @@ mod declaration;
 mod error;
 mod members;
 mod reading;
+mod validation;
 pub mod variables;
 
 pub use declaration::*;
 pub use error::{DefinitionError, DefinitionErrorCode};
 pub use members::*;
 pub use reading::parse;
+pub use validation::{Setting, check, check_all, normalize, not_available_message};

@@ -4,6 +4,8 @@ mod declaration;
 mod error;
 mod members;
 mod reading;
+pub mod secrets;
+mod tags;
 mod validation;
 pub mod variables;
 
@@ -11,4 +13,5 @@ pub use declaration::*;
 pub use error::{DefinitionError, DefinitionErrorCode};
 pub use members::*;
 pub use reading::parse;
+pub use tags::{Tag, check_tags};
 pub use validation::{Setting, check, check_all, normalize, not_available_message};

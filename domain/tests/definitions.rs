@@ -1,6 +1,8 @@
 //! Whole definitions, good and bad: what is accepted comes back as it was sent, what is refused is refused with
 //! the right exception.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use domain::catalogue::Registry;
 use domain::pipeline::{
     DefinitionError, PipelineType, Setting, Tag, check, check_all, check_tags, normalize, parse,

@@ -2,6 +2,7 @@
 
 mod declaration;
 mod error;
+mod gates;
 mod members;
 mod reading;
 pub mod secrets;
@@ -11,6 +12,7 @@ pub mod variables;
 
 pub use declaration::*;
 pub use error::{DefinitionError, DefinitionErrorCode};
+pub use gates::*;
 pub use members::*;
 pub use reading::parse;
 pub use tags::{Tag, check_tags};

@@ -1,0 +1,3 @@
+//! CodeBuild.
+mod buildspec;
+mod yaml;

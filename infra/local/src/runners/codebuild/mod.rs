@@ -1,3 +1,4 @@
 //! CodeBuild.
 mod buildspec;
+mod shell;
 mod yaml;

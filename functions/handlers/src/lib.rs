@@ -6,10 +6,14 @@ pub mod paging;
 pub mod project;
 pub mod sweep;
 
-use domain::{catalogue::Registry, pipeline::secrets::Secret};
-use engine::{Engine, log::Log, ports::Actions, views::Views};
-use events::PipelineName;
-use std::{future::Future, sync::Arc};
+use domain::catalogue::Registry;
+use engine::{
+    Engine,
+    log::Log,
+    ports::{Actions, Secrets},
+    views::Views,
+};
+use std::sync::Arc;
 
 /// What the operations work on. Clones share everything.
 pub struct Service<L, A, V, S> {
@@ -77,24 +81,6 @@ impl<L: Log, A: Actions, V: Views, S: Secrets> Home for Service<L, A, V, S> {
         &self.registry
     }
 }
-
-/// Keeps secret configuration values (such as an `OAuthToken`) out of the log.
-pub trait Secrets: Send + Sync + 'static {
-    /// Replaces a pipeline's secrets, durably.
-    fn put(
-        &self,
-        pipeline: &PipelineName,
-        secrets: &[Secret],
-    ) -> impl Future<Output = Result<(), SecretsError>> + Send;
-
-    /// A pipeline's secrets; empty when it has none.
-    fn get(&self, pipeline: &PipelineName) -> impl Future<Output = Result<Vec<Secret>, SecretsError>> + Send;
-}
-
-/// The store of secrets did not answer.
-#[derive(Debug, thiserror::Error)]
-#[error("the store of secrets did not answer: {0}")]
-pub struct SecretsError(pub String);
 
 /// Who calls, as the signature proved.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! What the engine needs of the world, besides the log: who acts, what time it is, fresh ids, timers.
 
 use crate::action::{ActionJob, Outcome};
-use domain::command::Command;
-use events::{ActionExecutionId, Timestamp};
+use domain::{command::Command, pipeline::secrets::Secret};
+use events::{ActionExecutionId, PipelineName, Timestamp};
 use std::future::Future;
 
 /// Carries out actions.
@@ -35,3 +35,21 @@ pub trait Timers: Send + Sync + 'static {
     /// Forgets the timer of an attempt.
     fn clear(&self, attempt: &ActionExecutionId);
 }
+
+/// Keeps secret configuration values (such as an `OAuthToken`) out of the log.
+pub trait Secrets: Send + Sync + 'static {
+    /// Replaces a pipeline's secrets, durably.
+    fn put(
+        &self,
+        pipeline: &PipelineName,
+        secrets: &[Secret],
+    ) -> impl Future<Output = Result<(), SecretsError>> + Send;
+
+    /// A pipeline's secrets; empty when it has none.
+    fn get(&self, pipeline: &PipelineName) -> impl Future<Output = Result<Vec<Secret>, SecretsError>> + Send;
+}
+
+/// The store of secrets did not answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the store of secrets did not answer: {0}")]
+pub struct SecretsError(pub String);

@@ -1,5 +1,6 @@
 //! The home on one machine: the engine's ports over one SQLite file, folders and processes.
 
+pub mod actions;
 pub mod archive;
 pub mod artifacts;
 pub mod lock;
@@ -10,3 +11,5 @@ pub mod process;
 pub mod runners;
 pub mod settings;
 pub mod views;
+pub mod settled_views;
+pub mod world;

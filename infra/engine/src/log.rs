@@ -217,6 +217,9 @@ pub trait Log: Send + Sync + 'static {
     /// [`LogError::Unavailable`] the batch may or may not have been written.
     fn append(&self, batch: Batch) -> impl Future<Output = Result<Appended, LogError>> + Send + 'static;
 
+    /// Resolves when every append called before is durable, or has failed. At once where nothing is on its way.
+    fn barrier(&self) -> impl Future<Output = ()> + Send;
+
     /// Reads a stream from its newest snapshot of this fold, or from its beginning. Empty when it has none.
     fn load(&self, stream: &StreamName, fold: u32) -> impl Future<Output = Result<Loaded, LogError>> + Send;
 

@@ -2,21 +2,9 @@
 //! nothing here is ever the truth.
 
 use crate::log::{BoxError, Position};
-use events::Version;
 use std::future::Future;
 
-/// One row of a view.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ViewRow {
-    /// The partition: the listing a row belongs to.
-    pub p: String,
-    /// The row's place in it; rows are ordered by the bytes of this text.
-    pub q: String,
-    /// Version of the stream it reflects.
-    pub v: Version,
-    /// The row as JSON; `None` deletes it.
-    pub body: Option<String>,
-}
+pub use domain::views::Row as ViewRow;
 
 /// How far a reader of the log has come.
 #[derive(Debug, Clone, PartialEq, Eq)]

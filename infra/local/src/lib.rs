@@ -5,6 +5,7 @@ pub mod artifacts;
 pub mod lock;
 pub mod log;
 pub mod output;
+pub mod patterns;
 pub mod process;
 pub mod runners;
 pub mod settings;

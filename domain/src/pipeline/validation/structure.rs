@@ -7,7 +7,8 @@ use crate::pipeline::DefinitionErrorCode::{
     InvalidActionDeclarationException, InvalidStageDeclarationException, InvalidStructureException,
     ValidationException,
 };
-use crate::pipeline::{DefinitionError, ExecutionMode, PipelineDeclaration, PipelineType, StageDeclaration};
+use crate::pipeline::{DefinitionError, PipelineDeclaration, PipelineType, StageDeclaration};
+use events::ExecutionMode;
 use events::{ActionCategory, ActionTypeId};
 use std::collections::BTreeSet;
 

@@ -335,7 +335,7 @@ pub(crate) async fn unicode_and_odd_json_come_back_byte_for_byte(log: Arc<impl L
     };
     let commit = with_snapshot(sealed(commit, Tip::start("shop").hash), FOLD, "{\"☃\":\"\\n\"}");
     written(log.append(batch([commit.clone()])).await);
-    assert_eq!(all(&*log, &commit.stream).await, [commit.clone()]);
+    assert_eq!(all(&*log, &commit.stream).await, std::slice::from_ref(&commit));
     let (.., snapshot) = log.load(&commit.stream, FOLD).await.unwrap().base.unwrap();
     assert_eq!(Some(snapshot), commit.snapshot);
     let names: [StreamName; 2] = [stream("a"), stream("a.b@c-d_e")];

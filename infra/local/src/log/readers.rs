@@ -13,8 +13,8 @@ use std::{
 };
 use tokio::sync::oneshot;
 
-/// Threads; a slow listing must not hold up the next load.
-const READERS: usize = 4;
+/// Threads. Two, so that a slow listing does not hold up the next load; more would each start with cold memory.
+const READERS: usize = 2;
 
 /// Reads that may wait; one more is answered as unavailable.
 const WAITING_READS_MAX: usize = 16_384;

@@ -7,7 +7,7 @@ use events::{CommandId, StreamName, Timestamp, Version};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use std::borrow::Cow;
+use std::{borrow::Cow, slice};
 
 /// Writes the events of a commit as the text of its row. Refuses a body that is not exactly one JSON text: it
 /// would not come back as it went in. Says which.
@@ -115,8 +115,7 @@ pub(crate) fn load(conn: &Connection, stream: &StreamName, fold: u32) -> Result<
         }
     };
     let (last, hash) = base.as_ref().map_or_else(Default::default, |base| (base.0, base.1));
-    let commits = tail(conn, stream, last, i64::MAX)?;
-    verify_after(last, hash, &commits)?;
+    let commits = tail(conn, stream, (last, hash), i64::MAX)?;
     Ok(Loaded { base, commits })
 }
 
@@ -129,29 +128,37 @@ pub(crate) fn read(
 ) -> Result<Vec<Commit>, Failed> {
     const BEFORE: &str = "SELECT last, hash FROM commits WHERE stream = ?1 AND version <= ?2
         ORDER BY version DESC LIMIT 1";
-    let commits = tail(conn, stream, after, int(limit as u64))?;
     let before = conn
         .prepare_cached(BEFORE)?
         .query_row(params![stream.as_str(), int(after.0)], |row| {
             Ok((Version(number(row, 0)?), hash(row, 1)?.unwrap_or_default()))
         })
         .optional()?;
-    let (last, hash) = before.unwrap_or_default();
-    verify_after(last, hash, &commits)?;
-    Ok(commits)
+    // The first commit must continue the one before it, which may end after the version that was named.
+    tail(conn, stream, before.unwrap_or_default(), int(limit as u64))
 }
 
-fn tail(conn: &Connection, stream: &StreamName, after: Version, limit: i64) -> Result<Vec<Commit>, Failed> {
+/// Reads what follows a commit, given its last version and its hash. Each commit is checked as it is read, while
+/// its bytes are at hand.
+fn tail(
+    conn: &Connection,
+    stream: &StreamName,
+    (mut last, mut hash): (Version, Hash),
+    limit: i64,
+) -> Result<Vec<Commit>, Failed> {
     const TAIL: &str = concat!(
         "SELECT ",
         columns!(),
         " FROM commits WHERE stream = ?1 AND version > ?2 ORDER BY version LIMIT ?3"
     );
     let mut statement = conn.prepare_cached(TAIL)?;
-    let mut rows = statement.query(params![stream.as_str(), int(after.0), limit])?;
+    let mut rows = statement.query(params![stream.as_str(), int(last.0), limit])?;
     let mut commits = Vec::new();
     while let Some(row) = rows.next()? {
-        commits.push(commit(row, stream)?);
+        let commit = commit(row, stream)?;
+        verify_after(last, hash, slice::from_ref(&commit))?;
+        (last, hash) = (commit.last(), commit.hash);
+        commits.push(commit);
     }
     Ok(commits)
 }

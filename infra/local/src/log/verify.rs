@@ -50,7 +50,7 @@ impl fmt::Display for Damage {
 }
 
 /// Checks the whole file. It may be in use; nothing is written to it. `progress` gets the commits checked so far
-/// and their total, now and then. Blocks: about a second for 100,000 commits.
+/// and their total, now and then. Blocks: about half a second for 100,000 commits.
 pub fn verify_file(path: &Path, mut progress: impl FnMut(u64, u64)) -> Result<Verified, LogError> {
     let conn = schema::open_reader(path).map_err(|error| error.unavailable("the whole log"))?;
     check(&conn, &mut progress).map_err(|error| StoreError::new(path, error).unavailable("the whole log"))

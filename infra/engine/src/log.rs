@@ -232,3 +232,32 @@ pub trait Log: Send + Sync + 'static {
         limit: usize,
     ) -> impl Future<Output = Result<Vec<Commit>, LogError>> + Send;
 }
+
+impl<T: Log> Log for std::sync::Arc<T> {
+    const PIPELINED: bool = T::PIPELINED;
+
+    fn append(&self, batch: Batch) -> impl Future<Output = Result<Appended, LogError>> + Send + 'static {
+        T::append(self, batch)
+    }
+
+    fn barrier(&self) -> impl Future<Output = ()> + Send {
+        T::barrier(self)
+    }
+
+    fn load(
+        &self,
+        stream: &StreamName,
+        fold: u32,
+    ) -> impl Future<Output = Result<Loaded, LogError>> + Send {
+        T::load(self, stream, fold)
+    }
+
+    fn read(
+        &self,
+        stream: &StreamName,
+        after: Version,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Commit>, LogError>> + Send {
+        T::read(self, stream, after, limit)
+    }
+}

@@ -164,6 +164,13 @@ impl Log for SqliteLog {
         }
     }
 
+    async fn barrier(&self) {
+        // Most of the time nothing is on its way, and then the writer need not be woken.
+        if self.store.queue.unanswered() > 0 {
+            let _ = self.flush().await;
+        }
+    }
+
     async fn load(&self, stream: &StreamName, fold: u32) -> Result<Loaded, LogError> {
         let name = stream.clone();
         self.answer(stream, self.store.readers.run(move |conn| rows::load(conn, &name, fold)).await)

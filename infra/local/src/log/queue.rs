@@ -6,7 +6,10 @@ use engine::{
 };
 use std::{
     collections::VecDeque,
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 use tokio::sync::oneshot;
 
@@ -61,6 +64,7 @@ pub(crate) enum NotTaken {
 pub(crate) struct Queue {
     waiting: Mutex<Waiting>,
     arrived: Condvar,
+    unanswered: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -76,8 +80,19 @@ impl Queue {
         let mut waiting = self.lock();
         waiting.room(waiting.jobs.len(), WAITING_APPENDS_MAX)?;
         waiting.jobs.push_back(job);
+        self.unanswered.fetch_add(1, Ordering::SeqCst);
         self.arrived.notify_one();
         Ok(())
+    }
+
+    /// Jobs that wait or are being written.
+    pub(crate) fn unanswered(&self) -> usize {
+        self.unanswered.load(Ordering::SeqCst)
+    }
+
+    /// Notes that so many jobs have been answered.
+    pub(crate) fn answered(&self, jobs: usize) {
+        self.unanswered.fetch_sub(jobs, Ordering::SeqCst);
     }
 
     /// Takes the next place among the views.

@@ -77,6 +77,7 @@ impl Writer {
 
     fn group(&mut self, jobs: Vec<Job>) {
         let mut head = *self.head.borrow();
+        let count = jobs.len();
         match self.transaction(&jobs, &mut head) {
             Ok(judged) => {
                 self.head.send_if_modified(|durable| std::mem::replace(durable, head) != head);
@@ -87,6 +88,7 @@ impl Writer {
                 jobs.into_iter().for_each(|job| self.refuse(job, &error));
             }
         }
+        self.queue.answered(count);
     }
 
     fn transaction(&mut self, jobs: &[Job], head: &mut Position) -> rusqlite::Result<Vec<Judged>> {

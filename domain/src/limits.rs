@@ -123,6 +123,9 @@ pub const TAG_KEY_CHARS_MAX: usize = 128;
 /// Characters of a tag's value, most.
 pub const TAG_VALUE_CHARS_MAX: usize = 256;
 
+/// Characters of a failure's message, most.
+pub const FAILURE_MESSAGE_CHARS_MAX: usize = 5000;
+
 /// Bytes of one event's body, most: what is larger is an artifact, and the event holds its digest.
 pub const EVENT_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of one definition as JSON, most: a request body of the API ends there.

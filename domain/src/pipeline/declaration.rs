@@ -5,7 +5,10 @@
 
 use super::gates::{BeforeEntry, OnFailure, OnSuccess};
 use super::members::{BucketName, RoleArn, RunOrder, TimeoutMinutes, VariableName};
-use events::{ActionName, ActionTypeId, ArtifactName, Namespace, PipelineName, PipelineVersion, StageName};
+use events::{
+    ActionName, ActionTypeId, ArtifactName, ExecutionMode, Namespace, PipelineName, PipelineVersion,
+    StageName,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -99,19 +102,6 @@ impl PipelineDeclaration {
             None => self.artifact_store.as_ref(),
         }
     }
-}
-
-/// `executionMode`: how executions of one pipeline share its stages.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum ExecutionMode {
-    /// A newer waiting execution takes the place of an older one.
-    #[default]
-    Superseded,
-    /// Executions pass every stage in the order they started.
-    Queued,
-    /// Executions know nothing of each other.
-    Parallel,
 }
 
 /// `pipelineType`: which features a pipeline may use.

@@ -9,6 +9,7 @@ pub mod secrets;
 mod tags;
 mod validation;
 pub mod variables;
+pub mod versions;
 
 pub use declaration::*;
 pub use error::{DefinitionError, DefinitionErrorCode};

@@ -7,9 +7,9 @@ use crate::pipeline::DefinitionErrorCode::{
     InvalidBlockerDeclarationException, InvalidStageDeclarationException,
 };
 use crate::pipeline::{
-    Condition, ConditionResult, DefinitionError, ExecutionMode, OnFailure, PipelineDeclaration,
-    StageDeclaration,
+    Condition, ConditionResult, DefinitionError, OnFailure, PipelineDeclaration, StageDeclaration,
 };
+use events::ExecutionMode;
 use std::collections::BTreeSet;
 
 pub(super) fn check(

@@ -7,8 +7,8 @@ use crate::pipeline::DefinitionErrorCode::{
     InvalidActionDeclarationException, InvalidStageDeclarationException, InvalidStructureException,
     ValidationException,
 };
-use crate::pipeline::{DefinitionError, ExecutionMode, PipelineDeclaration, PipelineType, StageDeclaration};
-use events::{ActionCategory, ActionTypeId};
+use crate::pipeline::{DefinitionError, PipelineDeclaration, PipelineType, StageDeclaration};
+use events::{ActionCategory, ActionTypeId, ExecutionMode};
 use std::collections::BTreeSet;
 
 pub(super) fn check_stores(

@@ -2,9 +2,11 @@
 
 pub mod archive;
 pub mod artifacts;
+pub mod lock;
 pub mod log;
 pub mod output;
 pub mod patterns;
 pub mod process;
 pub mod runners;
 pub mod settings;
+pub mod views;

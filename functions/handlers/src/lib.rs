@@ -6,8 +6,9 @@ pub mod paging;
 pub mod project;
 pub mod sweep;
 
-use domain::catalogue::Registry;
+use domain::{catalogue::Registry, pipeline::secrets::Secret};
 use engine::{Engine, log::Log, ports::Actions, views::Views};
+use events::PipelineName;
 use std::{future::Future, sync::Arc};
 
 /// What the operations work on. Clones share everything.
@@ -79,21 +80,15 @@ impl<L: Log, A: Actions, V: Views, S: Secrets> Home for Service<L, A, V, S> {
 
 /// Keeps secret configuration values (such as an `OAuthToken`) out of the log.
 pub trait Secrets: Send + Sync + 'static {
-    /// Stores a value durably.
-    fn put(&self, key: &SecretKey, value: &str) -> impl Future<Output = Result<(), SecretsError>> + Send;
+    /// Replaces a pipeline's secrets, durably.
+    fn put(
+        &self,
+        pipeline: &PipelineName,
+        secrets: &[Secret],
+    ) -> impl Future<Output = Result<(), SecretsError>> + Send;
 
-    /// Reads a value; `None` when there is none.
-    fn get(&self, key: &SecretKey) -> impl Future<Output = Result<Option<String>, SecretsError>> + Send;
-}
-
-/// Whose secret it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names say it")]
-pub struct SecretKey {
-    pub pipeline: String,
-    pub stage: String,
-    pub action: String,
-    pub key: String,
+    /// A pipeline's secrets; empty when it has none.
+    fn get(&self, pipeline: &PipelineName) -> impl Future<Output = Result<Vec<Secret>, SecretsError>> + Send;
 }
 
 /// The store of secrets did not answer.

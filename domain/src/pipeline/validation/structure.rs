@@ -8,7 +8,8 @@ use crate::pipeline::DefinitionErrorCode::{
     ValidationException,
 };
 use crate::pipeline::{DefinitionError, PipelineDeclaration, PipelineType, StageDeclaration};
-use events::{ActionCategory, ActionTypeId, ExecutionMode};
+use events::ExecutionMode;
+use events::{ActionCategory, ActionTypeId};
 use std::collections::BTreeSet;
 
 pub(super) fn check_stores(

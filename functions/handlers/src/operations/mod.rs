@@ -8,7 +8,8 @@ mod pipelines;
 mod state;
 mod transitions;
 
-pub use definition::accept as accept_definition;
+pub use definition::{Masked, accept};
+pub use pipelines::declare;
 
 use crate::{Caller, Home, exceptions};
 use api::{ApiError, Operation, decode_input};

@@ -1,12 +1,12 @@
 //! Pipelines and their versions. See `spec/api.md`, section 2.1.
 
-use super::{answer, at, definition, existing, pipeline_name, send};
+use super::{Masked, answer, at, definition, existing, pipeline_name, send};
 use crate::{Caller, Home, exceptions, paging};
 use api::{ApiError, ApiException, NoOutput, Operation, model};
 use domain::{
     command::Wish,
     limits,
-    pipeline::{PipelineDeclaration, tags},
+    pipeline::{PipelineDeclaration, Tag, check_tags},
     views::{PIPELINES, listing::PipelineSummary},
 };
 use engine::views::Views;
@@ -23,8 +23,8 @@ pub(super) async fn create<H: Home>(home: &H, caller: &Caller, input: Value) -> 
         let rejection = domain::Rejection::PipelineNameInUse { pipeline: name };
         return Err(exceptions::rejected(home.engine().account(), &rejection));
     }
-    let definition = definition::accept(home, &input["pipeline"], None).await?;
-    let tags = tags_of(&input)?;
+    let definition = definition::accept(home, &input["pipeline"], None, Masked::Stored).await?;
+    let tags = tags_of(&input, &arn(home, &name))?;
     check_room(home).await?;
     let wish = Wish::CreatePipeline { definition: Box::new(definition.clone()), tags: tags.clone() };
     send(home, caller, &name, None, wish).await?;
@@ -52,7 +52,7 @@ pub(super) async fn update<H: Home>(home: &H, caller: &Caller, input: Value) -> 
     let name = name_of(&input)?;
     let known = existing(home, &name).await?;
     let current = known.current_definition().map(AsRef::as_ref);
-    let definition = definition::accept(home, &input["pipeline"], current).await?;
+    let definition = definition::accept(home, &input["pipeline"], current, Masked::Stored).await?;
     send(home, caller, &name, None, Wish::UpdatePipeline { definition: Box::new(definition.clone()) })
         .await?;
     let after = existing(home, &name).await?;
@@ -60,10 +60,38 @@ pub(super) async fn update<H: Home>(home: &H, caller: &Caller, input: Value) -> 
     Ok(json!({ "pipeline": declared(definition, version)? }))
 }
 
+/// Declares a definition if it differs from the current one, and starts nothing: what a run from a file does first.
+/// Masked secrets are ignored. The wire's constraints are checked here.
+pub async fn declare<H: Home>(
+    home: &H,
+    caller: &Caller,
+    declaration: &Value,
+) -> Result<(PipelineName, PipelineVersion), ApiError> {
+    api::validate_shape("PipelineDeclaration", declaration, "pipeline").map_err(ApiError::from)?;
+    let name = pipeline_name(declaration["name"].as_str().unwrap_or_default())?;
+    let known = home.engine().pipeline(&name).await.map_err(exceptions::unavailable)?;
+    let current = known.current_definition().map(AsRef::as_ref);
+    let definition = definition::accept(home, declaration, current, Masked::Ignored).await?;
+    let wish = match (current, known.current) {
+        (Some(current), Some(version)) => {
+            let renumbered = PipelineDeclaration { version: current.version, ..definition.clone() };
+            if renumbered == *current {
+                return Ok((name, version));
+            }
+            Wish::UpdatePipeline { definition: Box::new(definition) }
+        }
+        _ => Wish::CreatePipeline { definition: Box::new(definition), tags: BTreeMap::new() },
+    };
+    send(home, caller, &name, None, wish).await?;
+    let version = existing(home, &name).await?.current.unwrap_or(PipelineVersion(1));
+    Ok((name, version))
+}
+
 /// One version of a definition.
 pub(super) async fn get<H: Home>(home: &H, input: model::GetPipelineInput) -> Result<Value, ApiError> {
     let name = pipeline_name(&input.name)?;
     let account = home.engine().account();
+    let pipeline_arn = arn(home, &name);
     let known = home.engine().pipeline(&name).await.map_err(exceptions::unavailable)?;
     let Some(current) = known.current else {
         let text = format!("Account '{account}' does not have a pipeline with name '{name}'");
@@ -77,11 +105,10 @@ pub(super) async fn get<H: Home>(home: &H, input: model::GetPipelineInput) -> Re
         let text = format!("Pipeline '{name}' does not have a version {asked}");
         ApiError::new(ApiException::PipelineVersionNotFoundException, text)
     })?;
-    let region = home.engine().region();
     Ok(json!({
         "pipeline": answer(Ok(definition))?,
         "metadata": {
-            "pipelineArn": format!("arn:aws:codepipeline:{region}:{account}:{name}"),
+            "pipelineArn": pipeline_arn,
             "created": answer(Ok(at(known.created)))?,
             "updated": answer(Ok(at(known.updated)))?,
         },
@@ -139,6 +166,10 @@ fn summary(summary: PipelineSummary) -> Result<model::PipelineSummary, ApiError>
     })
 }
 
+fn arn<H: Home>(home: &H, name: &PipelineName) -> String {
+    format!("arn:aws:codepipeline:{}:{}:{name}", home.engine().region(), home.engine().account())
+}
+
 fn check(operation: Operation, input: &Value) -> Result<(), ApiError> {
     api::validate(operation, input).map_err(ApiError::from)
 }
@@ -151,18 +182,12 @@ fn declared(definition: PipelineDeclaration, version: PipelineVersion) -> Result
     answer(Ok(PipelineDeclaration { version: Some(version), ..definition }))
 }
 
-fn tags_of(input: &Value) -> Result<BTreeMap<String, String>, ApiError> {
-    let listed: Vec<(String, String)> = input["tags"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|tag| {
-            let text = |member: &str| tag[member].as_str().unwrap_or_default().to_owned();
-            (text("key"), text("value"))
-        })
-        .collect();
-    tags::check(&listed).map_err(|error| exceptions::bad_definition(&error))?;
-    Ok(listed.into_iter().collect())
+fn tags_of(input: &Value, arn: &str) -> Result<BTreeMap<String, String>, ApiError> {
+    let text = |tag: &Value, member: &str| tag[member].as_str().unwrap_or_default().to_owned();
+    let tags = input["tags"].as_array().into_iter().flatten();
+    let tags: Vec<Tag> = tags.map(|tag| Tag { key: text(tag, "key"), value: text(tag, "value") }).collect();
+    check_tags(&tags, arn).map_err(|error| exceptions::bad_definition(&error))?;
+    Ok(tags.into_iter().map(|tag| (tag.key, tag.value)).collect())
 }
 
 /// The quota of pipelines; counted from the list, which may be a moment behind.

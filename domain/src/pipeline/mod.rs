@@ -17,4 +17,4 @@ pub use gates::*;
 pub use members::*;
 pub use reading::parse;
 pub use tags::{Tag, check_tags};
-pub use validation::{Setting, check, check_all, normalize, not_available_message};
+pub use validation::{Setting, check, check_all, normalize};

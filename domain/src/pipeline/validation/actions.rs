@@ -45,7 +45,7 @@ pub(super) fn check(
 }
 
 /// The service's words for a type it does not have; `what` names the type and where it stands.
-pub fn not_available_message(what: &str, region: &str) -> String {
+pub(super) fn not_available_message(what: &str, region: &str) -> String {
     format!("{what} is not available in region '{}'", region.to_uppercase().replace('-', "_"))
 }
 

@@ -16,8 +16,6 @@ use super::{ActionDeclaration, DefinitionError, PipelineDeclaration, PipelineTyp
 use crate::catalogue::Registry;
 use events::PipelineVersion;
 
-pub use actions::not_available_message;
-
 /// What a definition is checked against.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting<'a> {

@@ -1,6 +1,7 @@
-//! Rules of stage conditions: their types, configuration, commands and artifacts counts.
+//! Rules of stage conditions: their types, configuration, commands and artifact counts.
 
-use super::{Setting, not_available_message};
+use super::Setting;
+use super::actions::not_available_message;
 use crate::catalogue::{RuleType, rule_type, rules};
 use crate::pipeline::DefinitionErrorCode::InvalidStageDeclarationException;
 use crate::pipeline::error::nearest;

@@ -244,11 +244,7 @@ impl<T: Log> Log for std::sync::Arc<T> {
         T::barrier(self)
     }
 
-    fn load(
-        &self,
-        stream: &StreamName,
-        fold: u32,
-    ) -> impl Future<Output = Result<Loaded, LogError>> + Send {
+    fn load(&self, stream: &StreamName, fold: u32) -> impl Future<Output = Result<Loaded, LogError>> + Send {
         T::load(self, stream, fold)
     }
 

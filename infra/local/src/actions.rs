@@ -72,7 +72,8 @@ impl LocalActions {
     }
 
     async fn carry_out(&self, job: ActionJob, cancelled: watch::Receiver<bool>) -> Outcome {
-        let path = log_path(&self.shared.state, &job.execution, &job.stage, &job.action, &job.action_execution);
+        let path =
+            log_path(&self.shared.state, &job.execution, &job.stage, &job.action, &job.action_execution);
         let log = match ActionLog::open(&path, self.shared.settings.limits.log_bytes) {
             Ok(log) => log,
             Err(error) => {
@@ -103,10 +104,7 @@ pub fn log_path(
 ) -> PathBuf {
     // Names may be `.` or `..` as far as the API cares; a prefix makes them plain names of files.
     let short: String = attempt.as_str().chars().take(8).collect();
-    state
-        .join("logs")
-        .join(execution.as_str())
-        .join(format!("{stage}.{action}.{short}.log"))
+    state.join("logs").join(execution.as_str()).join(format!("{stage}.{action}.{short}.log"))
 }
 
 impl Actions for LocalActions {

@@ -10,6 +10,6 @@ pub mod patterns;
 pub mod process;
 pub mod runners;
 pub mod settings;
-pub mod views;
 pub mod settled_views;
+pub mod views;
 pub mod world;

@@ -8,3 +8,4 @@ pub mod patterns;
 pub mod process;
 pub mod runners;
 pub mod settings;
+pub mod watch;

@@ -1,6 +1,9 @@
 //! The log file of one action: capped, with secrets masked.
 
-use std::{path::{Path, PathBuf}, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// A handle on one action's log. Clones write to the same file.
 #[derive(Clone)]

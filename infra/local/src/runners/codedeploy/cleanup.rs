@@ -1,0 +1,69 @@
+//! The list of what a deployment made on a host, so that the next one can take it away again.
+//!
+//! One path a line, as the host names it (`/opt/app/run`): the list stays right when the host's folder moves,
+//! and can never name anything outside it.
+
+use super::root::HostRoot;
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    path::Path,
+};
+
+/// A list being written.
+pub(super) struct Cleanup<'a> {
+    file: File,
+    root: &'a HostRoot,
+}
+
+impl<'a> Cleanup<'a> {
+    /// Starts a new list.
+    pub(super) fn begin(path: &Path, root: &'a HostRoot) -> io::Result<Self> {
+        Ok(Self { file: OpenOptions::new().create(true).append(true).open(path)?, root })
+    }
+
+    /// Adds a path that is about to be made.
+    pub(super) fn note(&mut self, path: &Path) -> io::Result<()> {
+        self.file.write_all(format!("{}\n", self.root.shown(path)).as_bytes())
+    }
+
+    /// Takes away what a list names, newest first, and then the list. Folders go only when empty; what is
+    /// missing already, and an unfinished last line, are passed over. Returns how much went, and warnings.
+    pub(super) fn undo(path: &Path, root: &HostRoot) -> io::Result<(usize, Vec<String>)> {
+        let text = match fs::read(path) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((0, Vec::new())),
+            Err(error) => return Err(error),
+        };
+        let finished = text.rfind('\n').map_or("", |end| &text[..end]);
+        let (mut removed, mut warnings) = (0, Vec::new());
+        for line in finished.lines().rev() {
+            match root.resolve(line) {
+                Ok(full) => removed += usize::from(remove(&full)?),
+                Err(error) => warnings.push(format!("cleanup passes over a path: {error}")),
+            }
+        }
+        fs::remove_file(path)?;
+        Ok((removed, warnings))
+    }
+}
+
+fn remove(path: &Path) -> io::Result<bool> {
+    let result = match fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_dir() => fs::remove_dir(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match result {
+        Ok(()) => Ok(true),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::DirectoryNotEmpty
+            ) =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(io::Error::new(error.kind(), format!("`{}`: {error}", path.display()))),
+    }
+}

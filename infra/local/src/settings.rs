@@ -3,8 +3,15 @@
 //! Every table has defaults, so that a plain repository with a buildspec needs no file at all. Relative paths
 //! are relative to the file's folder. Unknown keys are errors: a misspelt setting must not be ignored.
 
+mod load;
+
+pub use load::{SETTINGS_FILE, SettingsError};
+
 use serde::Deserialize;
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 /// The whole file.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -33,6 +40,44 @@ pub struct Settings {
     pub mock: BTreeMap<String, Mock>,
     /// Limits on what a build may leave behind and print.
     pub limits: BuildLimits,
+}
+
+/// Where a source action fetches from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A folder on this machine: absolute.
+    Folder(PathBuf),
+    /// A clone URL: `https`, `http`, `ssh`, `git` or `file`, or `user@host:path`.
+    Url(String),
+}
+
+impl Source {
+    /// Reads an entry of `[sources]`, or the value of `--source`: a clone URL, or a folder relative to `base`.
+    pub fn parse(text: &str, base: &Path) -> Result<Self, String> {
+        load::parse_source(text, base)
+    }
+}
+
+impl Settings {
+    /// Reads `towpath.toml`. With a path, that file must be there, and relative paths start from its folder.
+    /// Without one, `towpath.toml` in `base` is read if there is one; otherwise every setting has its default.
+    pub fn load(path: Option<&Path>, base: &Path) -> Result<Self, SettingsError> {
+        load::load(path, base)
+    }
+
+    /// What is legal but surprising, one sentence each, for a person to read before the first run.
+    pub fn warnings(&self) -> Vec<String> {
+        load::warnings(self)
+    }
+
+    /// Where a source action fetches from: by the action's name, then the repository's whole id
+    /// (`owner/name`), then its name alone. `None` without an entry: then it is the git repository that
+    /// holds [`base`](Self::base).
+    pub fn source_for(&self, action: &str, repository: &str) -> Option<Result<Source, String>> {
+        let name = repository.rsplit('/').next().unwrap_or(repository);
+        let text = [action, repository, name].into_iter().find_map(|key| self.sources.get(key))?;
+        Some(Source::parse(text, &self.base))
+    }
 }
 
 /// A CodeBuild project on this machine.
@@ -116,7 +161,8 @@ pub struct LoadBalancer {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Function {
-    /// Program and arguments.
+    /// Program and arguments. A program with a `/` in its name is a path like any other here; one without is
+    /// looked up in `PATH`.
     pub command: Vec<String>,
     /// Extra variables.
     #[serde(default)]

@@ -102,7 +102,8 @@ fn a_single_file_goes_into_the_destination_and_keeps_its_mode() {
 fn plans_that_cannot_work_fail_before_anything_is_copied() {
     let world = World::new();
     world.bundle(&[("a/x", "1"), ("b/x", "2"), ("c/x/y", "3"), ("d", "4")]);
-    let files = |entries: &str| world.install(&format!("files: [{entries}]"), FileExists::Disallow).unwrap_err();
+    let files =
+        |entries: &str| world.install(&format!("files: [{entries}]"), FileExists::Disallow).unwrap_err();
     let told = files("{source: a, destination: /o}, {source: b, destination: /o}");
     assert_eq!(told, "`/o/x` would be written twice: from `a/x` and from `b/x`");
     let told = files("{source: a, destination: /o}, {source: c, destination: /o}");
@@ -197,7 +198,11 @@ permissions:
     assert_eq!(world.mode("tmp/my-app/my-folder-1/my-file-4.txt"), 0o640);
     // Here the documentation, which speaks of files directly in `object`, would leave the mode alone.
     assert_eq!(world.mode("tmp/my-app/my-folder-1/my-folder-2/my-file-5.txt"), 0o640);
-    assert!(installed.warnings[0].contains("also changes 1 files in sub-folders"), "{:?}", installed.warnings);
+    assert!(
+        installed.warnings[0].contains("also changes 1 files in sub-folders"),
+        "{:?}",
+        installed.warnings
+    );
     assert_eq!(world.mode("tmp/my-app/my-folder-1/my-folder-2"), 0o711);
     assert_ne!(world.mode("tmp/my-app"), 0o711, "the object itself never matches");
     assert_ne!(world.mode("tmp/my-app/my-folder-1"), 0o640);
@@ -208,8 +213,11 @@ fn permissions_that_cannot_be_meant_fail_the_deployment() {
     let files = "files: [{source: my-app, destination: /tmp/my-app}]\npermissions:\n";
     let file = "object: /tmp/my-app/my-file-1.txt";
     for (entries, expected) in [
-        ("  - {object: /tmp/my-app, mode: 600}\n  - {object: /tmp/my-app, pattern: '*', mode: 6}\n".to_owned(),
-         "are set twice"),
+        (
+            "  - {object: /tmp/my-app, mode: 600}\n  - {object: /tmp/my-app, pattern: '*', mode: 6}\n"
+                .to_owned(),
+            "are set twice",
+        ),
         (format!("  - {{{file}, pattern: '*'}}\n"), "`pattern` must be `**`"),
         (format!("  - {{{file}, except: [a]}}\n"), "`except` must be left out"),
         (format!("  - {{{file}, type: [directory]}}\n"), "`type` must contain `file`"),

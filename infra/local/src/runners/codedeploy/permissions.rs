@@ -34,11 +34,7 @@ pub(super) struct Changes {
 }
 
 /// Matches the entries against what the plan copies and makes.
-pub(super) fn changes(
-    entries: &[Permission],
-    plan: &Plan,
-    root: &HostRoot,
-) -> Result<Changes, PlanError> {
+pub(super) fn changes(entries: &[Permission], plan: &Plan, root: &HostRoot) -> Result<Changes, PlanError> {
     let mut found: BTreeMap<PathBuf, (Change, &str)> = BTreeMap::new();
     let mut warnings = Vec::new();
     for entry in entries {
@@ -53,7 +49,9 @@ pub(super) fn changes(
             single_file(entry)?;
             vec![object.clone()]
         } else {
-            let matched: Vec<PathBuf> = plan.files().filter(|path| entry.to_files && matches(entry, &object, path))
+            let matched: Vec<PathBuf> = plan
+                .files()
+                .filter(|path| entry.to_files && matches(entry, &object, path))
                 .chain(plan.folders().filter(|path| entry.to_directories && matches(entry, &object, path)))
                 .map(Path::to_owned)
                 .collect();
@@ -62,7 +60,8 @@ pub(super) fn changes(
         };
         if matched.is_empty() {
             warnings.push(format!(
-                "permissions: `object: {}` matches nothing this deployment copied", entry.object
+                "permissions: `object: {}` matches nothing this deployment copied",
+                entry.object
             ));
         }
         for path in matched {
@@ -167,9 +166,13 @@ pub(super) fn apply(change: &Change, lenient: bool) -> Result<Option<String>, Ap
 /// Why rights could not be changed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ApplyError {
-    #[error("{kind} `{name}` does not exist on this machine: set `ignore-ownership = true` for the deployment group to go on without")]
+    #[error(
+        "{kind} `{name}` does not exist on this machine: set `ignore-ownership = true` for the deployment group to go on without"
+    )]
     Unknown { kind: &'static str, name: String },
-    #[error("`{path}` cannot be given to {to}: only root may do that; run as root or set `ignore-ownership = true` for the deployment group")]
+    #[error(
+        "`{path}` cannot be given to {to}: only root may do that; run as root or set `ignore-ownership = true` for the deployment group"
+    )]
     NotRoot { path: PathBuf, to: String },
     #[error("`{path}`: {source}")]
     Io {

@@ -4,6 +4,7 @@ pub mod archive;
 pub mod artifacts;
 pub mod log;
 pub mod output;
+pub mod patterns;
 pub mod process;
 pub mod runners;
 pub mod settings;

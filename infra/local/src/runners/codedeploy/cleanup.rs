@@ -1,12 +1,14 @@
 //! The list of what a deployment made on a host, so that the next one can take it away again.
 //!
-//! One path a line, as the host names it (`/opt/app/run`): the list stays right when the host's folder moves,
-//! and can never name anything outside it.
+//! One whole path a line. Lines that are not under the host's folder, say because the settings now name another
+//! folder, are passed over: files that stand there are not this list's to remove.
 
 use super::root::HostRoot;
 use std::{
+    ffi::OsStr,
     fs::{self, File, OpenOptions},
     io::{self, Write},
+    os::unix::ffi::OsStrExt,
     path::Path,
 };
 
@@ -24,22 +26,27 @@ impl<'a> Cleanup<'a> {
 
     /// Adds a path that is about to be made.
     pub(super) fn note(&mut self, path: &Path) -> io::Result<()> {
-        self.file.write_all(format!("{}\n", self.root.shown(path)).as_bytes())
+        let mut line = path.as_os_str().as_bytes().to_vec();
+        line.push(b'\n');
+        self.file.write_all(&line)?;
+        debug_assert!(path.starts_with(self.root.path()));
+        Ok(())
     }
 
     /// Takes away what a list names, newest first, and then the list. Folders go only when empty; what is
     /// missing already, and an unfinished last line, are passed over. Returns how much went, and warnings.
     pub(super) fn undo(path: &Path, root: &HostRoot) -> io::Result<(usize, Vec<String>)> {
-        let text = match fs::read(path) {
-            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        let bytes = match fs::read(path) {
+            Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((0, Vec::new())),
             Err(error) => return Err(error),
         };
-        let finished = text.rfind('\n').map_or("", |end| &text[..end]);
+        let finished = bytes.iter().rposition(|byte| *byte == b'\n').map_or(&[][..], |end| &bytes[..end]);
         let (mut removed, mut warnings) = (0, Vec::new());
-        for line in finished.lines().rev() {
-            match root.resolve(line) {
-                Ok(full) => removed += usize::from(remove(&full)?),
+        for line in finished.split(|byte| *byte == b'\n').rev().filter(|line| !line.is_empty()) {
+            let full = Path::new(OsStr::from_bytes(line));
+            match root.holds(full) {
+                Ok(()) => removed += usize::from(remove(full)?),
                 Err(error) => warnings.push(format!("cleanup passes over a path: {error}")),
             }
         }

@@ -4,7 +4,7 @@ use super::{
     fleet::{self, Leg},
     lifecycle::{ALLOW, BLOCK, REPLACE, in_place as in_place_events},
     policy::Config,
-    record::{Progress, Record},
+    record::{Record, Standing},
     run::{HostFailure, Run},
 };
 use crate::settings::Host;
@@ -87,7 +87,7 @@ pub(super) async fn blue_green(run: &Arc<Run>, records: &[Record]) -> Verdict {
     let leg = Leg { hosts: originals, events: BLOCK.to_vec(), config: Config::AllAtOnce, last: false };
     let blocked = fleet::roll(run, leg).await;
     for host in &blocked.succeeded {
-        run.update(|record| record.set_host(&host.name, Progress::Succeeded));
+        run.update(|record| record.set_host(&host.name, Standing::Succeeded));
     }
     verdict.touched.extend(blocked.touched);
     verdict.cancelled = blocked.cancelled;
@@ -110,7 +110,7 @@ pub(super) async fn traffic_back(run: &Arc<Run>) -> Verdict {
     for (number, (hosts, events)) in legs.into_iter().enumerate() {
         let rolled = fleet::roll(run, Leg { hosts, events, config: Config::AllAtOnce, last: false }).await;
         for host in &rolled.succeeded {
-            run.update(|record| record.set_host(&host.name, Progress::Succeeded));
+            run.update(|record| record.set_host(&host.name, Standing::Succeeded));
         }
         if number == 0 {
             verdict.good = rolled.succeeded.len();

@@ -5,7 +5,7 @@ use super::{
     hooks::{Done, Step},
     lifecycle::Event,
     policy::{self, Config, Tally},
-    record::{Progress, Record},
+    record::{Record, Standing},
     run::{HostFailure, Run, spent},
 };
 use crate::settings::Host;
@@ -88,9 +88,19 @@ pub(super) async fn roll(run: &Arc<Run>, leg: Leg) -> Rolled {
 
 async fn take_through(run: &Arc<Run>, host: &Host, events: &[Event], last: bool) -> Result<(), HostFailure> {
     for &event in events {
+        if run.cancelled() {
+            let message = "the deployment was stopped".to_owned();
+            return Err(HostFailure {
+                host: host.name.clone(),
+                event,
+                message,
+                tail: Vec::new(),
+                cancelled: true,
+            });
+        }
         if let Err(failure) = perform(run, host, event).await {
             run.update(|record| {
-                record.set_host(&host.name, Progress::Failed);
+                record.set_host(&host.name, Standing::Failed);
             });
             return Err(failure);
         }
@@ -100,7 +110,7 @@ async fn take_through(run: &Arc<Run>, host: &Host, events: &[Event], last: bool)
             run.log()
                 .line(&format!("warning: host {}: the success could not be recorded: {error}", host.name));
         }
-        run.update(|record| record.set_host(&host.name, Progress::Succeeded));
+        run.update(|record| record.set_host(&host.name, Standing::Succeeded));
     }
     Ok(())
 }
@@ -116,12 +126,12 @@ async fn perform(run: &Arc<Run>, host: &Host, event: Event) -> Result<(), HostFa
             let status = match done {
                 Done::Did(words) => {
                     say(&format!("Succeeded {time}{}", words.map(|w| format!(" ({w})")).unwrap_or_default()));
-                    Progress::Succeeded
+                    Standing::Succeeded
                 }
-                Done::Nothing => Progress::Succeeded,
+                Done::Nothing => Standing::Succeeded,
                 Done::Skipped(why) => {
                     say(&format!("Skipped ({why})"));
-                    Progress::Skipped
+                    Standing::Skipped
                 }
             };
             run.update(|record| record.finish(&host.name, status, None));
@@ -135,7 +145,7 @@ async fn perform(run: &Arc<Run>, host: &Host, event: Event) -> Result<(), HostFa
             say(&format!("Failed {time}: {}{note}", failure.diagnostics.message));
             let told = failure.of(&host.name, event);
             let diagnostics = failure.diagnostics;
-            run.update(|record| record.finish(&host.name, Progress::Failed, Some(diagnostics)));
+            run.update(|record| record.finish(&host.name, Standing::Failed, Some(diagnostics)));
             if forgiven { Ok(()) } else { Err(told) }
         }
     }

@@ -160,12 +160,20 @@ fn an_unfinished_line_of_the_cleanup_list_is_passed_over() {
     let world = World::new();
     fs::write(world.host("precious"), "x").unwrap();
     fs::write(world.host("old"), "x").unwrap();
-    fs::write(world.temp.path().join("g-cleanup"), "/old\n/gone\n/../../escape\n/precious").unwrap();
+    let outside = world.temp.path().join("outside");
+    fs::write(&outside, "x").unwrap();
+    let (root, outside) = (world.root.path().display(), outside.display());
+    let list = format!("{root}/old\n{root}/gone\n{root}/../outside\n{outside}\n{root}/precious");
+    fs::write(world.temp.path().join("g-cleanup"), list).unwrap();
     world.bundle(&[("a", "1")]);
     let installed = world.install(ALL, FileExists::Disallow).unwrap();
     assert_eq!(installed.removed, 1);
     assert!(world.host("precious").exists() && !world.host("old").exists());
-    assert!(installed.warnings[0].contains("cleanup passes over a path"));
+    assert!(world.temp.path().join("outside").exists());
+    assert_eq!(
+        installed.warnings.iter().filter(|told| told.contains("cleanup passes over a path")).count(),
+        2
+    );
 }
 
 /// Three files and two folders deep, as in the documentation's own example of `permissions`.

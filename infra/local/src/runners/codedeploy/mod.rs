@@ -31,7 +31,7 @@ use self::{
     bundle::BadBundle,
     deploy::Verdict,
     group::Group,
-    record::{Creator, ErrorInformation, Progress, Record, Revision, RollbackInfo, Status, new_id, now},
+    record::{Creator, ErrorInformation, Record, Revision, RollbackInfo, Standing, Status, new_id, now},
     run::{Run, Scripts},
     store::Store,
 };
@@ -42,7 +42,9 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
+use tokio::sync::watch;
 
 /// Deploys the action's one input artifact to the hosts of its deployment group.
 ///
@@ -50,7 +52,7 @@ use std::{
 /// deployment is rolled back as the group's settings say, and stays failed. A cancelled one is stopped: its
 /// scripts get TERM, then KILL after 5 seconds.
 pub async fn run(job: &ActionJob, site: &Site) -> Outcome {
-    match carry_out(job, site).await {
+    match within_deadline(job, site).await {
         Ok(success) => Outcome::Succeeded(success),
         Err(failure) => {
             site.log.line(&failure.message);
@@ -58,6 +60,43 @@ pub async fn run(job: &ActionJob, site: &Site) -> Outcome {
         }
     }
 }
+
+/// A deployment stops when the job is cancelled, and in the same way at its deadline.
+async fn within_deadline(job: &ActionJob, site: &Site) -> Result<Success, Failed> {
+    let left = job.deadline.0.saturating_sub(jiff::Timestamp::now().as_millisecond());
+    let left = Duration::from_millis(u64::try_from(left).unwrap_or(0)).min(DEADLINE_MAX);
+    let (stop, stopping) = watch::channel(*site.cancelled.borrow());
+    let inner = Site { cancelled: stopping, ..site.clone() };
+    let mut cancelled = site.cancelled.clone();
+    let mut work = std::pin::pin!(carry_out(job, &inner));
+    let mut told = false;
+    let mut deadline = std::pin::pin!(tokio::time::sleep(left));
+    let mut timed_out = false;
+    loop {
+        tokio::select! {
+            result = &mut work => {
+                return result.map_err(|mut failure| {
+                    if timed_out {
+                        let minutes = left.as_millis().div_ceil(60_000);
+                        failure.message =
+                            format!("The action timed out after {minutes} minutes. {}", failure.message);
+                    }
+                    failure
+                });
+            }
+            // An error means that whoever could cancel is gone.
+            Ok(_) = cancelled.wait_for(|cancelled| *cancelled), if !told => told = true,
+            () = &mut deadline, if !told => {
+                told = true;
+                timed_out = true;
+            }
+        }
+        stop.send_replace(told);
+    }
+}
+
+/// Further off than any deadline an action can have; keeps the timer's arithmetic in bounds.
+const DEADLINE_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 
 type Failed = Box<Failure>;
 
@@ -98,7 +137,7 @@ async fn carry_out(job: &ActionJob, site: &Site) -> Result<Success, Failed> {
     {
         // The attempt had finished; only its result was lost.
         site.log.line(&format!("deployment {} had succeeded before the restart", done.deployment_id));
-        let good = done.hosts.iter().filter(|host| host.status == Progress::Succeeded).count();
+        let good = done.hosts.iter().filter(|host| host.status == Standing::Succeeded).count();
         return Ok(success(&done.deployment_id, good, done.hosts.len()));
     }
     let run = prepare(job, site, &group, &store, input).await?;

@@ -20,7 +20,7 @@ pub(super) enum Status {
 
 /// How a host or an event stands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Progress {
+pub(super) enum Standing {
     #[default]
     Pending,
     InProgress,
@@ -83,7 +83,7 @@ pub(super) struct RollbackInfo {
 #[serde(rename_all = "camelCase")]
 pub(super) struct EventRecord {
     pub(super) lifecycle_event_name: Event,
-    pub(super) status: Progress,
+    pub(super) status: Standing,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) start_time: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -117,7 +117,7 @@ pub(super) enum ErrorCode {
 #[serde(rename_all = "camelCase")]
 pub(super) struct HostRecord {
     pub(super) host: String,
-    pub(super) status: Progress,
+    pub(super) status: Standing,
     pub(super) lifecycle_events: Vec<EventRecord>,
 }
 
@@ -173,20 +173,25 @@ impl Record {
         self.error_information = error;
         self.complete_time = Some(now());
         for host in &mut self.hosts {
-            host.status = ended(host.status);
             for event in &mut host.lifecycle_events {
                 event.status = ended(event.status);
             }
+            // Blue/green: a host that did its first part well and never came to the second.
+            let well = host.lifecycle_events.iter().all(|event| event.status != Standing::Failed);
+            host.status = match host.status {
+                Standing::InProgress if self.blue_green && well => Standing::Skipped,
+                status => ended(status),
+            };
         }
     }
 
     /// Adds an event to a host as begun.
     pub(super) fn begin(&mut self, host: &str, event: Event) {
         let Some(host) = self.hosts.iter_mut().find(|is| is.host == host) else { return };
-        host.status = Progress::InProgress;
+        host.status = Standing::InProgress;
         host.lifecycle_events.push(EventRecord {
             lifecycle_event_name: event,
-            status: Progress::InProgress,
+            status: Standing::InProgress,
             start_time: Some(now()),
             end_time: None,
             diagnostics: None,
@@ -194,7 +199,7 @@ impl Record {
     }
 
     /// Ends the event a host is at.
-    pub(super) fn finish(&mut self, host: &str, status: Progress, diagnostics: Option<Diagnostics>) {
+    pub(super) fn finish(&mut self, host: &str, status: Standing, diagnostics: Option<Diagnostics>) {
         let host = self.hosts.iter_mut().find(|is| is.host == host);
         if let Some(event) = host.and_then(|host| host.lifecycle_events.last_mut()) {
             event.status = status;
@@ -204,18 +209,18 @@ impl Record {
     }
 
     /// Sets how a host stands.
-    pub(super) fn set_host(&mut self, host: &str, status: Progress) {
+    pub(super) fn set_host(&mut self, host: &str, status: Standing) {
         if let Some(host) = self.hosts.iter_mut().find(|is| is.host == host) {
             host.status = status;
         }
     }
 }
 
-fn ended(progress: Progress) -> Progress {
+fn ended(progress: Standing) -> Standing {
     match progress {
-        Progress::Pending => Progress::Skipped,
-        Progress::InProgress => Progress::Failed,
-        Progress::Succeeded | Progress::Failed | Progress::Skipped => progress,
+        Standing::Pending => Standing::Skipped,
+        Standing::InProgress => Standing::Failed,
+        Standing::Succeeded | Standing::Failed | Standing::Skipped => progress,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     lifecycle::Event,
-    record::{ErrorInformation, Progress, Record, Status},
+    record::{ErrorInformation, Record, Standing, Status},
     store::Store,
 };
 use crate::output::ActionLog;
@@ -48,7 +48,7 @@ async fn stop_scripts(record: &Record) {
         .hosts
         .iter()
         .flat_map(|host| host.lifecycle_events.iter().map(move |event| (host, event)))
-        .filter(|(_, event)| event.status == Progress::InProgress)
+        .filter(|(_, event)| event.status == Standing::InProgress)
         .map(|(host, event)| {
             [
                 format!("DEPLOYMENT_ID={}", record.deployment_id),

@@ -2,7 +2,7 @@
 
 use super::{
     deploy::Verdict,
-    record::{HostRecord, Progress},
+    record::{HostRecord, Standing},
     run::{HostFailure, Run},
 };
 
@@ -71,14 +71,14 @@ pub(super) fn table(run: &Run) {
 }
 
 fn last_event(host: &HostRecord) -> String {
-    let failed = host.lifecycle_events.iter().find(|event| event.status == Progress::Failed);
+    let failed = host.lifecycle_events.iter().find(|event| event.status == Standing::Failed);
     match (host.status, failed) {
-        (Progress::Failed, Some(event)) => match &event.diagnostics {
+        (Standing::Failed, Some(event)) => match &event.diagnostics {
             Some(diagnostics) => format!("{}: {}", event.lifecycle_event_name, diagnostics.message),
             None => event.lifecycle_event_name.to_string(),
         },
-        (Progress::Failed, None)
-        | (Progress::Pending | Progress::InProgress | Progress::Succeeded | Progress::Skipped, _) => {
+        (Standing::Failed, None)
+        | (Standing::Pending | Standing::InProgress | Standing::Succeeded | Standing::Skipped, _) => {
             String::new()
         }
     }

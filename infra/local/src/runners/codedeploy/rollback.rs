@@ -2,7 +2,7 @@
 
 use super::{
     bundle, deploy,
-    record::{Creator, ErrorInformation, HostRecord, Progress, Record, RollbackInfo, Status, new_id, now},
+    record::{Creator, ErrorInformation, HostRecord, Record, RollbackInfo, Standing, Status, new_id, now},
     report,
     run::{Run, Scripts},
 };
@@ -117,7 +117,7 @@ pub(super) fn pending(hosts: &[String]) -> Vec<HostRecord> {
         .iter()
         .map(|host| HostRecord {
             host: host.clone(),
-            status: Progress::Pending,
+            status: Standing::Pending,
             lifecycle_events: Vec::new(),
         })
         .collect()

@@ -74,6 +74,15 @@ impl HostRoot {
         if real.starts_with(&self.0) { Ok(()) } else { Err(escapes()) }
     }
 
+    /// Fails unless a whole path lies under the root, by its text and through links.
+    pub(super) fn holds(&self, full: &Path) -> Result<(), BadPath> {
+        let climbs = full.components().any(|part| part == Component::ParentDir);
+        if climbs || !full.starts_with(&self.0) || full == self.0 {
+            return Err(BadPath::Escapes { path: full.display().to_string(), root: self.0.clone() });
+        }
+        self.confine(full)
+    }
+
     /// A path as the host would name it: absolute, without the root.
     pub(super) fn shown(&self, full: &Path) -> String {
         match full.strip_prefix(&self.0) {

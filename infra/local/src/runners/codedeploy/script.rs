@@ -26,6 +26,9 @@ pub(super) const STOP_GRACE: Duration = Duration::from_secs(5);
 const DRAIN_GRACE: Duration = Duration::from_millis(300);
 /// Bytes of one line before it is broken in two.
 const LINE_BYTES_MAX: usize = 16 * 1024;
+/// How often, and after what pause each, a script that is busy is tried again.
+const BUSY_TRIES_MAX: u32 = 50;
+const BUSY_PAUSE: Duration = Duration::from_millis(10);
 const CHUNK_BYTES: usize = 16 * 1024;
 
 /// What to run, and how.
@@ -65,7 +68,7 @@ pub(super) async fn run(
     mut cancelled: watch::Receiver<bool>,
     mut line: impl FnMut(Stream, &str),
 ) -> io::Result<End> {
-    let mut group = Group::spawn(task)?;
+    let mut group = Group::spawn_patiently(task).await?;
     let (mut out, mut err) = (group.child.stdout.take(), group.child.stderr.take());
     let (mut out_lines, mut err_lines) = (Lines::default(), Lines::default());
     let (mut out_chunk, mut err_chunk) = (vec![0; CHUNK_BYTES], vec![0; CHUNK_BYTES]);
@@ -148,6 +151,20 @@ struct Group {
 }
 
 impl Group {
+    /// A script just unpacked may still be open for writing in a process that another host's deployment is
+    /// starting at this moment: the system then refuses to run it, for some microseconds.
+    async fn spawn_patiently(task: &Task<'_>) -> io::Result<Self> {
+        for _ in 0..BUSY_TRIES_MAX {
+            match Self::spawn(task) {
+                Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => {
+                    tokio::time::sleep(BUSY_PAUSE).await;
+                }
+                spawned => return spawned,
+            }
+        }
+        Self::spawn(task)
+    }
+
     /// A group of its own, so that an interrupt typed at the terminal reaches neither the script nor the
     /// services it starts, and a stop reaches all of it.
     fn spawn(task: &Task<'_>) -> io::Result<Self> {

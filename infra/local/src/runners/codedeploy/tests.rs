@@ -11,8 +11,7 @@ use engine::action::{ActionTypeId, ArtifactLocation};
 use events::{
     ActionExecutionId, ActionName, ArtifactName, Entry, ExecutionId, PipelineName, StageName, Timestamp,
 };
-use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
-use tokio::sync::watch;
+use std::{fs, os::unix::fs::PermissionsExt};
 
 const HEAD: &str = "version: 0.0\nos: linux\nfiles: [{source: app, destination: /opt/app}]\n";
 const CAPS: Caps = Caps { bytes: 1 << 30, files: 100_000 };
@@ -331,8 +330,8 @@ async fn one_at_a_time_stops_at_a_failure_and_rolls_back_only_what_it_touched() 
     assert!(failure.message.contains("1 of 3 hosts succeeded, 1 were not begun"), "{}", failure.message);
     let records = world.records();
     let progress = |record: &Record| record.hosts.iter().map(|host| host.status).collect::<Vec<_>>();
-    assert_eq!(progress(&records[1]), [Progress::Succeeded, Progress::Failed, Progress::Skipped]);
-    assert_eq!(progress(&records[2]), [Progress::Succeeded, Progress::Succeeded]);
+    assert_eq!(progress(&records[1]), [Standing::Succeeded, Standing::Failed, Standing::Skipped]);
+    assert_eq!(progress(&records[2]), [Standing::Succeeded, Standing::Succeeded]);
     for host in ["a", "b", "c"] {
         assert_eq!(world.text(&format!("{host}/opt/app/version")), "1");
     }
@@ -457,7 +456,7 @@ async fn a_resumed_job_fails_what_was_interrupted_stops_its_script_and_deploys_a
     let records = world.records();
     assert_eq!(records[1].status, Status::Failed);
     assert_eq!(records[1].error_information.as_ref().unwrap().code, "FAILED_AFTER_RESTART");
-    assert_eq!(records[1].hosts[0].lifecycle_events.last().unwrap().status, Progress::Failed);
+    assert_eq!(records[1].hosts[0].lifecycle_events.last().unwrap().status, Standing::Failed);
     assert_eq!(Some(&records[2].deployment_id), success.external_execution_id.as_ref());
 
     let again = world.run(&job).await.unwrap();
@@ -481,7 +480,22 @@ async fn a_cancelled_deployment_stops_its_script_and_is_recorded_as_stopped() {
     assert!(result.unwrap_err().message.ends_with("was stopped"));
     let records = world.records();
     assert_eq!((records.len(), records[0].status), (1, Status::Stopped));
-    assert_eq!(records[0].hosts[1].status, Progress::Skipped);
+    assert_eq!(records[0].hosts[1].status, Standing::Skipped);
+}
+
+#[tokio::test]
+async fn a_deployment_stops_at_the_actions_deadline() {
+    let mut world = World::new(&["a"]);
+    let hooks = format!("{HEAD}hooks: {{AfterInstall: [{{location: slow.sh}}]}}");
+    let location = world.bundle(&hooks, &[("app/a", ""), ("slow.sh", "exec sleep 60")]);
+    let soon = jiff::Timestamp::now().as_millisecond() + 300;
+    let failure =
+        world.run(&ActionJob { deadline: Timestamp(soon), ..world.job(&location) }).await.unwrap_err();
+    assert!(
+        failure.message.starts_with("The action timed out after 1 minutes. Deployment d-"),
+        "{}",
+        failure.message
+    );
 }
 
 #[tokio::test]

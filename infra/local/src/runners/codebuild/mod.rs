@@ -1,0 +1,4 @@
+//! CodeBuild.
+mod buildspec;
+mod shell;
+mod yaml;

@@ -138,15 +138,13 @@ async fn perform(run: &Arc<Run>, host: &Host, event: Event) -> Result<(), HostFa
             Ok(())
         }
         Err(failure) => {
-            let forgiven = run.group.settings.ignore_application_stop_failures
-                && event.uses_last_successful()
-                && !failure.cancelled;
-            let note = if forgiven { " (ignored: `ignore-application-stop-failures`)" } else { "" };
+            let forgiven = run.forgives(&host.name, event).filter(|_| !failure.cancelled);
+            let note = forgiven.as_ref().map(|why| format!(" (ignored: {why})")).unwrap_or_default();
             say(&format!("Failed {time}: {}{note}", failure.diagnostics.message));
             let told = failure.of(&host.name, event);
             let diagnostics = failure.diagnostics;
             run.update(|record| record.finish(&host.name, Standing::Failed, Some(diagnostics)));
-            if forgiven { Ok(()) } else { Err(told) }
+            if forgiven.is_some() { Ok(()) } else { Err(told) }
         }
     }
 }

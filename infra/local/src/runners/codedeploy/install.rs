@@ -265,7 +265,7 @@ fn check_source(source: &Path, to: &Path, archive: &Path, target: &Target<'_>) -
 }
 
 fn execute(plan: &Plan, target: &Target<'_>) -> Result<(), PlanError> {
-    let mut cleanup = Cleanup::begin(target.cleanup, target.root).map_err(io_error(target.cleanup))?;
+    let mut cleanup = Cleanup::begin(target.cleanup).map_err(io_error(target.cleanup))?;
     for folder in plan.folders.keys() {
         // Noted first: a crash in between leaves a line about nothing, never a folder without a line.
         cleanup.note(folder).map_err(io_error(target.cleanup))?;

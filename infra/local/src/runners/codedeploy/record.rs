@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 /// Letters and digits of a deployment id after `d-`.
 const ID_CHARS: usize = 9;
 
+/// The error code of a deployment that a crash interrupted.
+pub(super) const FAILED_AFTER_RESTART: &str = "FAILED_AFTER_RESTART";
+
 /// How a deployment stands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Status {
@@ -183,6 +186,17 @@ impl Record {
                 status => ended(status),
             };
         }
+    }
+
+    /// Whether this deployment left a host with its application stopped, as far as the record tells: it came
+    /// past ApplicationStop, or died in it, and no ApplicationStart succeeded. `None` if it never began there.
+    pub(super) fn left_stopped(&self, host: &str) -> Option<bool> {
+        let host = self.hosts.iter().find(|is| is.host == host)?;
+        let has = |event: Event| host.lifecycle_events.iter().find(|is| is.lifecycle_event_name == event);
+        has(Event::ApplicationStop)?;
+        let died = self.error_information.as_ref().is_some_and(|error| error.code == FAILED_AFTER_RESTART);
+        let started = has(Event::ApplicationStart).is_some_and(|is| is.status == Standing::Succeeded);
+        Some((died || has(Event::DownloadBundle).is_some()) && !started)
     }
 
     /// Adds an event to a host as begun.

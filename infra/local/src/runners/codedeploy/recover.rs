@@ -2,7 +2,7 @@
 
 use super::{
     lifecycle::Event,
-    record::{ErrorInformation, Record, Standing, Status},
+    record::{ErrorInformation, FAILED_AFTER_RESTART, Record, Standing, Status},
     store::Store,
 };
 use crate::output::ActionLog;
@@ -26,7 +26,7 @@ pub(super) async fn recover(store: &Store, log: &ActionLog) -> io::Result<bool> 
         stop_scripts(&record).await;
         traffic_moved |= record.blue_green && moved_traffic(&record);
         let error = ErrorInformation {
-            code: "FAILED_AFTER_RESTART".to_owned(),
+            code: FAILED_AFTER_RESTART.to_owned(),
             message: "the program ended while this deployment was in progress".to_owned(),
         };
         record.end(Status::Failed, Some(error));

@@ -50,6 +50,8 @@ pub(super) struct Run {
     pub(super) spec: AppSpec,
     pub(super) file_exists: FileExists,
     pub(super) scripts: Scripts,
+    /// Hosts whose application an earlier deployment stopped and did not start again, with that deployment.
+    stopped_already: BTreeMap<String, String>,
     record: Mutex<Record>,
 }
 
@@ -75,7 +77,9 @@ impl Run {
         scripts: Scripts,
         record: Record,
     ) -> Arc<Self> {
+        let stopped_already = stopped_already(store, &record);
         let run = Self {
+            stopped_already,
             site: site.clone(),
             group: Arc::clone(group),
             store: store.clone(),
@@ -95,6 +99,16 @@ impl Run {
 
     pub(super) fn cancelled(&self) -> bool {
         *self.site.cancelled.borrow()
+    }
+
+    /// Why a failure of an event is no reason to stop, if it is none. A stop script may well fail on what is
+    /// stopped already: that must break neither a rollback nor a deployment begun again after a crash.
+    pub(super) fn forgives(&self, host: &str, event: Event) -> Option<String> {
+        if event.uses_last_successful() && self.group.settings.ignore_application_stop_failures {
+            return Some("`ignore-application-stop-failures`".to_owned());
+        }
+        let stopped = self.stopped_already.get(host).filter(|_| event == Event::ApplicationStop)?;
+        Some(format!("deployment {stopped} had stopped it already"))
     }
 
     /// Changes the record and writes it down. A journal that cannot be written is told and does not stop the
@@ -150,6 +164,23 @@ impl Run {
         env.extend(own.map(|(name, value)| (name.to_owned(), value.to_owned())));
         env
     }
+}
+
+fn stopped_already(store: &Store, record: &Record) -> BTreeMap<String, String> {
+    // Records that cannot be read only make the deployment stricter.
+    let records = store.records().unwrap_or_default();
+    let newest = |host: &str| {
+        let earlier = records.iter().rev().filter(|is| is.deployment_id != record.deployment_id);
+        earlier.filter_map(|is| Some((is.left_stopped(host)?, &is.deployment_id))).next()
+    };
+    record
+        .hosts
+        .iter()
+        .filter_map(|is| match newest(&is.host)? {
+            (true, id) => Some((is.host.clone(), id.clone())),
+            (false, _) => None,
+        })
+        .collect()
 }
 
 /// A duration for people: `0.3s`, `12.0s`, `3m05s`.

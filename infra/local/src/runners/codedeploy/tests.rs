@@ -250,6 +250,29 @@ async fn a_failed_deployment_is_rolled_back_to_the_last_good_revision_and_stays_
 }
 
 #[tokio::test]
+async fn a_rollback_bears_a_stop_script_that_fails_on_what_is_stopped_already() {
+    let mut world = World::new(&["blue"]);
+    let start = "mkdir \"$CODEDEPLOY_TARGET_ROOT/running\"";
+    let hooks =
+        [("ApplicationStart", start), ("ApplicationStop", "rmdir \"$CODEDEPLOY_TARGET_ROOT/running\"")];
+    let good = world.release("1", &hooks);
+    world.deploy(&good).await.unwrap();
+    let bad = world.release("2", &[("BeforeInstall", "exit 1")]);
+    let failure = world.deploy(&bad).await.unwrap_err();
+    assert!(failure.message.ends_with(": Succeeded."), "{}", failure.message);
+    assert!(world.log().contains("had stopped it already)"), "{}", world.log());
+    assert!(world.path("blue/running").exists());
+
+    fs::remove_dir(world.path("blue/running")).unwrap();
+    let failure = world.deploy(&good).await.unwrap_err();
+    assert!(
+        failure.message.contains("host blue: ApplicationStop"),
+        "what should run must stop: {}",
+        failure.message
+    );
+}
+
+#[tokio::test]
 async fn a_first_deployment_that_fails_says_that_there_is_nothing_to_roll_back_to() {
     let mut world = World::new(&["blue"]);
     let bad = world.release("1", &[("AfterInstall", "exit 1")]);

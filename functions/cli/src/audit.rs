@@ -24,7 +24,11 @@ enum What {
 pub fn audit(args: &Args) -> anyhow::Result<u8> {
     let What::Verify { dir } = &args.what;
     let path = dir.join(local::log::LOG_FILE);
-    anyhow::ensure!(path.exists(), "there is no log at `{}`; name the state folder with `--dir`", path.display());
+    anyhow::ensure!(
+        path.exists(),
+        "there is no log at `{}`; name the state folder with `--dir`",
+        path.display()
+    );
     let verified = local::log::verify_file(&path, |_, _| {})?;
     for damage in &verified.damages {
         anstream::println!("damaged: {damage}");

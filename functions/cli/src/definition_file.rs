@@ -28,7 +28,8 @@ pub fn read(path: &Path, region: Option<&str>, account: &str) -> anyhow::Result<
     anyhow::ensure!(size <= FILE_BYTES_MAX, "`{shown}` is larger than {} MiB", FILE_BYTES_MAX >> 20);
     let text = fs::read_to_string(path)
         .map_err(|error| anyhow::anyhow!("the pipeline's file `{shown}` cannot be read: {error}"))?;
-    let whole: Value = serde_json::from_str(&text).map_err(|error| not_json(&shown.to_string(), &text, &error))?;
+    let whole: Value =
+        serde_json::from_str(&text).map_err(|error| not_json(&shown.to_string(), &text, &error))?;
     let declaration = whole.get("pipeline").cloned().unwrap_or(whole);
     if let Err(invalid) = api::validate_shape("PipelineDeclaration", &declaration, "pipeline") {
         anyhow::bail!("`{shown}` is not a legal pipeline definition:\n{}", constraints(&invalid));
@@ -40,7 +41,8 @@ pub fn read(path: &Path, region: Option<&str>, account: &str) -> anyhow::Result<
     let version = events::PipelineVersion(1);
     pipeline::normalize(&mut definition, version, None, &registry);
     let region = region.map_or_else(|| region_of(&definition), str::to_owned);
-    let problems = pipeline::check_all(&definition, &Setting { registry: &registry, region: &region, account });
+    let problems =
+        pipeline::check_all(&definition, &Setting { registry: &registry, region: &region, account });
     if !problems.is_empty() {
         let listed: Vec<String> = problems.iter().map(problem).collect();
         anyhow::bail!("`{shown}` is not a legal pipeline definition:\n{}", listed.join("\n"));
@@ -63,7 +65,11 @@ fn not_json(shown: &str, text: &str, error: &serde_json::Error) -> anyhow::Error
             error.column()
         );
     }
-    anyhow::anyhow!("`{shown}` is not valid JSON at line {}, column {}: {error}", error.line(), error.column())
+    anyhow::anyhow!(
+        "`{shown}` is not valid JSON at line {}, column {}: {error}",
+        error.line(),
+        error.column()
+    )
 }
 
 fn constraints(invalid: &Invalid) -> String {

@@ -2,12 +2,7 @@
 
 use anyhow::Context;
 use domain::{catalogue::Registry, command::Command};
-use engine::{
-    Engine, World,
-    log::Position,
-    ports::Clock,
-    views::Views,
-};
+use engine::{Engine, World, log::Position, ports::Clock, views::Views};
 use handlers::{Service, project, sweep};
 use local::{
     actions::LocalActions,
@@ -109,7 +104,12 @@ impl Machine {
 }
 
 /// Follows the log and keeps the listings, in order. Falls behind rather than over: a failure is tried again.
-async fn keep_views(service: LocalService, log: Arc<SqliteLog>, start: Position, told: watch::Sender<Position>) {
+async fn keep_views(
+    service: LocalService,
+    log: Arc<SqliteLog>,
+    start: Position,
+    told: watch::Sender<Position>,
+) {
     let mut at = start;
     let mut head = log.watch();
     loop {

@@ -37,7 +37,9 @@ impl Progress {
     /// A display for one pipeline's runs; on a terminal, a tree.
     pub fn new(definition: &PipelineDeclaration, terminal: bool, several: bool) -> Self {
         let display = if terminal { Display::Tree(MultiProgress::new()) } else { Display::Plain };
-        let names = definition.actions().map(|(stage, action)| stage.name.as_str().len() + action.name.as_str().len());
+        let names = definition
+            .actions()
+            .map(|(stage, action)| stage.name.as_str().len() + action.name.as_str().len());
         let progress = Self {
             display,
             several,
@@ -73,7 +75,14 @@ impl Progress {
                 self.action_ended(id, &succeeded.action_execution, at, "✔", verb, &note);
             }
             ExecutionEvent::ActionFailed(failed) => {
-                self.action_ended(id, &failed.action_execution, at, "✘", "FAILED", &first_line(&failed.message));
+                self.action_ended(
+                    id,
+                    &failed.action_execution,
+                    at,
+                    "✘",
+                    "FAILED",
+                    &first_line(&failed.message),
+                );
             }
             ExecutionEvent::ActionAbandoned(abandoned) => {
                 self.action_ended(id, &abandoned.action_execution, at, "–", "abandoned", "");
@@ -98,7 +107,9 @@ impl Progress {
     /// Shows what is under way in a run that began before this process.
     pub fn catch_up(&mut self, id: &ExecutionId, execution: &Execution) {
         for (stage, attempt) in execution.running() {
-            if attempt.status == ActionStatus::InProgress && !self.actions.contains_key(&attempt.action_execution) {
+            if attempt.status == ActionStatus::InProgress
+                && !self.actions.contains_key(&attempt.action_execution)
+            {
                 let name = format!("{}/{}", stage.stage, attempt.action);
                 self.action_started(id, &attempt.action_execution, name, attempt.started);
             }
@@ -211,7 +222,11 @@ impl Progress {
     }
 
     fn tag(&self, id: &ExecutionId) -> String {
-        if self.several { format!("[{}] ", id.as_str().chars().take(8).collect::<String>()) } else { String::new() }
+        if self.several {
+            format!("[{}] ", id.as_str().chars().take(8).collect::<String>())
+        } else {
+            String::new()
+        }
     }
 }
 

@@ -85,13 +85,8 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
     for warning in settings.warnings() {
         anstream::eprintln!("warning: {warning}");
     }
-    let opening = Opening {
-        state: &state,
-        settings,
-        region: &region,
-        account,
-        command: &crate::command_line(),
-    };
+    let opening =
+        Opening { state: &state, settings, region: &region, account, command: &crate::command_line() };
     let machine = Machine::open(opening).await?;
     let state = std::path::absolute(&state)?;
     let caller = Caller { arn: format!("arn:aws:iam::{account}:user/{}", user_name()) };
@@ -194,7 +189,11 @@ fn settings(args: &Args, base: &Path) -> anyhow::Result<Settings> {
         let source = local::settings::Source::parse(&value, &here).map_err(anyhow::Error::msg)?;
         let value = match source {
             local::settings::Source::Folder(folder) => {
-                anyhow::ensure!(folder.is_dir(), "`--source {name}`: there is no folder `{}`", folder.display());
+                anyhow::ensure!(
+                    folder.is_dir(),
+                    "`--source {name}`: there is no folder `{}`",
+                    folder.display()
+                );
                 folder.display().to_string()
             }
             local::settings::Source::Url(url) => url,
@@ -215,8 +214,9 @@ fn pairs(given: &[String], flag: &str, form: &str) -> anyhow::Result<BTreeMap<St
     given
         .iter()
         .map(|text| {
-            let (name, value) =
-                text.split_once('=').with_context(|| format!("`{flag} {text}` must have the form `{form}`"))?;
+            let (name, value) = text
+                .split_once('=')
+                .with_context(|| format!("`{flag} {text}` must have the form `{form}`"))?;
             Ok((name.to_owned(), value.to_owned()))
         })
         .collect()

@@ -55,7 +55,11 @@ async fn answer(State(front): State<Front>, request: Request<Body>) -> Response<
     response.map(Body::from)
 }
 
-async fn operate(front: &Front, request: Request<Body>, request_id: &str) -> Result<Response<Bytes>, ApiError> {
+async fn operate(
+    front: &Front,
+    request: Request<Body>,
+    request_id: &str,
+) -> Result<Response<Bytes>, ApiError> {
     let (mut parts, body) = request.into_parts();
     let body = to_bytes(body, codec::BODY_BYTES_MAX).await.map_err(|error| body_error(&error))?;
     // Signed for `/`, whatever form the request line has.
@@ -63,16 +67,20 @@ async fn operate(front: &Front, request: Request<Body>, request_id: &str) -> Res
     let request = Request::from_parts(parts, body);
     let caller = verify(front, &request)?;
     let (operation, input) = codec::decode(&request)?;
-    let output = operations::dispatch(&front.service, &caller, operation, input).await.inspect_err(|error| {
-        tracing::debug!(operation = operation.name(), %error, request_id, "refused");
-    })?;
+    let output =
+        operations::dispatch(&front.service, &caller, operation, input).await.inspect_err(|error| {
+            tracing::debug!(operation = operation.name(), %error, request_id, "refused");
+        })?;
     codec::encode_success(operation, &output, request_id)
 }
 
 fn verify(front: &Front, request: &Request<Bytes>) -> Result<Caller, ApiError> {
     let engine = &front.service.engine;
-    let expected =
-        sigv4::Expected { service: sigv4::SERVICE, region: Some(engine.region()), now: jiff::Timestamp::now() };
+    let expected = sigv4::Expected {
+        service: sigv4::SERVICE,
+        region: Some(engine.region()),
+        now: jiff::Timestamp::now(),
+    };
     let keys = &front.keys;
     let lookup = |key: &str| (key == keys.access_key).then(|| keys.secret.clone());
     let verified = sigv4::verify(request, &expected, lookup)?;

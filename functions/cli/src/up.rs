@@ -89,7 +89,8 @@ pub async fn up(args: Args) -> anyhow::Result<u8> {
     if !resumed.is_empty() {
         anstream::println!("{} interrupted executions are taken up again", resumed.len());
     }
-    let watching = tokio::spawn(watcher::watch(machine.service.clone(), Arc::clone(&machine.log), settings, dir));
+    let watching =
+        tokio::spawn(watcher::watch(machine.service.clone(), Arc::clone(&machine.log), settings, dir));
     let served = axum::serve(listener, router).with_graceful_shutdown(told_to_stop()).await;
     watching.abort();
     anstream::println!("stopping: what runs is taken up again at the next start");

@@ -162,8 +162,10 @@ async fn wanted(service: &LocalService, settings: &Settings) -> BTreeMap<Watched
 fn detected(definition: &PipelineDeclaration, action: &ActionDeclaration) -> Option<(String, String, Kind)> {
     let setting = |key: &str| action.configuration.get(key).cloned();
     let off = |key: &str| setting(key).is_some_and(|value| value.eq_ignore_ascii_case("false"));
-    let trigger =
-        definition.triggers.iter().find(|trigger| trigger.git_configuration.source_action_name == action.name);
+    let trigger = definition
+        .triggers
+        .iter()
+        .find(|trigger| trigger.git_configuration.source_action_name == action.name);
     match action.action_type_id.provider.as_str() {
         "CodeCommit" if !off("PollForSourceChanges") => {
             Some((setting("RepositoryName")?, setting("BranchName")?, Kind::Poll))
@@ -224,11 +226,12 @@ impl Seen {
         if self.commits.insert(key, commit.to_owned()).as_deref() == Some(commit) {
             return;
         }
-        let written = serde_json::to_string_pretty(&self.commits).map_err(std::io::Error::other).and_then(|text| {
-            let fresh = self.path.with_extension("json.new");
-            std::fs::write(&fresh, text)?;
-            std::fs::rename(&fresh, &self.path)
-        });
+        let written =
+            serde_json::to_string_pretty(&self.commits).map_err(std::io::Error::other).and_then(|text| {
+                let fresh = self.path.with_extension("json.new");
+                std::fs::write(&fresh, text)?;
+                std::fs::rename(&fresh, &self.path)
+            });
         if let Err(error) = written {
             tracing::warn!(%error, "what was watched last could not be noted");
         }

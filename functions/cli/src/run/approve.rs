@@ -16,8 +16,12 @@ pub(super) struct Approvals {
 /// What was answered.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    Approved { summary: String },
-    Rejected { summary: String },
+    Approved {
+        summary: String,
+    },
+    Rejected {
+        summary: String,
+    },
     /// Nobody here can answer.
     Nobody,
 }

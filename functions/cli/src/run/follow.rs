@@ -205,7 +205,8 @@ impl Follower<'_> {
 
     async fn stop(&self, pipeline: &PipelineName, open: &BTreeSet<ExecutionId>) -> anyhow::Result<()> {
         for id in open {
-            let wish = Wish::StopExecution { abandon: true, reason: Some("interrupted at the terminal".into()) };
+            let wish =
+                Wish::StopExecution { abandon: true, reason: Some("interrupted at the terminal".into()) };
             match self.send(pipeline, id, wish).await {
                 Ok(()) | Err(TransactError::Rejected(_)) => {}
                 Err(error) => return Err(error.into()),

@@ -40,7 +40,8 @@ pub(super) fn print(definition: &PipelineDeclaration, id: &ExecutionId, executio
     if let Some(cause) = &execution.cause {
         anstream::println!("  because: {cause}");
     }
-    for (stage, attempt) in attempts(execution).filter(|(_, attempt)| attempt.status == ActionStatus::Failed) {
+    for (stage, attempt) in attempts(execution).filter(|(_, attempt)| attempt.status == ActionStatus::Failed)
+    {
         if attempt.set_aside {
             continue;
         }

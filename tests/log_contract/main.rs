@@ -60,6 +60,7 @@ mod logs {
             pipelined_appends_are_written_in_the_order_of_the_calls,
             what_builds_on_a_refused_commit_conflicts,
             an_append_stands_even_if_nobody_waits_for_it,
+            a_barrier_waits_for_every_append_before_it,
             large_bodies_come_back,
             unicode_and_odd_json_come_back_byte_for_byte,
         ]

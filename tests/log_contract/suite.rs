@@ -294,6 +294,19 @@ pub(crate) async fn an_append_stands_even_if_nobody_waits_for_it(log: Arc<impl L
     assert_eq!(all(&*log, &commit.stream).await, [commit, next]);
 }
 
+pub(crate) async fn a_barrier_waits_for_every_append_before_it(log: Arc<impl Log>) {
+    log.barrier().await;
+    let mut tip = Tip::start("shop");
+    for index in 0..100 {
+        let commit = tip.one(&format!("step-{index}"));
+        tip = Tip::after(&commit);
+        drop(log.append(batch([commit])));
+    }
+    drop(log.append(batch([Tip::start("shop").one("stale")])));
+    log.barrier().await;
+    assert_eq!(all(&*log, &tip.stream).await.len(), 100);
+}
+
 pub(crate) async fn large_bodies_come_back(log: Arc<impl Log>) {
     const MIB: usize = 1 << 20;
     let mut tip = Tip::start("shop");

@@ -12,4 +12,5 @@ pub mod runners;
 pub mod settings;
 pub mod settled_views;
 pub mod views;
+pub mod watch;
 pub mod world;

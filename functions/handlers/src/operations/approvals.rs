@@ -49,16 +49,17 @@ async fn execution_of<H: Home>(
 ) -> Result<ExecutionId, ApiError> {
     let lane = home.engine().lane(pipeline).await.map_err(exceptions::unavailable)?;
     let traffic = lane.stages.get(stage);
-    let candidates = traffic.into_iter().flat_map(|traffic| traffic.held.iter().chain(&traffic.last_entered));
-    for hold in candidates {
-        let execution = home.engine().execution(&hold.execution).await.map_err(exceptions::unavailable)?;
+    let holds = traffic.into_iter().flat_map(|traffic| traffic.held.iter().chain(&traffic.last_entered));
+    let candidates: Vec<ExecutionId> = holds.map(|hold| hold.execution.clone()).collect();
+    for id in candidates {
+        let execution = home.engine().execution(&id).await.map_err(exceptions::unavailable)?;
         let asked = execution.stage(stage).is_some_and(|run| {
             run.attempts
                 .iter()
                 .any(|attempt| attempt.action == *action && attempt.token.as_deref() == Some(token))
         });
         if asked {
-            return Ok(hold.execution.clone());
+            return Ok(id);
         }
     }
     let rejection = domain::Rejection::InvalidApprovalToken { token: token.to_owned(), stage: stage.clone() };

@@ -42,8 +42,7 @@ pub async fn accept<H: Home>(
     }
     // Most pipelines have none, and then there is nothing to read or write.
     if !sent.is_empty() {
-        let no_secrets =
-            |error: SecretsError| ApiError::new(Code::ServiceUnavailable, error.to_string());
+        let no_secrets = |error: SecretsError| ApiError::new(Code::ServiceUnavailable, error.to_string());
         let stored = home.secrets().get(&definition.name).await.map_err(no_secrets)?;
         let kept = secrets::carry_over(sent, &stored).map_err(|error| exceptions::bad_definition(&error))?;
         home.secrets().put(&definition.name, &kept).await.map_err(no_secrets)?;

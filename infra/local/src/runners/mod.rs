@@ -43,21 +43,28 @@ pub struct Site {
 /// Carries out one job with the runner its action type names, or as a mock where the settings say so. A runner
 /// that panics fails its action; dropping the future stops the runner.
 pub async fn run(job: &ActionJob, site: &Site) -> Outcome {
-    let mut running = JoinSet::new();
     let (own_job, own_site) = (job.clone(), site.clone());
-    running.spawn(async move { dispatch(&own_job, &own_site).await });
-    match running.join_next().await {
-        Some(Ok(outcome)) => outcome,
-        Some(Err(panicked)) => {
-            tracing::error!(action = %job.action_execution, error = %panicked, "a runner broke off");
-            let message = format!(
-                "The runner for {} broke off: {panicked}. This is a fault in Towpath.",
-                job.action_type
-            );
-            Outcome::Failed(Failure::new(FailureCode::SystemUnavailable, message))
-        }
-        None => Outcome::Failed(Failure::new(FailureCode::SystemUnavailable, "The runner was not started.")),
-    }
+    guarded(job, async move { dispatch(&own_job, &own_site).await }).await
+}
+
+async fn guarded(job: &ActionJob, work: impl Future<Output = Outcome> + Send + 'static) -> Outcome {
+    let mut running = JoinSet::new();
+    running.spawn(work);
+    let broke_off = match running.join_next().await {
+        Some(Ok(outcome)) => return outcome,
+        Some(Err(error)) => match error.try_into_panic() {
+            Ok(panic) => {
+                let words = panic.downcast_ref::<String>().map(String::as_str);
+                words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic").to_owned()
+            }
+            Err(error) => error.to_string(),
+        },
+        None => "it was not started".to_owned(),
+    };
+    tracing::error!(action = %job.action_execution, error = %broke_off, "a runner broke off");
+    let message =
+        format!("The runner for {} broke off: {broke_off}. This is a fault in Towpath.", job.action_type);
+    Outcome::Failed(Failure::new(FailureCode::SystemUnavailable, message))
 }
 
 async fn dispatch(job: &ActionJob, site: &Site) -> Outcome {
@@ -68,6 +75,7 @@ async fn dispatch(job: &ActionJob, site: &Site) -> Outcome {
     match (category, owner, provider.as_str()) {
         (ActionCategory::Source, ActionOwner::AWS, "S3" | "CodeCommit" | "CodeStarSourceConnection")
         | (ActionCategory::Source, ActionOwner::ThirdParty, "GitHub") => source::run(job, site).await,
+        (ActionCategory::Deploy, ActionOwner::AWS, "CodeDeploy") => codedeploy::run(job, site).await,
         (ActionCategory::Deploy, ActionOwner::AWS, "S3") => s3::run(job, site).await,
         (ActionCategory::Invoke, ActionOwner::AWS, "Lambda") => lambda::run(job, site).await,
         _ => Outcome::Failed(no_runner(&job.action_type)),

@@ -7,14 +7,14 @@ mod git;
 mod mirror;
 mod object;
 
-pub(crate) use git::{Git, locate, shown_url};
+pub(crate) use git::{Git, Place, locate, shown_url};
 
 use super::{Site, caps};
 use crate::settings::Source;
 use batch::{Commit, Taken};
 use engine::action::{ActionJob, Failure, FailureCode, Outcome, OutputArtifact, SourceRevision, Success};
 use events::ActionOwner;
-use git::{Place, Wanted};
+use git::Wanted;
 use jiff::Timestamp;
 use std::{collections::BTreeMap, path::Path};
 

@@ -163,3 +163,16 @@ async fn a_mock_writes_empty_artifacts_and_never_hides_that_it_is_one() {
     let (code, message) = stage.fails(&job("Build/AWS/CodeBuild", &[])).await;
     assert_eq!((code, message.as_str()), (FailureCode::JobFailed, "mocked failure"));
 }
+
+#[tokio::test]
+async fn a_runner_that_panics_fails_its_action_only() {
+    let Outcome::Failed(failure) = guarded(&job("Deploy/AWS/S3", &[]), async { panic!("lost {}", 7) }).await
+    else {
+        panic!("a panic is no success");
+    };
+    assert_eq!(failure.code, FailureCode::SystemUnavailable);
+    assert_eq!(
+        failure.message,
+        "The runner for Deploy/AWS/S3/1 broke off: lost 7. This is a fault in Towpath."
+    );
+}

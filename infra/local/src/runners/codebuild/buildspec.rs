@@ -79,7 +79,7 @@ pub enum Shell {
 /// The phases commands run in, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the service's own words")]
-pub enum PhaseName {
+pub(super) enum PhaseName {
     Install,
     PreBuild,
     Build,
@@ -88,7 +88,7 @@ pub enum PhaseName {
 
 impl PhaseName {
     /// In their order, which no file can change.
-    pub const ALL: [Self; 4] = [Self::Install, Self::PreBuild, Self::Build, Self::PostBuild];
+    pub(super) const ALL: [Self; 4] = [Self::Install, Self::PreBuild, Self::Build, Self::PostBuild];
 
     fn key(self) -> &'static str {
         match self {

@@ -468,9 +468,18 @@ mod tests {
 
     #[test]
     fn a_status_counts_changes_but_not_our_own_folder() {
-        let text = "# branch.oid ab\0# branch.head topic\0# branch.upstream o/t\01 .M N... 100644 100644 100644 a b \
-                    src/a.rs\02 R. N... 100644 100644 100644 a b R100 new name\0old name\0? .towpath/\0? x/.towpath/log\0? n\0";
-        let status = parse_status(text);
+        let text = [
+            "# branch.oid ab",
+            "# branch.head topic",
+            "1 .M N... 100644 100644 100644 a b src/a.rs",
+            "2 R. N... 100644 100644 100644 a b R100 new name",
+            "old name",
+            "? .towpath/",
+            "? x/.towpath/log",
+            "? n",
+            "",
+        ];
+        let status = parse_status(&text.join("\0"));
         assert_eq!((status.checked_out.as_deref(), status.changes), (Some("topic"), 3));
     }
 

@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use domain::{catalogue::Registry, command::Command};
-use engine::{Engine, World, log::Position, ports::Clock, views::Views};
+use engine::{Engine, World, log::Position, views::Views};
 use handlers::{Service, project, sweep};
 use local::{
     actions::LocalActions,
@@ -95,11 +95,6 @@ impl Machine {
     pub async fn close(self) {
         self.actions.shut_down().await;
         self.log.close().await;
-    }
-
-    /// The time, as events record it.
-    pub fn now(&self) -> events::Timestamp {
-        SystemClock.now()
     }
 }
 

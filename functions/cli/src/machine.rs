@@ -51,6 +51,7 @@ impl Machine {
     /// Opens a state folder, making it when there is none. Nothing that was under way is taken up yet.
     pub async fn open(opening: Opening<'_>) -> anyhow::Result<Self> {
         let lock = FolderLock::acquire(opening.state, opening.command)?;
+        keep_out_of_git(opening.state);
         let log = Arc::new(SqliteLog::open(&lock)?);
         let settings = Arc::new(opening.settings);
         let actions =
@@ -95,6 +96,15 @@ impl Machine {
     pub async fn close(self) {
         self.actions.shut_down().await;
         self.log.close().await;
+    }
+}
+
+/// The state folder usually lies in somebody's repository; nothing in it belongs there.
+fn keep_out_of_git(state: &Path) {
+    let ignore = state.join(".gitignore");
+    // Without it everything works; only `git status` would be longer.
+    if !ignore.exists() && std::fs::write(&ignore, "*\n").is_err() {
+        tracing::debug!("`{}` could not be written", ignore.display());
     }
 }
 

@@ -401,7 +401,7 @@ fn resolve(command: &Command<'_>) -> Option<PathBuf> {
 /// A group keeps its number from being given away while it has members; a process by that number is thus a
 /// stranger's.
 fn is_ours(group: Pid) -> bool {
-    test_kill_process(group).is_err() && test_kill_process_group(group).is_ok()
+    test_kill_process(group).is_err() && test_kill_process_group(group).is_ok() && leftovers::lives(group)
 }
 
 fn signal(group: Pid, signal: Signal) {

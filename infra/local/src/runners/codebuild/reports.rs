@@ -317,6 +317,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn no_text_makes_the_counter_panic(text in "[<>/='\" a-eü!\\[\\]-]{0,80}", cut in 0usize..600) {
             Stored::default().count_junit(&text);

@@ -151,6 +151,8 @@ fn retries_are_counted_and_matched() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn no_text_makes_the_reader_panic(text in "\\PC{0,300}") {
         let _ = Buildspec::parse("x", &text);

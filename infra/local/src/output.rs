@@ -1,8 +1,8 @@
 //! The log file of one action: capped, with secrets masked.
 //!
-//! Every write goes through to the file at once, so that someone who follows the file sees a quiet build's last
-//! line; only bytes that may be the beginning of a secret wait for the next chunk. Nothing here fails a build:
-//! when the disk refuses, output is counted as dropped.
+//! Every write goes through to the file at once, so that someone who follows the file sees a quiet build's
+//! last line; only bytes that may be the beginning of a secret wait for the next chunk. Nothing here fails a
+//! build: when the disk refuses, output is counted as dropped.
 
 use aho_corasick::AhoCorasick;
 use std::{
@@ -81,7 +81,8 @@ impl ActionLog {
     }
 
     /// Values that must never appear in the log; each occurrence is written as `***`, across chunk borders.
-    /// Values of fewer than [`SECRET_CHARS_MIN`] characters are ignored. AWS access key ids are masked always.
+    /// Values of fewer than [`SECRET_CHARS_MIN`] characters are ignored. AWS access key ids are masked
+    /// always.
     pub fn mask(&self, secrets: impl IntoIterator<Item = String>) {
         let mut state = self.state();
         let mut all = state.masker.secrets.clone();
@@ -353,8 +354,8 @@ fn begins_key_id(end: &[u8]) -> bool {
         && end.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
 }
 
-/// The end of everything written, in memory. Holds up to twice its promise and then forgets half at once, which
-/// is cheaper than moving bytes with every chunk.
+/// The end of everything written, in memory. Holds up to twice its promise and then forgets half at once,
+/// which is cheaper than moving bytes with every chunk.
 #[derive(Default)]
 struct Tail(Vec<u8>);
 

@@ -35,8 +35,8 @@ pub async fn clear_leftovers(action: &ActionExecutionId) -> usize {
     }
 }
 
-/// Whether a group has a member that is more than an entry its parent has not read yet: in a container whose first
-/// process is no init, those stay for ever.
+/// Whether a group has a member that is more than an entry its parent has not read yet: in a container whose
+/// first process is no init, those stay for ever.
 pub(super) fn lives(group: Pid) -> bool {
     proc::lives(group)
 }

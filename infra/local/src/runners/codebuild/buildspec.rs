@@ -1,7 +1,7 @@
 //! The buildspec: what a build does, read from YAML (`spec/buildspec-and-appspec.md`, A2).
 //!
-//! Reading is strict where a mistake would silently change a build (unknown phases, duplicate keys, commands that
-//! are no text) and lenient where the service is: a key nobody knows is a warning.
+//! Reading is strict where a mistake would silently change a build (unknown phases, duplicate keys, commands
+//! that are no text) and lenient where the service is: a key nobody knows is a warning.
 
 use super::yaml::{self, Flaw, Key, Node, Place, Value};
 use regex_automata::meta::Regex;
@@ -513,7 +513,8 @@ fn variables(fields: &Fields<'_>, name: &str) -> Read<Vec<(String, String)>> {
 fn commands(node: &Node, what: &str) -> Read<Vec<String>> {
     let Value::List(items) = &node.value else {
         let message = format!(
-            "Expected {what} to be a list: found {} instead at line {}; write one command per line, each after `- `",
+            "Expected {what} to be a list: found {} instead at line {}; write one command per line, each \
+             after `- `",
             node.kind(),
             node.place.line
         );
@@ -524,8 +525,8 @@ fn commands(node: &Node, what: &str) -> Read<Vec<String>> {
         Value::Map(_) => Err(flaw(
             node.place,
             format!(
-                "Expected {what}[{index}] to be of string type: found subkeys instead at line {}; a command with \
-                 `: ` in it must be quoted",
+                "Expected {what}[{index}] to be of string type: found subkeys instead at line {}; a command \
+                 with `: ` in it must be quoted",
                 node.place.line
             ),
         )),

@@ -145,8 +145,8 @@ impl Stored {
         };
     }
 
-    /// Adds the cases of one JUnit file. Not an XML parser: it looks for the four tags that count and is content
-    /// with whatever else there is. False when a case never ends.
+    /// Adds the cases of one JUnit file. Not an XML parser: it looks for the four tags that count and is
+    /// content with whatever else there is. False when a case never ends.
     fn count_junit(&mut self, text: &str) -> bool {
         let mut open: Option<Case> = None;
         let mut seen_any = false;

@@ -1,8 +1,8 @@
 //! YAML as a tree that remembers where everything stood and how each scalar was spelled.
 //!
-//! A buildspec's variables keep their spelling (`1.10`, `yes`), and its errors must name line and column, also
-//! for what is well-formed but means nothing; both get lost in a typed deserializer. Everything is bounded:
-//! text, depth, and the nodes that aliases multiply into.
+//! A buildspec's variables keep their spelling (`1.10`, `yes`), and its errors must name line and column,
+//! also for what is well-formed but means nothing; both get lost in a typed deserializer. Everything is
+//! bounded: text, depth, and the nodes that aliases multiply into.
 
 use serde_saphyr::granit_parser::{Event, Marker, Parser, ScalarStyle};
 use std::collections::HashMap;

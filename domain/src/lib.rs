@@ -1,1 +1,22 @@
-//! Placeholder.
+//! The rules. No async, clock, randomness, environment or IO: values in, values out.
+//!
+//! [`decide()`] turns a command into events, `evolve` writes events down in states, [`react`] says what the world
+//! must do because of them, and what is still owed to a state that was left alone.
+
+pub mod catalogue;
+pub mod command;
+mod decide;
+mod draft;
+mod effect;
+pub mod execution;
+pub mod lane;
+pub mod limits;
+pub mod pipeline;
+pub mod react;
+mod rejection;
+pub mod views;
+
+pub use decide::decide;
+pub use draft::{Decision, Scope};
+pub use effect::Effect;
+pub use rejection::Rejection;

@@ -3,8 +3,15 @@
 //! This crate is the leaf of the house. It imports nothing of the project, does no IO, and its types exist to
 //! be stored: a refactoring of the rules must not change them.
 
+pub mod codec;
+mod execution;
 mod ids;
+mod lane;
+mod pipeline;
 mod shapes;
 
+pub use execution::*;
 pub use ids::*;
+pub use lane::*;
+pub use pipeline::*;
 pub use shapes::*;

@@ -96,3 +96,51 @@ impl fmt::Display for FailureCode {
         fmt::Debug::fmt(self, f)
     }
 }
+
+/// `executionMode`: how executions of one pipeline share its stages.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ExecutionMode {
+    /// One execution a stage; of those waiting at a door the newest wins.
+    #[default]
+    Superseded,
+    /// One execution a stage; those waiting enter in the order of their starts.
+    Queued,
+    /// Executions do not see each other.
+    Parallel,
+}
+
+/// `retryMode`: which actions of a stage run again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum StageRetryMode {
+    /// Those that failed or were abandoned.
+    FailedActions,
+    /// Every action of the stage.
+    AllActions,
+}
+
+/// What started a run: `trigger.triggerType` and `triggerDetail`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trigger {
+    /// The cause's kind.
+    #[serde(rename = "type")]
+    pub kind: TriggerType,
+    /// The principal, rule or revision behind it; at most 1,024 characters.
+    pub detail: String,
+}
+
+/// `trigger.triggerType`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the API's own words")]
+pub enum TriggerType {
+    CreatePipeline,
+    StartPipelineExecution,
+    PollForSourceChanges,
+    Webhook,
+    WebhookV2,
+    CloudWatchEvent,
+    PutActionRevision,
+    ManualRollback,
+    AutomatedRollback,
+}

@@ -1,1 +1,92 @@
-fn main() {}
+//! `towpath`: real pipelines on one machine.
+//!
+//! Wiring only: commands are parsed here, adapters are put together in `machine`, and what happens is decided by
+//! `handlers` and below.
+
+#![allow(unreachable_pub, reason = "a binary has no public items; `pub` marks what a module offers")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people talks to them")]
+
+mod audit;
+mod credentials;
+mod definition_file;
+mod machine;
+mod progress;
+mod run;
+mod server;
+mod up;
+mod watcher;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Runs CodePipeline pipelines on this machine, for real.
+#[derive(Parser)]
+#[command(
+    name = "towpath",
+    version,
+    after_help = "Start here:\n  towpath run pipeline.json           run a pipeline in the repository you stand in\n  \
+                  towpath up                          serve the CodePipeline API on this machine\n\n\
+                  What each resource of a pipeline is on this machine stands in `towpath.toml` beside it; without \
+                  the file, sensible defaults hold."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a pipeline here and now, from source to deployment.
+    Run(run::Args),
+    /// Serve the CodePipeline API on loopback, on this machine's engine.
+    Up(up::Args),
+    /// Check the history of a state folder.
+    Audit(audit::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("TOWPATH_LOG")
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn")),
+        )
+        .with_writer(std::io::stderr)
+        .init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            anstream::eprintln!("towpath: the system gives no threads to work with: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let done = runtime.block_on(async {
+        match cli.command {
+            Command::Run(args) => run::run(args).await,
+            Command::Up(args) => up::up(args).await,
+            Command::Audit(args) => audit::audit(&args),
+        }
+    });
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            anstream::eprintln!("towpath: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// The command line as typed, for whoever finds a folder locked by it. No argument of ours is a secret but
+/// `--credentials`.
+fn command_line() -> String {
+    let mut secret_follows = false;
+    let shown = std::env::args().map(|argument| {
+        let hide = std::mem::replace(&mut secret_follows, argument == "--credentials");
+        match argument.split_once('=') {
+            _ if hide => "***".to_owned(),
+            Some(("--credentials", _)) => "--credentials=***".to_owned(),
+            _ => argument,
+        }
+    });
+    shown.collect::<Vec<_>>().join(" ")
+}

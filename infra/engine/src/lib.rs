@@ -1,5 +1,176 @@
 //! Ports, and the loop that drives the pure core over them. No vendor SDK, no adapter.
 
 pub mod action;
+mod cache;
+pub mod job;
+pub mod judge;
 pub mod log;
 pub mod memory;
+pub mod perform;
+pub mod ports;
+pub mod streams;
+pub mod transact;
+pub mod views;
+
+use cache::Cache;
+use domain::{execution::Execution, lane::Lane, pipeline::versions::Pipeline, react};
+use events::{CommandId, ExecutionId, PipelineName, StreamName};
+use log::{Log, LogError};
+use ports::{Actions, Clock, Ids, Timers};
+use std::sync::Arc;
+
+/// The core over its ports. Clones share everything.
+pub struct Engine<L, A>(Arc<Shared<L, A>>);
+
+struct Shared<L, A> {
+    world: World<L, A>,
+    pipelines: Cache<Pipeline>,
+    lanes: Cache<Lane>,
+    executions: Cache<Execution>,
+}
+
+/// What an engine is made of.
+pub struct World<L, A> {
+    /// The log.
+    pub log: L,
+    /// Who acts.
+    pub actions: A,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Fresh ids.
+    pub ids: Arc<dyn Ids>,
+    /// Later commands.
+    pub timers: Arc<dyn Timers>,
+    /// The Region label.
+    pub region: String,
+    /// The account, 12 digits.
+    pub account: String,
+}
+
+impl<L, A> Clone for Engine<L, A> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<L: Log, A: Actions> Engine<L, A> {
+    /// An engine over this world.
+    pub fn new(world: World<L, A>) -> Self {
+        Self(Arc::new(Shared {
+            world,
+            pipelines: Cache::default(),
+            lanes: Cache::default(),
+            executions: Cache::default(),
+        }))
+    }
+
+    /// The definitions of a pipeline, as durable. Default when there never was one.
+    pub async fn pipeline(&self, name: &PipelineName) -> Result<Arc<Pipeline>, LogError> {
+        self.pipeline_at(name).await.map(|(state, _)| state)
+    }
+
+    /// The definitions of a pipeline with their stream's version, as durable.
+    pub async fn pipeline_at(
+        &self,
+        name: &PipelineName,
+    ) -> Result<(Arc<Pipeline>, events::Version), LogError> {
+        let known = {
+            let slot = self.warm(self.pipelines(), &StreamName::pipeline(name)).await?;
+            slot.as_ref().map(|warm| (Arc::clone(&warm.state), warm.head.version))
+        };
+        self.log().barrier().await;
+        Ok(known.unwrap_or_default())
+    }
+
+    /// The traffic of a pipeline, as durable.
+    pub async fn lane(&self, name: &PipelineName) -> Result<Arc<Lane>, LogError> {
+        let state = {
+            let slot = self.warm(self.lanes(), &StreamName::lane(name)).await?;
+            slot.as_ref().map(|warm| Arc::clone(&warm.state)).unwrap_or_default()
+        };
+        self.log().barrier().await;
+        Ok(state)
+    }
+
+    /// One run, as durable. Default when there is none of that id.
+    pub async fn execution(&self, id: &ExecutionId) -> Result<Arc<Execution>, LogError> {
+        self.execution_at(id).await.map(|(state, _)| state)
+    }
+
+    /// One run with its stream's version, as durable.
+    pub async fn execution_at(
+        &self,
+        id: &ExecutionId,
+    ) -> Result<(Arc<Execution>, events::Version), LogError> {
+        let stream = StreamName::execution(id);
+        let (state, version) = {
+            let slot = self.warm(self.executions(), &stream).await?;
+            let known = slot.as_ref().map(|warm| (Arc::clone(&warm.state), warm.head.version));
+            known.unwrap_or_default()
+        };
+        if !state.exists() || state.status.is_terminal() {
+            self.executions().forget(&stream);
+        }
+        self.log().barrier().await;
+        Ok((state, version))
+    }
+
+    /// Takes up what a run is still owed: after a restart, or when it has not moved for long.
+    pub async fn resume(&self, id: &ExecutionId) -> Result<(), LogError> {
+        let state = self.execution(id).await?;
+        self.carry_out(react::resume(id, &state));
+        Ok(())
+    }
+
+    /// A command id nobody used before.
+    pub fn fresh_command_id(&self) -> CommandId {
+        CommandId::parse(self.0.world.ids.uuid()).expect("a UUID is within a command id's letters and length")
+    }
+
+    /// A run id nobody used before.
+    pub fn fresh_execution_id(&self) -> ExecutionId {
+        ExecutionId::parse(self.0.world.ids.uuid())
+            .expect("a UUID in lower case is within an execution id's letters and length")
+    }
+
+    /// The log.
+    pub fn log(&self) -> &L {
+        &self.0.world.log
+    }
+
+    /// Who acts.
+    pub fn actions(&self) -> &A {
+        &self.0.world.actions
+    }
+
+    /// The Region label.
+    pub fn region(&self) -> &str {
+        &self.0.world.region
+    }
+
+    /// The account, 12 digits.
+    pub fn account(&self) -> &str {
+        &self.0.world.account
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.0.world.clock
+    }
+
+    pub(crate) fn timers(&self) -> &dyn Timers {
+        &*self.0.world.timers
+    }
+
+    pub(crate) fn pipelines(&self) -> &Cache<Pipeline> {
+        &self.0.pipelines
+    }
+
+    pub(crate) fn lanes(&self) -> &Cache<Lane> {
+        &self.0.lanes
+    }
+
+    pub(crate) fn executions(&self) -> &Cache<Execution> {
+        &self.0.executions
+    }
+}

@@ -92,8 +92,13 @@ impl Commit {
 
 /// Checks the chain of one stream, commits in order from the first. Says which version is wrong.
 pub fn verify(commits: &[Commit]) -> Result<(), BrokenChain> {
-    let mut previous = Hash::default();
-    let mut next = Version(1);
+    verify_after(Version(0), Hash::default(), commits)
+}
+
+/// Checks commits that follow a commit already trusted: its last version and its hash. Says which version is
+/// wrong.
+pub fn verify_after(last: Version, hash: Hash, commits: &[Commit]) -> Result<(), BrokenChain> {
+    let (mut next, mut previous) = (last.next(), hash);
     for commit in commits {
         let broken = |what| BrokenChain { stream: commit.stream.clone(), version: commit.first, what };
         if commit.first != next {
@@ -128,7 +133,8 @@ pub struct Once {
     pub key: String,
     /// What the first use led to; handed back to every later one.
     pub outcome: String,
-    /// When the row may be forgotten.
+    /// When the key is free again: a batch with a commit recorded at this time or later may take it. A batch
+    /// without commits has no time and never finds a key free.
     pub expires: Timestamp,
 }
 
@@ -206,22 +212,48 @@ pub trait Log: Send + Sync + 'static {
     const PIPELINED: bool;
 
     /// Appends a batch. The call itself takes its place in the order; the future answers when the outcome is
-    /// durable. A batch whose answer was lost may be appended again: a commit that already stands there with the
-    /// same hash counts as written.
+    /// durable, and dropping it does not take the batch back. A batch whose answer was lost may be appended
+    /// again: a commit that already stands there with the same hash counts as written. After
+    /// [`LogError::Unavailable`] the batch may or may not have been written.
     fn append(&self, batch: Batch) -> impl Future<Output = Result<Appended, LogError>> + Send + 'static;
 
-    /// Reads a stream from its newest snapshot of this fold, or from its beginning. Empty when it has none.
-    fn load(
-        &self,
-        stream: &StreamName,
-        fold: u32,
-    ) -> impl Future<Output = Result<Loaded, LogError>> + Send;
+    /// Resolves when every append called before is durable, or has failed. At once where nothing is on its way.
+    fn barrier(&self) -> impl Future<Output = ()> + Send;
 
-    /// Reads every commit of a stream from the first, at most `limit`, starting after a version.
+    /// Reads a stream from its newest snapshot of this fold, or from its beginning. Empty when it has none.
+    fn load(&self, stream: &StreamName, fold: u32) -> impl Future<Output = Result<Loaded, LogError>> + Send;
+
+    /// Reads every commit of a stream from the first, at most `limit`, starting after a version. A version in
+    /// the middle of a commit starts with the commit after that one.
     fn read(
         &self,
         stream: &StreamName,
         after: Version,
         limit: usize,
     ) -> impl Future<Output = Result<Vec<Commit>, LogError>> + Send;
+}
+
+impl<T: Log> Log for std::sync::Arc<T> {
+    const PIPELINED: bool = T::PIPELINED;
+
+    fn append(&self, batch: Batch) -> impl Future<Output = Result<Appended, LogError>> + Send + 'static {
+        T::append(self, batch)
+    }
+
+    fn barrier(&self) -> impl Future<Output = ()> + Send {
+        T::barrier(self)
+    }
+
+    fn load(&self, stream: &StreamName, fold: u32) -> impl Future<Output = Result<Loaded, LogError>> + Send {
+        T::load(self, stream, fold)
+    }
+
+    fn read(
+        &self,
+        stream: &StreamName,
+        after: Version,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Commit>, LogError>> + Send {
+        T::read(self, stream, after, limit)
+    }
 }

@@ -1,10 +1,16 @@
 //! The home on one machine: the engine's ports over one SQLite file, folders and processes.
 
+pub mod actions;
 pub mod archive;
 pub mod artifacts;
+pub mod lock;
 pub mod log;
 pub mod output;
 pub mod patterns;
 pub mod process;
 pub mod runners;
 pub mod settings;
+pub mod settled_views;
+pub mod views;
+pub mod watch;
+pub mod world;

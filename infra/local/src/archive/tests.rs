@@ -1,6 +1,12 @@
 use super::*;
 use proptest::prelude::*;
+use std::{
+    fs::File,
+    io::Write,
+    os::unix::fs::{PermissionsExt, symlink},
+};
 use tempfile::{TempDir, tempdir};
+use zip::{ZipWriter, write::SimpleFileOptions};
 
 const CAPS: Caps = Caps { bytes: 1 << 20, files: 1000 };
 

@@ -7,13 +7,18 @@
 pub mod codebuild;
 pub mod codedeploy;
 pub mod lambda;
+mod mock;
 pub mod s3;
 pub mod source;
 
-use crate::{artifacts::ArtifactStore, output::ActionLog, settings::Settings};
-use engine::action::{ActionJob, Outcome};
-use std::{path::PathBuf, sync::Arc};
-use tokio::sync::watch;
+use crate::{archive::Caps, artifacts::ArtifactStore, output::ActionLog, settings::Settings};
+use engine::action::{ActionJob, ActionTypeId, Failure, FailureCode, Outcome};
+use events::{ActionCategory, ActionOwner};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use tokio::{sync::watch, task::JoinSet};
 
 /// What this machine lends to a runner for one job.
 #[derive(Clone)]
@@ -35,8 +40,85 @@ pub struct Site {
     pub account: String,
 }
 
-/// Carries out one job with the runner its action type names.
+/// Carries out one job with the runner its action type names, or as a mock where the settings say so. A runner
+/// that panics fails its action; dropping the future stops the runner.
 pub async fn run(job: &ActionJob, site: &Site) -> Outcome {
-    let _ = (job, site);
-    todo!()
+    let (own_job, own_site) = (job.clone(), site.clone());
+    guarded(job, async move { dispatch(&own_job, &own_site).await }).await
 }
+
+async fn guarded(job: &ActionJob, work: impl Future<Output = Outcome> + Send + 'static) -> Outcome {
+    let mut running = JoinSet::new();
+    running.spawn(work);
+    let broke_off = match running.join_next().await {
+        Some(Ok(outcome)) => return outcome,
+        Some(Err(error)) => match error.try_into_panic() {
+            Ok(panic) => {
+                let words = panic.downcast_ref::<String>().map(String::as_str);
+                words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic").to_owned()
+            }
+            Err(error) => error.to_string(),
+        },
+        None => "it was not started".to_owned(),
+    };
+    tracing::error!(action = %job.action_execution, error = %broke_off, "a runner broke off");
+    let message =
+        format!("The runner for {} broke off: {broke_off}. This is a fault in Towpath.", job.action_type);
+    Outcome::Failed(Failure::new(FailureCode::SystemUnavailable, message))
+}
+
+async fn dispatch(job: &ActionJob, site: &Site) -> Outcome {
+    let ActionTypeId { category, owner, provider, .. } = &job.action_type;
+    if let Some(mock) = site.settings.mock.get(&format!("{category:?}/{provider}")) {
+        return mock::run(job, site, *mock).await;
+    }
+    match (category, owner, provider.as_str()) {
+        (ActionCategory::Source, ActionOwner::AWS, "S3" | "CodeCommit" | "CodeStarSourceConnection")
+        | (ActionCategory::Source, ActionOwner::ThirdParty, "GitHub") => source::run(job, site).await,
+        (ActionCategory::Deploy, ActionOwner::AWS, "CodeDeploy") => codedeploy::run(job, site).await,
+        (ActionCategory::Build | ActionCategory::Test, ActionOwner::AWS, "CodeBuild") => {
+            codebuild::run(job, site).await
+        }
+        (ActionCategory::Compute, ActionOwner::AWS, "Commands") => codebuild::run_commands(job, site).await,
+        (ActionCategory::Deploy, ActionOwner::AWS, "S3") => s3::run(job, site).await,
+        (ActionCategory::Invoke, ActionOwner::AWS, "Lambda") => lambda::run(job, site).await,
+        _ => Outcome::Failed(no_runner(&job.action_type)),
+    }
+}
+
+fn no_runner(action_type: &ActionTypeId) -> Failure {
+    let ActionTypeId { category, provider, .. } = action_type;
+    let message = format!(
+        "No runner on this machine for {action_type}. To mock it openly, add `\"{category:?}/{provider}\" = \"succeed\"` \
+         under `[mock]` in towpath.toml."
+    );
+    Failure::new(FailureCode::ConfigurationError, message)
+}
+
+/// What an artifact may hold on this machine.
+fn caps(site: &Site) -> Caps {
+    Caps { bytes: site.settings.limits.artifact_bytes, files: site.settings.limits.artifact_files }
+}
+
+/// The folder that stands for a bucket: the settings' own, or one under the state folder.
+fn bucket_folder(site: &Site, bucket: &str) -> Result<PathBuf, Failure> {
+    if let Some(folder) = site.settings.s3.get(bucket) {
+        return Ok(folder.clone());
+    }
+    match bucket.contains('/') || matches!(bucket, "" | "." | "..") || bucket.contains('\0') {
+        true => {
+            let message = format!("`{bucket}` cannot be the name of a bucket.");
+            Err(Failure::new(FailureCode::ConfigurationError, message))
+        }
+        false => Ok(site.state.join("s3").join(bucket)),
+    }
+}
+
+/// The file of an object; `None` when its key could lead out of the bucket's folder.
+fn object_path(folder: &Path, key: &str) -> Option<PathBuf> {
+    let plain = key.split('/').all(|part| !matches!(part, "" | "." | "..")) && !key.contains('\0');
+    plain.then(|| folder.join(key))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,209 @@
+//! Commands: what someone wishes to happen. Every command may arrive twice.
+
+use crate::pipeline::PipelineDeclaration;
+use events::{
+    ActionExecutionId, ActionName, Entry, ExecutionId, FailureCode, PipelineName, SourceRevision, StageName,
+    StageRetryMode, StreamName, Timestamp, Trigger,
+};
+use std::collections::BTreeMap;
+
+/// A wish concerning one pipeline. The pipeline's name and, for most, the execution's id say which streams it
+/// reads, before anything is loaded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Command {
+    /// The pipeline it concerns.
+    pub pipeline: PipelineName,
+    /// The run it concerns; `None` for wishes about the pipeline or its lane.
+    pub execution: Option<ExecutionId>,
+    /// What is wished.
+    pub wish: Wish,
+}
+
+/// What is wished.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Wish {
+    /// Declare the pipeline for the first time. The definition is validated, normalised and free of secrets.
+    CreatePipeline {
+        /// The definition.
+        definition: Box<PipelineDeclaration>,
+        /// Tags of the pipeline.
+        tags: BTreeMap<String, String>,
+    },
+    /// Declare its next version.
+    UpdatePipeline {
+        /// The definition.
+        definition: Box<PipelineDeclaration>,
+    },
+    /// Delete it with everything under way.
+    DeletePipeline,
+    /// Start the run of this id.
+    StartExecution {
+        /// What started it.
+        trigger: Trigger,
+        /// Values for pipeline variables.
+        variables: BTreeMap<String, String>,
+        /// Revisions that source actions must fetch, by action.
+        revisions: BTreeMap<ActionName, String>,
+    },
+    /// Stop the run.
+    StopExecution {
+        /// Give up running actions instead of waiting for them.
+        abandon: bool,
+        /// Why, at most 200 characters.
+        reason: Option<String>,
+    },
+    /// Run a failed or stopped stage again.
+    RetryStage {
+        /// The stage.
+        stage: StageName,
+        /// Which of its actions.
+        mode: StageRetryMode,
+    },
+    /// Note how an attempt ended.
+    RecordActionResult {
+        /// The attempt.
+        attempt: Attempt,
+        /// How it ended.
+        result: ActionResult,
+    },
+    /// Fail an attempt whose time is up.
+    ExpireAction {
+        /// The attempt.
+        attempt: Attempt,
+    },
+    /// Answer a manual approval.
+    RecordApproval {
+        /// The approval's stage.
+        stage: StageName,
+        /// The approval.
+        action: ActionName,
+        /// The token it was asked with.
+        token: String,
+        /// Yes or no.
+        approved: bool,
+        /// What the approver said, at most 512 characters.
+        summary: String,
+    },
+    /// Close a stage's inbound transition.
+    DisableTransition {
+        /// The stage.
+        stage: StageName,
+        /// Why, 1 to 300 characters.
+        reason: String,
+    },
+    /// Open it.
+    EnableTransition {
+        /// The stage.
+        stage: StageName,
+    },
+    /// Bring the run in line with its lane.
+    Settle,
+}
+
+/// Which attempt at which action is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// The stage.
+    pub stage: StageName,
+    /// The action.
+    pub action: ActionName,
+    /// The attempt's id.
+    pub action_execution: ActionExecutionId,
+    /// The stage admission it belonged to.
+    pub entry: Entry,
+}
+
+/// How an attempt ended, as its provider reports it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ActionResult {
+    /// It did its work.
+    Succeeded {
+        /// Output variables.
+        output_variables: BTreeMap<String, String>,
+        /// The revision a source action fetched.
+        revision: Option<SourceRevision>,
+        /// Nothing was really done.
+        mocked: bool,
+        /// What else is known.
+        details: Details,
+    },
+    /// It failed.
+    Failed {
+        /// The class of the failure.
+        code: FailureCode,
+        /// What went wrong.
+        message: String,
+        /// What else is known.
+        details: Details,
+    },
+}
+
+/// What a provider says about its own work.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Details {
+    /// One line for people.
+    pub summary: Option<String>,
+    /// The provider's own id of the work.
+    pub external_execution_id: Option<String>,
+    /// Where a person can look at the work.
+    pub external_execution_url: Option<String>,
+}
+
+impl Command {
+    /// The streams this command reads.
+    pub fn scope(&self) -> Vec<StreamName> {
+        let mut streams = vec![StreamName::pipeline(&self.pipeline), StreamName::lane(&self.pipeline)];
+        streams.extend(self.execution.as_ref().map(StreamName::execution));
+        streams
+    }
+
+    /// True when the answer depends on which definition is current, so that the pipeline's stream must not have
+    /// moved. An execution under way follows its own version, which never changes.
+    pub fn relies_on_current_definition(&self) -> bool {
+        match self.wish {
+            Wish::CreatePipeline { .. }
+            | Wish::UpdatePipeline { .. }
+            | Wish::DeletePipeline
+            | Wish::StartExecution { .. }
+            | Wish::RetryStage { .. }
+            | Wish::DisableTransition { .. }
+            | Wish::EnableTransition { .. } => true,
+            Wish::StopExecution { .. }
+            | Wish::RecordActionResult { .. }
+            | Wish::ExpireAction { .. }
+            | Wish::RecordApproval { .. }
+            | Wish::Settle => false,
+        }
+    }
+
+    /// The wish's name, for log lines.
+    pub fn name(&self) -> &'static str {
+        match self.wish {
+            Wish::CreatePipeline { .. } => "CreatePipeline",
+            Wish::UpdatePipeline { .. } => "UpdatePipeline",
+            Wish::DeletePipeline => "DeletePipeline",
+            Wish::StartExecution { .. } => "StartExecution",
+            Wish::StopExecution { .. } => "StopExecution",
+            Wish::RetryStage { .. } => "RetryStage",
+            Wish::RecordActionResult { .. } => "RecordActionResult",
+            Wish::ExpireAction { .. } => "ExpireAction",
+            Wish::RecordApproval { .. } => "RecordApproval",
+            Wish::DisableTransition { .. } => "DisableTransition",
+            Wish::EnableTransition { .. } => "EnableTransition",
+            Wish::Settle => "Settle",
+        }
+    }
+}
+
+/// What a decision knows besides its scope.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The later of the clock and the scope's last recorded times.
+    pub now: Timestamp,
+    /// Who sends the command: a principal's ARN, or a part of the system.
+    pub actor: &'a str,
+    /// The command's id: every id made by the decision is derived from it, so deciding again makes the same ids.
+    pub command_id: &'a str,
+    /// The Region label, for artifact stores.
+    pub region: &'a str,
+}

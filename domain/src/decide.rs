@@ -1,0 +1,64 @@
+//! From a command to events. Dispatch only: each rule lives with what it is about.
+
+use crate::{
+    command::{Command, Context, Wish},
+    draft::{Decision, Draft, Scope},
+    execution::{action, approval, retry, settle, start, stop},
+    lane::transitions,
+    pipeline::versions,
+    rejection::Rejection,
+};
+use events::ExecutionId;
+
+/// Decides a command on the states it reads, and writes the decision down in them. A refusal leaves the states
+/// as they were. A command that is satisfied already yields no events.
+pub fn decide(scope: &mut Scope, command: &Command, context: Context<'_>) -> Result<Decision, Rejection> {
+    let mut draft = Draft::new(scope, &command.pipeline, context);
+    let decided = dispatch(&mut draft, command);
+    debug_assert!(decided.is_ok() || draft.decision.is_empty(), "a refusal after the first event");
+    decided.map(|()| draft.decision)
+}
+
+fn dispatch(draft: &mut Draft<'_>, command: &Command) -> Result<(), Rejection> {
+    match &command.wish {
+        Wish::CreatePipeline { definition, tags } => versions::create(draft, definition, tags),
+        Wish::UpdatePipeline { definition } => versions::update(draft, definition),
+        Wish::DeletePipeline => {
+            versions::delete(draft);
+            Ok(())
+        }
+        Wish::StartExecution { trigger, variables, revisions } => {
+            with_execution(command, |id| start::start(draft, id, trigger, variables, revisions))
+        }
+        Wish::StopExecution { abandon, reason } => {
+            with_execution(command, |id| stop::stop(draft, id, *abandon, reason.as_ref()))
+        }
+        Wish::RetryStage { stage, mode } => {
+            with_execution(command, |id| retry::retry(draft, id, stage, *mode))
+        }
+        Wish::RecordActionResult { attempt, result } => {
+            with_execution(command, |id| action::record_result(draft, id, attempt, result))
+        }
+        Wish::ExpireAction { attempt } => with_execution(command, |id| action::expire(draft, id, attempt)),
+        Wish::RecordApproval { stage, action, token, approved, summary } => {
+            let answer = approval::Answer { stage, action, token, approved: *approved, summary };
+            with_execution(command, |id| approval::record(draft, id, &answer))
+        }
+        Wish::DisableTransition { stage, reason } => transitions::disable(draft, stage, reason),
+        Wish::EnableTransition { stage } => transitions::enable(draft, stage),
+        Wish::Settle => with_execution(command, |id| {
+            settle::settle(draft, id);
+            Ok(())
+        }),
+    }
+}
+
+fn with_execution(
+    command: &Command,
+    rule: impl FnOnce(&ExecutionId) -> Result<(), Rejection>,
+) -> Result<(), Rejection> {
+    match &command.execution {
+        Some(id) => rule(id),
+        None => Err(Rejection::PipelineNotFound { pipeline: command.pipeline.clone() }),
+    }
+}

@@ -1,0 +1,125 @@
+//! A decision in the making: events are written down as they are decided, so that each next step of the same
+//! decision sees the state after the last.
+
+use crate::pipeline::PipelineDeclaration;
+use crate::{
+    command::Context, execution::Execution, lane::Lane, pipeline::versions::Pipeline, rejection::Rejection,
+};
+use events::{ExecutionEvent, ExecutionId, LaneEvent, PipelineEvent, PipelineName, StageName, Timestamp};
+use std::sync::Arc;
+
+/// The states a command reads. A command about no execution leaves that one untouched.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Scope {
+    /// Definitions.
+    pub pipeline: Pipeline,
+    /// Traffic.
+    pub lane: Lane,
+    /// The run.
+    pub execution: Execution,
+}
+
+/// What a command leads to: events for each stream, to be appended together.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Decision {
+    /// For `pipeline#<name>`.
+    pub pipeline: Vec<PipelineEvent>,
+    /// For `lane#<pipeline>`.
+    pub lane: Vec<LaneEvent>,
+    /// For `execution#<id>`.
+    pub execution: Vec<ExecutionEvent>,
+}
+
+impl Decision {
+    /// The command was satisfied already.
+    pub fn is_empty(&self) -> bool {
+        self.pipeline.is_empty() && self.lane.is_empty() && self.execution.is_empty()
+    }
+}
+
+pub(crate) struct Draft<'a> {
+    pub(crate) scope: &'a mut Scope,
+    pub(crate) decision: Decision,
+    pub(crate) name: &'a PipelineName,
+    pub(crate) now: Timestamp,
+    pub(crate) actor: &'a str,
+    pub(crate) region: &'a str,
+    command_id: &'a str,
+}
+
+impl<'a> Draft<'a> {
+    pub(crate) fn new(scope: &'a mut Scope, name: &'a PipelineName, context: Context<'a>) -> Self {
+        Self {
+            scope,
+            decision: Decision::default(),
+            name,
+            now: context.now,
+            actor: context.actor,
+            region: context.region,
+            command_id: context.command_id,
+        }
+    }
+
+    pub(crate) fn pipeline(&mut self, event: PipelineEvent) {
+        self.scope.pipeline.evolve(&event, self.now);
+        self.decision.pipeline.push(event);
+    }
+
+    pub(crate) fn lane(&mut self, event: LaneEvent) {
+        self.scope.lane.evolve(&event, self.now);
+        self.decision.lane.push(event);
+    }
+
+    pub(crate) fn execution(&mut self, event: ExecutionEvent) {
+        self.scope.execution.evolve(&event, self.now);
+        self.decision.execution.push(event);
+    }
+
+    /// The definition the scope's run follows; `None` when its pipeline was deleted.
+    pub(crate) fn own_definition(&self) -> Option<Arc<PipelineDeclaration>> {
+        let start = self.scope.execution.start.as_ref()?;
+        let pipeline = &self.scope.pipeline;
+        (start.incarnation == pipeline.incarnation)
+            .then(|| pipeline.definition(start.pipeline_version).cloned())
+            .flatten()
+    }
+
+    pub(crate) fn no_pipeline(&self) -> Rejection {
+        Rejection::PipelineNotFound { pipeline: self.name.clone() }
+    }
+
+    pub(crate) fn no_stage(&self, stage: &StageName) -> Rejection {
+        Rejection::StageNotFound { pipeline: self.name.clone(), stage: stage.clone() }
+    }
+
+    pub(crate) fn no_execution(&self, execution: &ExecutionId) -> Rejection {
+        Rejection::ExecutionNotFound { pipeline: self.name.clone(), execution: execution.clone() }
+    }
+
+    /// 128 bits made of the command's id, what they are for, and how much this decision has made so far. The same
+    /// command decided again makes the same bits. FNV-1a with 128 bits: spreads well, promises no secrecy; the
+    /// secrecy of an approval token comes from the random command id it is derived from.
+    pub(crate) fn derive(&self, purpose: &[&str]) -> u128 {
+        const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+        const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+        let ordinal = self.decision.execution.len().to_string();
+        let parts = [self.command_id, ordinal.as_str()].into_iter().chain(purpose.iter().copied());
+        let mut hash = parts.fold(OFFSET, |hash, part| {
+            let eat = |hash: u128, byte: &u8| (hash ^ u128::from(*byte)).wrapping_mul(PRIME);
+            eat(part.as_bytes().iter().fold(hash, eat), &0xff)
+        });
+        // The last bytes barely reach the high bits; two more rounds of folding mix them in.
+        for _ in 0..2 {
+            hash = (hash ^ (hash >> 64)).wrapping_mul(PRIME | (PRIME << 40));
+        }
+        hash ^ (hash >> 64)
+    }
+
+    /// A UUID (version 8: of our own making) from [`Draft::derive`].
+    pub(crate) fn derive_uuid(&self, purpose: &[&str]) -> String {
+        let bits = self.derive(purpose);
+        let bits = (bits & !(0xf << 76) & !(0x3 << 62)) | (0x8 << 76) | (0x2 << 62);
+        let hex = format!("{bits:032x}");
+        format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    }
+}

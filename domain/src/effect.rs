@@ -1,0 +1,44 @@
+//! What the world must do because of an event.
+
+use crate::command::{Attempt, Command};
+use events::{ActionExecutionId, ExecutionId, PipelineName, Timestamp};
+
+/// A request to the world. Its id is the stream, version and index of the event that asked for it; carrying one
+/// out twice must do no harm.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Have a provider carry out an attempt, and record its result.
+    RunAction {
+        /// The pipeline.
+        pipeline: PipelineName,
+        /// The run.
+        execution: ExecutionId,
+        /// The attempt.
+        attempt: Attempt,
+        /// It may have been started before a crash: clear away what that left behind.
+        resumed: bool,
+    },
+    /// Ask a provider to stop an attempt that no longer counts.
+    CancelAction {
+        /// The attempt.
+        attempt: Attempt,
+    },
+    /// Forget the timer that would have expired an attempt: it has ended.
+    ClearTimer {
+        /// The attempt.
+        action_execution: ActionExecutionId,
+    },
+    /// Have the attempt expire at its deadline.
+    SetTimer {
+        /// The pipeline.
+        pipeline: PipelineName,
+        /// The run.
+        execution: ExecutionId,
+        /// The attempt.
+        attempt: Attempt,
+        /// Not before.
+        at: Timestamp,
+    },
+    /// Send a command.
+    Tell(Box<Command>),
+}

@@ -1,0 +1,269 @@
+//! Starting actions and noting how they end. See `spec/execution-semantics.md`, sections 2, 11 and 15.
+
+use super::{ActionStatus, ExecutionStatus, advance};
+use crate::{
+    catalogue,
+    command::{ActionResult, Attempt, Details},
+    draft::Draft,
+    limits,
+    pipeline::{ActionDeclaration, PipelineDeclaration, variables},
+    rejection::Rejection,
+};
+use events::{
+    ActionAbandoned, ActionCategory, ActionExecutionId, ActionFailed, ActionStarted, ActionSucceeded,
+    Artifact, ArtifactLocation, ArtifactName, Entry, ExecutionEvent, ExecutionId, FailureCode, ResultIgnored,
+    StageName,
+};
+use std::collections::BTreeMap;
+
+/// Starts what comes next in a stage where nothing runs and nothing failed. False when all is done.
+pub(crate) fn start_next_group(
+    draft: &mut Draft<'_>,
+    id: &ExecutionId,
+    definition: &PipelineDeclaration,
+    stage: &StageName,
+) -> bool {
+    let Some(declared) = definition.stage(stage) else { return false };
+    let Some(run) = draft.scope.execution.stage(stage) else { return false };
+    let entry = run.entry;
+    let due: Vec<&ActionDeclaration> = declared
+        .groups()
+        .into_iter()
+        .map(|group| {
+            let unstarted = group.actions.into_iter().filter(|action| run.attempt(&action.name).is_none());
+            unstarted.collect::<Vec<_>>()
+        })
+        .find(|due| !due.is_empty())
+        .unwrap_or_default();
+    for action in &due {
+        start(draft, id, definition, stage, action, entry);
+    }
+    !due.is_empty()
+}
+
+/// Starts one attempt at an action. One that cannot start is recorded as started and failed.
+pub(crate) fn start(
+    draft: &mut Draft<'_>,
+    id: &ExecutionId,
+    definition: &PipelineDeclaration,
+    stage: &StageName,
+    action: &ActionDeclaration,
+    entry: Entry,
+) {
+    let place = [id.as_str(), stage.as_str(), action.name.as_str()];
+    let action_execution = ActionExecutionId::parse(draft.derive_uuid(&place))
+        .expect("a derived UUID has 36 characters, all hexadecimal or dashes");
+    let is_approval = action.action_type_id.category == ActionCategory::Approval;
+    let token = is_approval.then(|| draft.derive_uuid(&[action_execution.as_str(), "token"]));
+    let resolved = resolve_configuration(draft, id, definition, action);
+    let inputs = inputs(draft, action);
+    let outputs = outputs(draft, definition, action);
+    let problem = [resolved.as_ref().err(), inputs.as_ref().err(), outputs.as_ref().err()]
+        .into_iter()
+        .flatten()
+        .next()
+        .cloned();
+    draft.execution(ExecutionEvent::ActionStarted(ActionStarted {
+        stage: stage.clone(),
+        action: action.name.clone(),
+        action_execution: action_execution.clone(),
+        entry,
+        action_type: action.action_type_id.clone(),
+        resolved: resolved.unwrap_or_default(),
+        inputs: inputs.unwrap_or_default(),
+        outputs: outputs.unwrap_or_default(),
+        deadline: draft.now.plus_minutes(timeout_minutes(action)),
+        token,
+    }));
+    if let Some(message) = problem {
+        let attempt = Attempt { stage: stage.clone(), action: action.name.clone(), action_execution, entry };
+        let code = FailureCode::ConfigurationError;
+        draft.execution(ExecutionEvent::ActionFailed(failed(&attempt, code, message, Details::default())));
+    }
+}
+
+/// Notes how an attempt ended, and moves the run on. A result that no longer counts is recorded as ignored; one
+/// that was noted before changes nothing.
+pub(crate) fn record_result(
+    draft: &mut Draft<'_>,
+    id: &ExecutionId,
+    attempt: &Attempt,
+    result: &ActionResult,
+) -> Result<(), Rejection> {
+    let Some((stage, known)) = draft.scope.execution.attempt(&attempt.action_execution) else {
+        return Err(draft.no_execution(id));
+    };
+    match known.status {
+        ActionStatus::Succeeded | ActionStatus::Failed => return Ok(()),
+        ActionStatus::InProgress if stage.entry == attempt.entry && known.entry == attempt.entry => {}
+        ActionStatus::InProgress | ActionStatus::Abandoned => {
+            draft.execution(ExecutionEvent::ResultIgnored(ResultIgnored {
+                action_execution: attempt.action_execution.clone(),
+                entry: attempt.entry,
+            }));
+            return Ok(());
+        }
+    }
+    let ended = match result {
+        ActionResult::Succeeded { output_variables, revision, mocked, details } => {
+            if let Err(problem) = variables::check_output_variables(output_variables) {
+                let code = FailureCode::ConfigurationError;
+                ExecutionEvent::ActionFailed(failed(attempt, code, problem.to_string(), details.clone()))
+            } else {
+                ExecutionEvent::ActionSucceeded(ActionSucceeded {
+                    stage: attempt.stage.clone(),
+                    action: attempt.action.clone(),
+                    action_execution: attempt.action_execution.clone(),
+                    output_variables: output_variables.clone(),
+                    summary: details.summary.clone(),
+                    external_execution_id: details.external_execution_id.clone(),
+                    external_execution_url: details.external_execution_url.clone(),
+                    revision: revision.clone(),
+                    mocked: *mocked,
+                    by: None,
+                })
+            }
+        }
+        ActionResult::Failed { code, message, details } => {
+            ExecutionEvent::ActionFailed(failed(attempt, *code, message.clone(), details.clone()))
+        }
+    };
+    draft.execution(ended);
+    move_on(draft, id)
+}
+
+/// Fails an attempt whose time is up. An attempt that has ended, or has time left, is let be.
+pub(crate) fn expire(draft: &mut Draft<'_>, id: &ExecutionId, attempt: &Attempt) -> Result<(), Rejection> {
+    let Some((_, known)) = draft.scope.execution.attempt(&attempt.action_execution) else {
+        return Err(draft.no_execution(id));
+    };
+    if known.status != ActionStatus::InProgress || draft.now < known.deadline {
+        return Ok(());
+    }
+    let minutes = known.deadline.since(known.started) / 60_000;
+    let message = format!("The action timed out after {minutes} minutes.");
+    let event = failed(attempt, FailureCode::JobFailed, message, Details::default());
+    draft.execution(ExecutionEvent::ActionFailed(ActionFailed { timed_out: true, ..event }));
+    move_on(draft, id)
+}
+
+/// Gives up every attempt under way.
+pub(crate) fn abandon_running(draft: &mut Draft<'_>) {
+    let running: Vec<_> = draft
+        .scope
+        .execution
+        .running()
+        .map(|(stage, attempt)| ActionAbandoned {
+            stage: stage.stage.clone(),
+            action: attempt.action.clone(),
+            action_execution: attempt.action_execution.clone(),
+        })
+        .collect();
+    for abandoned in running {
+        draft.execution(ExecutionEvent::ActionAbandoned(abandoned));
+    }
+}
+
+/// Goes on after an attempt ended, by the definition the run started with.
+pub(crate) fn move_on(draft: &mut Draft<'_>, id: &ExecutionId) -> Result<(), Rejection> {
+    // Without its definition (the pipeline was deleted) the run waits for `Settle`, which cancels it.
+    if let Some(definition) = draft.own_definition() {
+        advance::advance(draft, id, &definition);
+    }
+    debug_assert!(draft.scope.execution.status != ExecutionStatus::Superseded, "superseded inside a stage");
+    Ok(())
+}
+
+pub(crate) fn failed(
+    attempt: &Attempt,
+    code: FailureCode,
+    message: String,
+    details: Details,
+) -> ActionFailed {
+    ActionFailed {
+        stage: attempt.stage.clone(),
+        action: attempt.action.clone(),
+        action_execution: attempt.action_execution.clone(),
+        code,
+        message: cut(message, limits::FAILURE_MESSAGE_CHARS_MAX),
+        summary: details.summary,
+        external_execution_id: details.external_execution_id,
+        external_execution_url: details.external_execution_url,
+        timed_out: false,
+        by: None,
+    }
+}
+
+fn cut(text: String, chars_max: usize) -> String {
+    match text.char_indices().nth(chars_max) {
+        None => text,
+        Some((end, _)) => text[..end].to_owned(),
+    }
+}
+
+fn timeout_minutes(action: &ActionDeclaration) -> u32 {
+    match &action.timeout_in_minutes {
+        Some(minutes) => minutes.get(),
+        None => catalogue::timeout_minutes(&action.action_type_id),
+    }
+}
+
+/// Configuration values that hold references, with every reference replaced.
+fn resolve_configuration(
+    draft: &Draft<'_>,
+    id: &ExecutionId,
+    definition: &PipelineDeclaration,
+    action: &ActionDeclaration,
+) -> Result<BTreeMap<String, String>, String> {
+    let execution = &draft.scope.execution;
+    let lookup = |reference: variables::Reference<'_>| execution.variable(id, definition, reference);
+    let mut resolved = variables::resolve_configuration(&action.configuration, lookup)
+        .map_err(|(key, reason)| format!("the configuration value `{key}` cannot be resolved: {reason}"))?;
+    resolved.retain(|key, value| action.configuration.get(key) != Some(value));
+    // Commands and environment variables are resolved again when the job is made; here only to fail in time.
+    let others = action.commands.iter().chain(action.environment_variables.iter().map(|entry| &entry.value));
+    for template in others {
+        variables::resolve(template, lookup)
+            .map_err(|reason| format!("a command or environment variable cannot be resolved: {reason}"))?;
+    }
+    Ok(resolved)
+}
+
+fn inputs(draft: &Draft<'_>, action: &ActionDeclaration) -> Result<Vec<Artifact>, String> {
+    let find = |name: &ArtifactName| match draft.scope.execution.artifacts.get(name) {
+        Some(state) => Ok(Artifact { name: name.clone(), location: state.location.clone() }),
+        None => Err(format!("the input artifact `{name}` was not produced by any earlier action")),
+    };
+    action.input_artifacts.iter().map(|input| find(&input.name)).collect()
+}
+
+fn outputs(
+    draft: &Draft<'_>,
+    definition: &PipelineDeclaration,
+    action: &ActionDeclaration,
+) -> Result<Vec<Artifact>, String> {
+    if action.output_artifacts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let store = definition
+        .store(draft.region)
+        .ok_or_else(|| format!("the pipeline has no artifact store for the region `{}`", draft.region))?;
+    let place = |name: &ArtifactName| ArtifactLocation {
+        bucket: store.location.to_string(),
+        key: object_key(draft, name),
+    };
+    Ok(action
+        .output_artifacts
+        .iter()
+        .map(|output| Artifact { name: output.name.clone(), location: place(&output.name) })
+        .collect())
+}
+
+/// `PIPELINE[:20]/ARTIFACT[:10]/RANDOM`, never used twice. See `spec/execution-semantics.md`, section 16; the
+/// random part is longer than there, so that two artifacts whose names share ten letters stay apart.
+fn object_key(draft: &Draft<'_>, artifact: &ArtifactName) -> String {
+    let short = |text: &str, max: usize| text.chars().take(max).collect::<String>();
+    let bits = draft.derive(&[artifact.as_str(), "key"]);
+    let random = format!("{bits:032x}");
+    format!("{}/{}/{}", short(draft.name.as_str(), 20), short(artifact.as_str(), 10), &random[..16])
+}

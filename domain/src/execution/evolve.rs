@@ -1,0 +1,194 @@
+//! Writing a run's events down. Total: never fails, never consults policy.
+
+use super::{
+    ActionStatus, ArtifactState, AttemptRun, Execution, ExecutionStatus, StageRun, StageStatus, Start,
+    StopRequest,
+};
+use events::{
+    ActionCategory, ActionExecutionId, ActionStarted, ActionSucceeded, ExecutionEvent, ExecutionStarted,
+    StageName, StageRetried, StageRetryMode, Timestamp,
+};
+
+impl Execution {
+    /// Writes one event down.
+    pub fn evolve(&mut self, event: &ExecutionEvent, at: Timestamp) {
+        match event {
+            ExecutionEvent::ExecutionStarted(started) => self.started(started, at),
+            ExecutionEvent::StageStarted(started) => self.stages.push(StageRun {
+                stage: started.stage.clone(),
+                entry: started.entry,
+                status: StageStatus::InProgress,
+                attempts: Vec::new(),
+                manual_retries: 0,
+                retry_mode: None,
+                started: at,
+                ended: None,
+            }),
+            ExecutionEvent::StageRetried(retried) => self.stage_retried(retried),
+            ExecutionEvent::ActionStarted(started) => self.action_started(started, at),
+            ExecutionEvent::ActionSucceeded(succeeded) => self.action_succeeded(succeeded, at),
+            ExecutionEvent::ActionFailed(failed) => {
+                self.change(&failed.action_execution, at, |attempt| {
+                    attempt.status = ActionStatus::Failed;
+                    attempt.error = Some((failed.code, failed.message.clone()));
+                    attempt.summary.clone_from(&failed.summary);
+                    attempt.external_execution_id.clone_from(&failed.external_execution_id);
+                    attempt.external_execution_url.clone_from(&failed.external_execution_url);
+                    attempt.by.clone_from(&failed.by);
+                });
+            }
+            ExecutionEvent::ActionAbandoned(abandoned) => {
+                self.change(&abandoned.action_execution, at, |attempt| {
+                    attempt.status = ActionStatus::Abandoned;
+                });
+            }
+            // Recorded for the reader of the log; it changes nothing.
+            ExecutionEvent::ResultIgnored(_) => {}
+            ExecutionEvent::StageSucceeded(ended) => {
+                self.stage_ended(&ended.stage, StageStatus::Succeeded, at)
+            }
+            ExecutionEvent::StageFailed(ended) => self.stage_ended(&ended.stage, StageStatus::Failed, at),
+            ExecutionEvent::StageStopped(ended) => self.stage_ended(&ended.stage, StageStatus::Stopped, at),
+            ExecutionEvent::StageCancelled(ended) => {
+                self.stage_ended(&ended.stage, StageStatus::Cancelled, at)
+            }
+            ExecutionEvent::StopRequested(requested) => {
+                self.status = ExecutionStatus::Stopping;
+                self.stop = Some(StopRequest {
+                    abandon: requested.abandon,
+                    reason: requested.reason.clone(),
+                    by: requested.by.clone(),
+                });
+                if let Some(stage) =
+                    self.stages.last_mut().filter(|run| run.status == StageStatus::InProgress)
+                {
+                    stage.status = StageStatus::Stopping;
+                }
+            }
+            ExecutionEvent::ExecutionSucceeded(_) => self.end(ExecutionStatus::Succeeded, at),
+            ExecutionEvent::ExecutionFailed(_) => self.end(ExecutionStatus::Failed, at),
+            ExecutionEvent::ExecutionStopped(_) => self.end(ExecutionStatus::Stopped, at),
+            ExecutionEvent::ExecutionCancelled(cancelled) => {
+                self.cause = Some(cancelled.reason.clone());
+                self.end(ExecutionStatus::Cancelled, at);
+            }
+            ExecutionEvent::ExecutionSuperseded(superseded) => {
+                self.cause = Some(superseded.by.to_string());
+                self.end(ExecutionStatus::Superseded, at);
+            }
+        }
+    }
+
+    fn started(&mut self, started: &ExecutionStarted, at: Timestamp) {
+        self.start = Some(Start {
+            pipeline: started.pipeline.clone(),
+            pipeline_version: started.pipeline_version,
+            incarnation: started.incarnation,
+            mode: started.mode,
+            sequence: started.sequence,
+            trigger: started.trigger.clone(),
+            variables: started.variables.clone(),
+            revisions: started.revisions.clone(),
+            at,
+        });
+    }
+
+    fn stage_retried(&mut self, retried: &StageRetried) {
+        self.status = ExecutionStatus::InProgress;
+        self.stop = None;
+        self.ended = None;
+        let Some(stage) = self.stages.iter_mut().find(|run| run.stage == retried.stage) else { return };
+        stage.entry = retried.entry;
+        stage.status = StageStatus::InProgress;
+        stage.ended = None;
+        stage.manual_retries += 1;
+        stage.retry_mode = Some(retried.mode);
+        for attempt in &mut stage.attempts {
+            attempt.set_aside |= match (retried.mode, attempt.status) {
+                (StageRetryMode::AllActions, _)
+                | (StageRetryMode::FailedActions, ActionStatus::Failed | ActionStatus::Abandoned) => true,
+                (StageRetryMode::FailedActions, ActionStatus::InProgress | ActionStatus::Succeeded) => false,
+            };
+        }
+    }
+
+    fn action_started(&mut self, started: &ActionStarted, at: Timestamp) {
+        let Some(stage) = self.stages.iter_mut().find(|run| run.stage == started.stage) else { return };
+        stage.attempts.push(AttemptRun {
+            action: started.action.clone(),
+            action_execution: started.action_execution.clone(),
+            entry: started.entry,
+            action_type: started.action_type.clone(),
+            status: ActionStatus::InProgress,
+            started: at,
+            updated: at,
+            deadline: started.deadline,
+            token: started.token.clone(),
+            resolved: started.resolved.clone(),
+            inputs: started.inputs.clone(),
+            outputs: started.outputs.clone(),
+            output_variables: std::collections::BTreeMap::new(),
+            revision: None,
+            error: None,
+            summary: None,
+            external_execution_id: None,
+            external_execution_url: None,
+            mocked: false,
+            by: None,
+            set_aside: false,
+        });
+    }
+
+    fn action_succeeded(&mut self, succeeded: &ActionSucceeded, at: Timestamp) {
+        let mut written = Vec::new();
+        let mut is_source = false;
+        self.change(&succeeded.action_execution, at, |attempt| {
+            attempt.status = ActionStatus::Succeeded;
+            attempt.output_variables.clone_from(&succeeded.output_variables);
+            attempt.summary.clone_from(&succeeded.summary);
+            attempt.external_execution_id.clone_from(&succeeded.external_execution_id);
+            attempt.external_execution_url.clone_from(&succeeded.external_execution_url);
+            attempt.revision.clone_from(&succeeded.revision);
+            attempt.mocked = succeeded.mocked;
+            attempt.by.clone_from(&succeeded.by);
+            written.clone_from(&attempt.outputs);
+            is_source = attempt.action_type.category == ActionCategory::Source;
+        });
+        // A revision travels with the artifacts of its source action; what a build makes of them has none.
+        let revision = succeeded.revision.as_ref().filter(|_| is_source);
+        for artifact in written {
+            self.artifacts.insert(
+                artifact.name,
+                ArtifactState {
+                    location: artifact.location,
+                    revision: revision.map(|revision| revision.revision_id.clone()),
+                },
+            );
+        }
+        if let Some(revision) = revision {
+            self.revisions.retain(|known| known.action != revision.action);
+            self.revisions.push(revision.clone());
+        }
+    }
+
+    fn change(&mut self, id: &ActionExecutionId, at: Timestamp, how: impl FnOnce(&mut AttemptRun)) {
+        // The attempt is nearly always among the newest.
+        let mut newest_first = self.stages.iter_mut().rev().flat_map(|stage| stage.attempts.iter_mut().rev());
+        if let Some(attempt) = newest_first.find(|attempt| attempt.action_execution == *id) {
+            attempt.updated = at;
+            how(attempt);
+        }
+    }
+
+    fn stage_ended(&mut self, stage: &StageName, status: StageStatus, at: Timestamp) {
+        if let Some(run) = self.stages.iter_mut().rev().find(|run| run.stage == *stage) {
+            run.status = status;
+            run.ended = Some(at);
+        }
+    }
+
+    fn end(&mut self, status: ExecutionStatus, at: Timestamp) {
+        self.status = status;
+        self.ended = Some(at);
+    }
+}

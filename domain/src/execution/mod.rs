@@ -1,0 +1,297 @@
+//! One run of a pipeline: its state, and the rules that move it from stage to stage.
+
+pub mod action;
+pub mod advance;
+pub mod approval;
+pub mod evolve;
+pub mod retry;
+pub mod settle;
+pub mod start;
+pub mod stop;
+
+use crate::pipeline::{
+    PipelineDeclaration,
+    variables::{NAMESPACE_PIPELINE, NAMESPACE_VARIABLES, Reference},
+};
+use events::{
+    ActionExecutionId, ActionName, ActionTypeId, Artifact, ArtifactLocation, ArtifactName, Entry,
+    ExecutionId, ExecutionMode, FailureCode, PipelineName, PipelineVersion, Sequence, SourceRevision,
+    StageName, StageRetryMode, Timestamp, Trigger,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Number of this fold; one more whenever [`Execution`]'s shape or meaning changes.
+pub const FOLD: u32 = 1;
+
+/// The state of an `execution#<id>` stream.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Execution {
+    /// What the start recorded; `None` while the run does not exist.
+    pub start: Option<Start>,
+    /// The API's status.
+    pub status: ExecutionStatus,
+    /// Someone asked for the run to stop.
+    pub stop: Option<StopRequest>,
+    /// Stages entered so far, in order.
+    pub stages: Vec<StageRun>,
+    /// Where each artifact lies, with the revision it stems from.
+    pub artifacts: BTreeMap<ArtifactName, ArtifactState>,
+    /// What source actions fetched, in order.
+    pub revisions: Vec<SourceRevision>,
+    /// When it ended.
+    pub ended: Option<Timestamp>,
+    /// Why it was cancelled, or by which run it was superseded.
+    pub cause: Option<String>,
+}
+
+/// What is fixed when a run starts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "documented at `events::ExecutionStarted`")]
+pub struct Start {
+    pub pipeline: PipelineName,
+    pub pipeline_version: PipelineVersion,
+    pub incarnation: u32,
+    pub mode: ExecutionMode,
+    pub sequence: Sequence,
+    pub trigger: Trigger,
+    pub variables: BTreeMap<String, String>,
+    pub revisions: BTreeMap<ActionName, String>,
+    pub at: Timestamp,
+}
+
+/// `PipelineExecutionStatus`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the API's own words")]
+pub enum ExecutionStatus {
+    #[default]
+    InProgress,
+    Stopping,
+    Stopped,
+    Succeeded,
+    Superseded,
+    Failed,
+    Cancelled,
+}
+
+impl ExecutionStatus {
+    /// The run does nothing more unless someone retries it.
+    pub fn is_terminal(self) -> bool {
+        match self {
+            Self::InProgress | Self::Stopping => false,
+            Self::Stopped | Self::Succeeded | Self::Superseded | Self::Failed | Self::Cancelled => true,
+        }
+    }
+
+    /// The API's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InProgress => "InProgress",
+            Self::Stopping => "Stopping",
+            Self::Stopped => "Stopped",
+            Self::Succeeded => "Succeeded",
+            Self::Superseded => "Superseded",
+            Self::Failed => "Failed",
+            Self::Cancelled => "Cancelled",
+        }
+    }
+}
+
+/// `StageExecutionStatus`, as far as a stage that was entered can have it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the API's own words")]
+pub enum StageStatus {
+    #[default]
+    InProgress,
+    Stopping,
+    Stopped,
+    Succeeded,
+    Failed,
+    Cancelled,
+}
+
+impl StageStatus {
+    /// The API's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InProgress => "InProgress",
+            Self::Stopping => "Stopping",
+            Self::Stopped => "Stopped",
+            Self::Succeeded => "Succeeded",
+            Self::Failed => "Failed",
+            Self::Cancelled => "Cancelled",
+        }
+    }
+}
+
+/// `ActionExecutionStatus`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the API's own words")]
+pub enum ActionStatus {
+    #[default]
+    InProgress,
+    Succeeded,
+    Failed,
+    Abandoned,
+}
+
+impl ActionStatus {
+    /// The API's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InProgress => "InProgress",
+            Self::Succeeded => "Succeeded",
+            Self::Failed => "Failed",
+            Self::Abandoned => "Abandoned",
+        }
+    }
+}
+
+/// A request to stop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "documented at `events::StopRequested`")]
+pub struct StopRequest {
+    pub abandon: bool,
+    pub reason: Option<String>,
+    pub by: String,
+}
+
+/// An artifact as it lies in the store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArtifactState {
+    /// Where.
+    pub location: ArtifactLocation,
+    /// The source revision behind it, where one is known.
+    pub revision: Option<String>,
+}
+
+/// One stage of this run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StageRun {
+    /// Its name.
+    pub stage: StageName,
+    /// The newest admission.
+    pub entry: Entry,
+    /// The API's status.
+    pub status: StageStatus,
+    /// Every attempt at every action, in order of start.
+    pub attempts: Vec<AttemptRun>,
+    /// How often it was retried by hand.
+    pub manual_retries: u32,
+    /// The last retry's kind.
+    pub retry_mode: Option<StageRetryMode>,
+    /// When it was entered first.
+    pub started: Timestamp,
+    /// When it ended last.
+    pub ended: Option<Timestamp>,
+}
+
+/// One attempt at one action.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "documented at `events::ActionStarted` and the events that end it")]
+pub struct AttemptRun {
+    pub action: ActionName,
+    pub action_execution: ActionExecutionId,
+    pub entry: Entry,
+    pub action_type: ActionTypeId,
+    pub status: ActionStatus,
+    pub started: Timestamp,
+    /// When its status changed last.
+    pub updated: Timestamp,
+    pub deadline: Timestamp,
+    pub token: Option<String>,
+    pub resolved: BTreeMap<String, String>,
+    pub inputs: Vec<Artifact>,
+    pub outputs: Vec<Artifact>,
+    pub output_variables: BTreeMap<String, String>,
+    pub revision: Option<SourceRevision>,
+    pub error: Option<(FailureCode, String)>,
+    pub summary: Option<String>,
+    pub external_execution_id: Option<String>,
+    pub external_execution_url: Option<String>,
+    pub mocked: bool,
+    /// Principal that decided it, for approvals.
+    pub by: Option<String>,
+    /// A retry set this attempt aside: it no longer decides about its stage.
+    pub set_aside: bool,
+}
+
+impl StageRun {
+    /// The attempt at an action that counts: the newest, unless a retry set it aside.
+    pub fn attempt(&self, action: &ActionName) -> Option<&AttemptRun> {
+        self.attempts.iter().rev().find(|attempt| attempt.action == *action && !attempt.set_aside)
+    }
+
+    /// Attempts that count and are under way.
+    pub fn running(&self) -> impl Iterator<Item = &AttemptRun> {
+        self.attempts.iter().filter(|attempt| attempt.status == ActionStatus::InProgress)
+    }
+
+    /// Attempts that count and did not succeed.
+    pub fn unsuccessful(&self) -> impl Iterator<Item = &AttemptRun> {
+        self.attempts.iter().filter(|attempt| {
+            !attempt.set_aside && matches!(attempt.status, ActionStatus::Failed | ActionStatus::Abandoned)
+        })
+    }
+}
+
+impl Execution {
+    /// The run exists.
+    pub fn exists(&self) -> bool {
+        self.start.is_some()
+    }
+
+    /// The stage entered last.
+    pub fn current_stage(&self) -> Option<&StageRun> {
+        self.stages.last()
+    }
+
+    /// The stage of that name, if it was entered.
+    pub fn stage(&self, stage: &StageName) -> Option<&StageRun> {
+        self.stages.iter().find(|run| run.stage == *stage)
+    }
+
+    /// One attempt by its id.
+    pub fn attempt(&self, id: &ActionExecutionId) -> Option<(&StageRun, &AttemptRun)> {
+        self.stages.iter().find_map(|stage| {
+            stage
+                .attempts
+                .iter()
+                .find(|attempt| attempt.action_execution == *id)
+                .map(|attempt| (stage, attempt))
+        })
+    }
+
+    /// Every attempt under way, with its stage.
+    pub fn running(&self) -> impl Iterator<Item = (&StageRun, &AttemptRun)> {
+        self.stages.iter().flat_map(|stage| stage.running().map(move |attempt| (stage, attempt)))
+    }
+
+    /// A stage is under way, as against waiting between stages.
+    pub fn is_inside_a_stage(&self) -> bool {
+        self.current_stage().is_some_and(|stage| match stage.status {
+            StageStatus::InProgress | StageStatus::Stopping => true,
+            StageStatus::Stopped | StageStatus::Succeeded | StageStatus::Failed | StageStatus::Cancelled => {
+                false
+            }
+        })
+    }
+
+    /// The value a reference has in this run now.
+    pub fn variable(
+        &self,
+        id: &ExecutionId,
+        definition: &PipelineDeclaration,
+        reference: Reference<'_>,
+    ) -> Option<String> {
+        match reference.namespace {
+            NAMESPACE_PIPELINE => (reference.key == "PipelineExecutionId").then(|| id.to_string()),
+            NAMESPACE_VARIABLES => self.start.as_ref()?.variables.get(reference.key).cloned(),
+            namespace => {
+                let (stage, action) = definition.namespace(namespace)?;
+                let attempt = self.stage(&stage.name)?.attempt(&action.name)?;
+                attempt.output_variables.get(reference.key).cloned()
+            }
+        }
+    }
+}

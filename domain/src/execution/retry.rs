@@ -1,0 +1,105 @@
+//! Running a failed or stopped stage again. See `spec/execution-semantics.md`, section 7.
+
+use super::{ActionStatus, Execution, ExecutionStatus, StageStatus, action, advance, start};
+use crate::{
+    draft::Draft,
+    lane::admit::{self, Arrival},
+    pipeline::PipelineDeclaration,
+    rejection::Rejection,
+};
+use events::{ExecutionEvent, ExecutionId, ExecutionMode, StageName, StageRetried, StageRetryMode};
+
+/// Retries a stage of the run that entered it last.
+pub(crate) fn retry(
+    draft: &mut Draft<'_>,
+    id: &ExecutionId,
+    stage: &StageName,
+    mode: StageRetryMode,
+) -> Result<(), Rejection> {
+    let definition = draft.scope.pipeline.current_definition().cloned().ok_or_else(|| draft.no_pipeline())?;
+    if definition.stage(stage).is_none() {
+        return Err(draft.no_stage(stage));
+    }
+    check(draft, id, stage, mode)?;
+    let Some(started) = draft.scope.execution.start.clone() else { return Err(draft.no_execution(id)) };
+    if draft.scope.execution.status.is_terminal() {
+        start::check_room(draft, started.mode)?;
+    }
+    let run = draft.scope.execution.stage(stage).ok_or_else(|| draft.no_stage(stage))?;
+    // While siblings still run the stage is still held, and their results must keep counting: same admission.
+    let entry = if run.status == StageStatus::InProgress {
+        run.entry
+    } else {
+        let arrival = Arrival {
+            execution: id,
+            sequence: started.sequence,
+            mode: started.mode,
+            stage,
+            first_stage: false,
+        };
+        admit::hold(draft, &arrival, false)
+    };
+    draft.execution(ExecutionEvent::StageRetried(StageRetried {
+        stage: stage.clone(),
+        entry,
+        mode,
+        by: draft.actor.to_owned(),
+    }));
+    restart_beside_running(draft, id, &definition, stage);
+    advance::advance(draft, id, &definition);
+    Ok(())
+}
+
+fn check(
+    draft: &Draft<'_>,
+    id: &ExecutionId,
+    stage: &StageName,
+    mode: StageRetryMode,
+) -> Result<(), Rejection> {
+    let execution = &draft.scope.execution;
+    let not_retryable =
+        |reason| Rejection::StageNotRetryable { execution: id.clone(), stage: stage.clone(), reason };
+    let busy = |reason| Rejection::Conflict { execution: id.clone(), stage: stage.clone(), reason };
+    let not_latest = || Rejection::NotLatestExecution { execution: id.clone(), stage: stage.clone() };
+    let start =
+        execution.start.as_ref().filter(|start| start.pipeline == *draft.name).ok_or_else(not_latest)?;
+    let latest = draft.scope.lane.last_entered(stage).is_some_and(|hold| hold.execution == *id);
+    if !latest && start.mode != ExecutionMode::Parallel {
+        return Err(not_latest());
+    }
+    if Some(start.pipeline_version) != draft.scope.pipeline.current {
+        return Err(not_retryable("the pipeline was changed since it started"));
+    }
+    let run = execution.current_stage().filter(|run| run.stage == *stage);
+    let run = run.ok_or_else(|| not_retryable("it is not the stage the execution ended in"))?;
+    if execution.status == ExecutionStatus::Stopping {
+        return Err(busy("the execution is stopping"));
+    }
+    if run.status == StageStatus::Stopped {
+        return Ok(());
+    }
+    if run.unsuccessful().next().is_none() {
+        return Err(not_retryable("none of its actions failed"));
+    }
+    if mode == StageRetryMode::AllActions && run.running().next().is_some() {
+        return Err(busy("some of its actions are still running"));
+    }
+    Ok(())
+}
+
+/// Starts again, beside siblings that still run, what failed in their group.
+fn restart_beside_running(
+    draft: &mut Draft<'_>,
+    id: &ExecutionId,
+    definition: &PipelineDeclaration,
+    stage: &StageName,
+) {
+    let is_running = |execution: &Execution| {
+        execution
+            .stage(stage)
+            .is_some_and(|run| run.running().any(|run| run.status == ActionStatus::InProgress))
+    };
+    if is_running(&draft.scope.execution) {
+        action::start_next_group(draft, id, definition, stage);
+    }
+}

@@ -1,0 +1,47 @@
+//! Bringing a run in line with its lane. Whoever was admitted, superseded or left without a pipeline by somebody
+//! else's decision hears of it here. Idempotent: a message that was lost is simply sent again.
+
+use super::{action, advance};
+use crate::draft::Draft;
+use events::{
+    ExecutionCancelled, ExecutionEvent, ExecutionId, ExecutionSuperseded, LaneEvent, StageEnded,
+    SupersessionSettled,
+};
+
+/// Settles one run.
+pub(crate) fn settle(draft: &mut Draft<'_>, id: &ExecutionId) {
+    if !draft.scope.execution.exists() {
+        return;
+    }
+    if let Some(by) = draft.scope.lane.superseded.get(id).cloned() {
+        if !draft.scope.execution.status.is_terminal() {
+            draft.execution(ExecutionEvent::ExecutionSuperseded(ExecutionSuperseded { by }));
+        }
+        draft.lane(LaneEvent::SupersessionSettled(SupersessionSettled { execution: id.clone() }));
+        return;
+    }
+    if draft.scope.execution.status.is_terminal() {
+        return;
+    }
+    let Some(definition) = draft.own_definition() else {
+        cancel(draft, "its pipeline was deleted");
+        return;
+    };
+    let Some((stage, hold)) = draft.scope.lane.hold_of(id) else { return };
+    let (stage, entry) = (stage.clone(), hold.entry);
+    let knows = draft.scope.execution.stage(&stage).is_some_and(|run| run.entry >= entry);
+    if !knows {
+        advance::enter(draft, &stage, entry);
+        advance::advance(draft, id, &definition);
+    }
+}
+
+fn cancel(draft: &mut Draft<'_>, reason: &str) {
+    action::abandon_running(draft);
+    if draft.scope.execution.is_inside_a_stage()
+        && let Some(stage) = draft.scope.execution.current_stage().map(|run| run.stage.clone())
+    {
+        draft.execution(ExecutionEvent::StageCancelled(StageEnded { stage }));
+    }
+    draft.execution(ExecutionEvent::ExecutionCancelled(ExecutionCancelled { reason: reason.to_owned() }));
+}

@@ -1,0 +1,183 @@
+//! A lane: the traffic of one pipeline. Who holds each stage, who waits at its door, which doors are closed.
+//!
+//! The lane alone decides who may enter a stage; an execution hears of it by `Settle`.
+
+pub mod admit;
+pub mod transitions;
+
+use events::{Entry, ExecutionId, ExecutionMode, LaneEvent, Sequence, StageName, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Number of this fold; one more whenever [`Lane`]'s shape or meaning changes.
+pub const FOLD: u32 = 1;
+
+/// The state of a `lane#<pipeline>` stream.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Lane {
+    /// What is known of each stage that was ever touched.
+    pub stages: BTreeMap<StageName, StageTraffic>,
+    /// Superseded executions that have not yet recorded their end, each with the newer one.
+    pub superseded: BTreeMap<ExecutionId, ExecutionId>,
+    /// The newest admission's number.
+    pub entry: Entry,
+    /// The newest start's number.
+    pub sequence: Sequence,
+}
+
+/// One stage's traffic.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct StageTraffic {
+    /// Who holds it: at most one, or any number of PARALLEL executions.
+    pub held: Vec<Hold>,
+    /// Who waits, first to enter first.
+    pub waiting: Vec<Waiter>,
+    /// Who entered last, even if it has left.
+    pub last_entered: Option<Hold>,
+    /// The inbound transition's last change; `None` when it was never touched.
+    pub transition: Option<Transition>,
+}
+
+/// An execution in a stage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hold {
+    /// Who.
+    pub execution: ExecutionId,
+    /// Under which number.
+    pub entry: Entry,
+    /// Its mode.
+    pub mode: ExecutionMode,
+}
+
+/// An execution at a stage's door.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Waiter {
+    /// Who.
+    pub execution: ExecutionId,
+    /// Its place in the order of starts.
+    pub sequence: Sequence,
+    /// Its mode.
+    pub mode: ExecutionMode,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// A door that someone opened or closed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Transition {
+    /// Open.
+    pub enabled: bool,
+    /// Why it is closed.
+    pub reason: Option<String>,
+    /// Who changed it last.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Lane {
+    /// Writes one event down.
+    pub fn evolve(&mut self, event: &LaneEvent, at: Timestamp) {
+        match event {
+            LaneEvent::StageHeld(held) => {
+                let hold = Hold { execution: held.execution.clone(), entry: held.entry, mode: held.mode };
+                let stage = self.stages.entry(held.stage.clone()).or_default();
+                stage.waiting.retain(|waiter| waiter.execution != held.execution);
+                stage.held.retain(|other| other.execution != held.execution);
+                stage.held.push(hold.clone());
+                stage.last_entered = Some(hold);
+                self.entry = self.entry.max(held.entry);
+                self.sequence = self.sequence.max(held.sequence);
+            }
+            LaneEvent::StageReleased(released) => {
+                if let Some(stage) = self.stages.get_mut(&released.stage) {
+                    stage.held.retain(|hold| hold.execution != released.execution);
+                }
+            }
+            LaneEvent::ExecutionWaits(waits) => {
+                let stage = self.stages.entry(waits.stage.clone()).or_default();
+                stage.waiting.retain(|waiter| waiter.execution != waits.execution);
+                let place = stage.waiting.partition_point(|waiter| waiter.sequence < waits.sequence);
+                stage.waiting.insert(
+                    place,
+                    Waiter {
+                        execution: waits.execution.clone(),
+                        sequence: waits.sequence,
+                        mode: waits.mode,
+                        since: at,
+                    },
+                );
+                self.sequence = self.sequence.max(waits.sequence);
+            }
+            LaneEvent::ExecutionLeft(left) => {
+                if let Some(stage) = self.stages.get_mut(&left.stage) {
+                    stage.waiting.retain(|waiter| waiter.execution != left.execution);
+                }
+            }
+            LaneEvent::ExecutionSuperseded(superseded) => {
+                if let Some(stage) = self.stages.get_mut(&superseded.stage) {
+                    stage.waiting.retain(|waiter| waiter.execution != superseded.execution);
+                }
+                self.superseded.insert(superseded.execution.clone(), superseded.by.clone());
+            }
+            LaneEvent::SupersessionSettled(settled) => {
+                self.superseded.remove(&settled.execution);
+            }
+            LaneEvent::TransitionDisabled(disabled) => {
+                self.stages.entry(disabled.stage.clone()).or_default().transition = Some(Transition {
+                    enabled: false,
+                    reason: Some(disabled.reason.clone()),
+                    by: disabled.by.clone(),
+                    at,
+                });
+            }
+            LaneEvent::TransitionEnabled(enabled) => {
+                self.stages.entry(enabled.stage.clone()).or_default().transition =
+                    Some(Transition { enabled: true, reason: None, by: enabled.by.clone(), at });
+            }
+            LaneEvent::LaneCleared(_) => {
+                // Numbers go on growing: a late result of a deleted pipeline must stay fenced off.
+                self.stages.clear();
+                self.superseded.clear();
+            }
+        }
+    }
+
+    /// Where an execution is admitted, with the admission's number.
+    pub fn hold_of(&self, execution: &ExecutionId) -> Option<(&StageName, &Hold)> {
+        self.stages.iter().find_map(|(name, stage)| {
+            stage.held.iter().find(|hold| hold.execution == *execution).map(|hold| (name, hold))
+        })
+    }
+
+    /// At which door an execution waits.
+    pub fn wait_of(&self, execution: &ExecutionId) -> Option<&StageName> {
+        self.stages.iter().find_map(|(name, stage)| {
+            stage.waiting.iter().any(|waiter| waiter.execution == *execution).then_some(name)
+        })
+    }
+
+    /// Who entered a stage last.
+    pub fn last_entered(&self, stage: &StageName) -> Option<&Hold> {
+        self.stages.get(stage)?.last_entered.as_ref()
+    }
+
+    /// The inbound transition of a stage is open.
+    pub fn is_open(&self, stage: &StageName) -> bool {
+        self.stages
+            .get(stage)
+            .and_then(|traffic| traffic.transition.as_ref())
+            .is_none_or(|transition| transition.enabled)
+    }
+
+    /// Everyone under way: in a stage or at a door, each once.
+    pub fn under_way(&self) -> BTreeSet<&ExecutionId> {
+        self.stages
+            .values()
+            .flat_map(|stage| {
+                let held = stage.held.iter().map(|hold| &hold.execution);
+                held.chain(stage.waiting.iter().map(|waiter| &waiter.execution))
+            })
+            .collect()
+    }
+}

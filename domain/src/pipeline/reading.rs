@@ -1,0 +1,315 @@
+//! Reading a definition out of JSON, with the place of whatever cannot be read.
+//!
+//! Serde's own deserializer over a `Value` says what is wrong but not where. This one is the same walk with a
+//! path: each list and object it returns through prepends its step to the error. A `null` member counts as
+//! absent, as it does on the wire.
+
+use super::PipelineDeclaration;
+use super::error::{DefinitionError, DefinitionErrorCode};
+use serde::de::{self, DeserializeSeed, IntoDeserializer, Unexpected, Visitor};
+use serde_json::Value;
+use std::fmt;
+
+/// Reads a declaration: bare, inside `{"pipeline": ...}`, or as GetPipeline returns it (with `metadata`).
+/// Members the API does not know are ignored.
+///
+/// # Errors
+/// The first member that is missing, of the wrong kind or breaks its rule: `SerializationException` for a wrong
+/// kind of JSON value, else `ValidationException`.
+pub fn parse(json: &Value) -> Result<PipelineDeclaration, DefinitionError> {
+    let declaration = match json.get("pipeline") {
+        Some(inner @ Value::Object(_)) => inner,
+        Some(_) | None => json,
+    };
+    serde::Deserialize::deserialize(Reader { value: declaration }).map_err(ReadError::into_definition_error)
+}
+
+/// What could not be read, and the steps to it, innermost first.
+#[derive(Debug)]
+struct ReadError {
+    problem: Problem,
+    steps: Vec<Step>,
+}
+
+#[derive(Debug)]
+enum Problem {
+    /// The JSON value is of another kind than the member.
+    Kind { found: String, expected: String },
+    /// A required member is not there.
+    Missing,
+    /// A word outside an enumeration.
+    Variant { expected: &'static [&'static str] },
+    /// A text or number that breaks its own rule.
+    Rule(String),
+}
+
+#[derive(Debug)]
+enum Step {
+    Member(String),
+    Index(usize),
+}
+
+impl ReadError {
+    fn of(problem: Problem) -> Self {
+        Self { problem, steps: Vec::new() }
+    }
+
+    fn under(mut self, step: Step) -> Self {
+        self.steps.push(step);
+        self
+    }
+
+    fn path(&self) -> String {
+        let mut path = String::new();
+        for step in self.steps.iter().rev() {
+            match step {
+                Step::Member(name) if path.is_empty() => path.push_str(name),
+                Step::Member(name) => path.push_str(&format!(".{name}")),
+                Step::Index(index) => path.push_str(&format!("[{index}]")),
+            }
+        }
+        path
+    }
+
+    fn into_definition_error(self) -> DefinitionError {
+        let path = self.path();
+        match self.problem {
+            Problem::Kind { found, expected } => {
+                let message = format!("{found} stands where {expected} is expected");
+                let error = DefinitionError::new(DefinitionErrorCode::SerializationException, path, message);
+                if expected.contains("string") {
+                    error.hint("write the value in quotes: every value of a configuration is a text")
+                } else {
+                    error
+                }
+            }
+            Problem::Missing => DefinitionError::constraint(path, "Member must not be null")
+                .hint("this member is required: add it"),
+            Problem::Variant { expected } => {
+                let words = expected.join(", ");
+                DefinitionError::constraint(path, &format!("Member must satisfy enum value set: [{words}]"))
+                    .hint(format!("use one of: {words}; upper and lower case matter"))
+            }
+            Problem::Rule(rule) => {
+                let message = format!("1 validation error detected: {rule}");
+                DefinitionError::new(DefinitionErrorCode::ValidationException, path, message)
+            }
+        }
+    }
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} at `{}`", self.problem, self.path())
+    }
+}
+
+impl std::error::Error for ReadError {}
+
+impl de::Error for ReadError {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self::of(Problem::Rule(message.to_string()))
+    }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Self::of(Problem::Kind { found: found.to_string(), expected: expected.to_string() })
+    }
+
+    fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
+        Self::of(Problem::Variant { expected })
+    }
+
+    fn missing_field(name: &'static str) -> Self {
+        Self::of(Problem::Missing).under(Step::Member(name.to_owned()))
+    }
+}
+
+/// A JSON value being read.
+struct Reader<'a> {
+    value: &'a Value,
+}
+
+impl<'de> de::Deserializer<'de> for Reader<'de> {
+    type Error = ReadError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        match self.value {
+            Value::Null => visitor.visit_unit(),
+            Value::Bool(yes) => visitor.visit_bool(*yes),
+            Value::Number(number) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
+                (Some(unsigned), _, _) => visitor.visit_u64(unsigned),
+                (None, Some(signed), _) => visitor.visit_i64(signed),
+                (None, None, float) => visitor.visit_f64(float.unwrap_or(f64::NAN)),
+            },
+            Value::String(text) => visitor.visit_borrowed_str(text),
+            Value::Array(items) => visitor.visit_seq(Items { items: items.iter().enumerate() }),
+            Value::Object(members) => visitor.visit_map(Members { members: members.iter(), value: None }),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        match self.value {
+            Value::Null => visitor.visit_none(),
+            Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+                visitor.visit_some(self)
+            }
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, ReadError> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, ReadError> {
+        match self.value {
+            Value::String(word) => visitor.visit_enum(word.as_str().into_deserializer()),
+            other => Err(de::Error::invalid_type(unexpected(other), &"a string")),
+        }
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
+        seq tuple tuple_struct map struct identifier ignored_any
+    }
+}
+
+fn unexpected(value: &Value) -> Unexpected<'_> {
+    match value {
+        Value::Null => Unexpected::Unit,
+        Value::Bool(yes) => Unexpected::Bool(*yes),
+        Value::Number(_) => Unexpected::Other("number"),
+        Value::String(text) => Unexpected::Str(text),
+        Value::Array(_) => Unexpected::Seq,
+        Value::Object(_) => Unexpected::Map,
+    }
+}
+
+struct Items<'a> {
+    items: std::iter::Enumerate<std::slice::Iter<'a, Value>>,
+}
+
+impl<'de> de::SeqAccess<'de> for Items<'de> {
+    type Error = ReadError;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, ReadError> {
+        let Some((index, value)) = self.items.next() else {
+            return Ok(None);
+        };
+        seed.deserialize(Reader { value }).map(Some).map_err(|error| error.under(Step::Index(index)))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.items.len())
+    }
+}
+
+struct Members<'a> {
+    members: serde_json::map::Iter<'a>,
+    value: Option<(&'a str, &'a Value)>,
+}
+
+impl<'de> de::MapAccess<'de> for Members<'de> {
+    type Error = ReadError;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, ReadError> {
+        let Some((name, value)) = self.members.find(|(_, value)| !value.is_null()) else {
+            return Ok(None);
+        };
+        self.value = Some((name, value));
+        seed.deserialize(de::value::BorrowedStrDeserializer::new(name))
+            .map(Some)
+            .map_err(|error: ReadError| error.under(Step::Member(name.clone())))
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, ReadError> {
+        let (name, value) =
+            self.value.take().ok_or_else(|| de::Error::custom("a value was asked for before its name"))?;
+        seed.deserialize(Reader { value }).map_err(|error| error.under(Step::Member(name.to_owned())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn refused(change: impl FnOnce(&mut Value)) -> DefinitionError {
+        let mut json = json!({
+            "name": "shop", "roleArn": "arn:aws:iam::123456789012:role/r",
+            "artifactStore": {"type": "S3", "location": "artifacts"},
+            "stages": [{"name": "Source", "actions": [{
+                "name": "Fetch", "runOrder": 1,
+                "actionTypeId": {"category": "Source", "owner": "AWS", "provider": "S3", "version": "1"},
+                "configuration": {"S3Bucket": "b"}
+            }]}]
+        });
+        assert!(parse(&json).is_ok());
+        change(&mut json);
+        parse(&json).unwrap_err()
+    }
+
+    #[test]
+    fn a_name_that_breaks_its_rule_is_found_by_its_path() {
+        let error = refused(|json| json["stages"][0]["actions"][0]["name"] = json!("a b"));
+        assert_eq!(error.path, "stages[0].actions[0].name");
+        assert_eq!(error.code, DefinitionErrorCode::ValidationException);
+        assert!(error.message.contains("`a b` is not a action name"), "{}", error.message);
+    }
+
+    #[test]
+    fn a_missing_member_is_named() {
+        let error = refused(|json| {
+            json["stages"][0].as_object_mut().unwrap().remove("actions");
+        });
+        assert_eq!(error.path, "stages[0].actions");
+        assert_eq!(
+            error.message,
+            "1 validation error detected: Value at 'pipeline.stages.1.member.actions' failed to satisfy \
+             constraint: Member must not be null"
+        );
+    }
+
+    #[test]
+    fn an_unknown_word_is_answered_with_the_known_ones() {
+        let error = refused(|json| json["executionMode"] = json!("FAST"));
+        assert_eq!(error.path, "executionMode");
+        assert!(
+            error.message.ends_with("Member must satisfy enum value set: [SUPERSEDED, QUEUED, PARALLEL]"),
+            "{}",
+            error.message
+        );
+    }
+
+    #[test]
+    fn a_wrong_kind_of_value_is_a_serialization_exception() {
+        let error = refused(|json| json["stages"][0]["actions"][0]["configuration"]["S3Bucket"] = json!(7));
+        assert_eq!(error.code, DefinitionErrorCode::SerializationException);
+        assert_eq!(error.path, "stages[0].actions[0].configuration.S3Bucket");
+        assert_eq!(error.message, "integer `7` stands where a string is expected");
+        let error = refused(|json| json["stages"] = json!({}));
+        assert_eq!(
+            (error.code, error.path.as_str()),
+            (DefinitionErrorCode::SerializationException, "stages")
+        );
+    }
+
+    #[test]
+    fn the_three_wrappings_read_the_same() {
+        let bare = json!({
+            "name": "shop", "roleArn": "arn:aws:iam::123456789012:role/r", "stages": [], "unheardOf": 1,
+            "triggers": null
+        });
+        let declared = parse(&bare).unwrap();
+        assert_eq!(parse(&json!({ "pipeline": bare })).unwrap(), declared);
+        assert_eq!(parse(&json!({ "pipeline": bare, "metadata": {"created": 1.5} })).unwrap(), declared);
+    }
+}

@@ -1,0 +1,124 @@
+//! `react`: event to effects. `resume`: state to effects still owed. Whatever `react` asks for that has no result
+//! yet, `resume` asks for again.
+
+use crate::{
+    command::{Attempt, Command, Wish},
+    effect::Effect,
+    execution::{AttemptRun, Execution, StageRun},
+};
+use events::{ActionCategory, ActionExecutionId, ExecutionEvent, ExecutionId, LaneEvent, PipelineName};
+
+/// What an execution's event asks of the world.
+pub fn react_to_execution(
+    pipeline: &PipelineName,
+    execution: &ExecutionId,
+    state_after: &Execution,
+    event: &ExecutionEvent,
+) -> Vec<Effect> {
+    match event {
+        ExecutionEvent::ActionStarted(started) => match state_after.attempt(&started.action_execution) {
+            Some((stage, attempt)) => owed(pipeline, execution, stage, attempt, false),
+            None => Vec::new(),
+        },
+        ExecutionEvent::ActionAbandoned(abandoned) => cancel(state_after, &abandoned.action_execution),
+        ExecutionEvent::ActionFailed(failed) if failed.timed_out => {
+            cancel(state_after, &failed.action_execution)
+        }
+        ExecutionEvent::ActionSucceeded(succeeded) => clear_timer(&succeeded.action_execution),
+        ExecutionEvent::ActionFailed(failed) => clear_timer(&failed.action_execution),
+        ExecutionEvent::ExecutionStarted(_)
+        | ExecutionEvent::StageStarted(_)
+        | ExecutionEvent::StageRetried(_)
+        | ExecutionEvent::ResultIgnored(_)
+        | ExecutionEvent::StageSucceeded(_)
+        | ExecutionEvent::StageFailed(_)
+        | ExecutionEvent::StageStopped(_)
+        | ExecutionEvent::StageCancelled(_)
+        | ExecutionEvent::StopRequested(_)
+        | ExecutionEvent::ExecutionSucceeded(_)
+        | ExecutionEvent::ExecutionFailed(_)
+        | ExecutionEvent::ExecutionStopped(_)
+        | ExecutionEvent::ExecutionCancelled(_)
+        | ExecutionEvent::ExecutionSuperseded(_) => Vec::new(),
+    }
+}
+
+/// What a lane's event asks of the world: whoever did not cause it must be told.
+pub fn react_to_lane(pipeline: &PipelineName, event: &LaneEvent) -> Vec<Effect> {
+    match event {
+        LaneEvent::StageHeld(held) if held.waited => vec![tell_settle(pipeline, &held.execution)],
+        LaneEvent::ExecutionSuperseded(superseded) => vec![tell_settle(pipeline, &superseded.execution)],
+        LaneEvent::LaneCleared(cleared) => {
+            cleared.executions.iter().map(|execution| tell_settle(pipeline, execution)).collect()
+        }
+        LaneEvent::StageHeld(_)
+        | LaneEvent::StageReleased(_)
+        | LaneEvent::ExecutionWaits(_)
+        | LaneEvent::ExecutionLeft(_)
+        | LaneEvent::SupersessionSettled(_)
+        | LaneEvent::TransitionDisabled(_)
+        | LaneEvent::TransitionEnabled(_) => Vec::new(),
+    }
+}
+
+/// What is still owed to a run that may have been left alone: its running actions, and word from its lane.
+pub fn resume(execution: &ExecutionId, state: &Execution) -> Vec<Effect> {
+    let Some(start) = &state.start else { return Vec::new() };
+    if state.status.is_terminal() {
+        return Vec::new();
+    }
+    let mut effects: Vec<Effect> = state
+        .running()
+        .flat_map(|(stage, attempt)| owed(&start.pipeline, execution, stage, attempt, true))
+        .collect();
+    // Also when actions run: the pipeline may have been deleted unheard.
+    effects.push(tell_settle(&start.pipeline, execution));
+    effects
+}
+
+fn owed(
+    pipeline: &PipelineName,
+    execution: &ExecutionId,
+    stage: &StageRun,
+    run: &AttemptRun,
+    resumed: bool,
+) -> Vec<Effect> {
+    let attempt = attempt_of(stage, run);
+    let expire = Effect::SetTimer {
+        pipeline: pipeline.clone(),
+        execution: execution.clone(),
+        attempt: attempt.clone(),
+        at: run.deadline,
+    };
+    if run.action_type.category == ActionCategory::Approval {
+        return vec![expire];
+    }
+    let work =
+        Effect::RunAction { pipeline: pipeline.clone(), execution: execution.clone(), attempt, resumed };
+    vec![work, expire]
+}
+
+fn cancel(state: &Execution, id: &ActionExecutionId) -> Vec<Effect> {
+    let attempt = state.attempt(id).map(|(stage, run)| attempt_of(stage, run));
+    let cancel = attempt.map(|attempt| Effect::CancelAction { attempt });
+    cancel.into_iter().chain(clear_timer(id)).collect()
+}
+
+fn clear_timer(id: &ActionExecutionId) -> Vec<Effect> {
+    vec![Effect::ClearTimer { action_execution: id.clone() }]
+}
+
+fn attempt_of(stage: &StageRun, run: &AttemptRun) -> Attempt {
+    Attempt {
+        stage: stage.stage.clone(),
+        action: run.action.clone(),
+        action_execution: run.action_execution.clone(),
+        entry: run.entry,
+    }
+}
+
+fn tell_settle(pipeline: &PipelineName, execution: &ExecutionId) -> Effect {
+    let command =
+        Command { pipeline: pipeline.clone(), execution: Some(execution.clone()), wish: Wish::Settle };
+    Effect::Tell(Box::new(command))
+}

@@ -1,0 +1,64 @@
+//! Typed refusals. Each maps to one API exception; none is a failure of the system.
+
+use events::{ActionName, ExecutionId, PipelineName, StageName};
+
+/// Why a command cannot be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "fields are what the message names")]
+pub enum Rejection {
+    /// The name is taken.
+    #[error("a pipeline with the name '{pipeline}' already exists")]
+    PipelineNameInUse { pipeline: PipelineName },
+    /// No such pipeline.
+    #[error("there is no pipeline with the name '{pipeline}'")]
+    PipelineNotFound { pipeline: PipelineName },
+    /// No such stage.
+    #[error("Pipeline '{pipeline}' does not have a stage with name '{stage}'")]
+    StageNotFound { pipeline: PipelineName, stage: StageName },
+    /// No such action.
+    #[error("Stage '{stage}' of pipeline '{pipeline}' does not have an action with name '{action}'")]
+    ActionNotFound { pipeline: PipelineName, stage: StageName, action: ActionName },
+    /// A start gives a variable the pipeline does not declare.
+    #[error("pipeline '{pipeline}' does not declare the variable '{variable}'")]
+    UnknownVariable { pipeline: PipelineName, variable: String },
+    /// A start lacks a variable without default.
+    #[error("pipeline '{pipeline}' needs a value for the variable '{variable}', which has no default")]
+    MissingVariable { pipeline: PipelineName, variable: String },
+    /// A value is empty or over 1,000 characters.
+    #[error("the value of the variable '{variable}' must have 1 to 1000 characters")]
+    BadVariableValue { variable: String },
+    /// A start names a revision for something that is no source action.
+    #[error(
+        "source revision override names '{action}', which is not a source action of pipeline '{pipeline}'"
+    )]
+    NotASourceAction { pipeline: PipelineName, action: ActionName },
+    /// QUEUED and PARALLEL pipelines run at most so many executions at once.
+    #[error("pipeline '{pipeline}' already has {limit} executions in progress")]
+    ConcurrentExecutionsLimit { pipeline: PipelineName, limit: usize },
+    /// No such run in this pipeline.
+    #[error("Pipeline '{pipeline}' does not have an execution with id '{execution}'")]
+    ExecutionNotFound { pipeline: PipelineName, execution: ExecutionId },
+    /// The run has ended, or there is none.
+    #[error("execution '{execution}' cannot be stopped: it is {status}")]
+    NotStoppable { execution: ExecutionId, status: String },
+    /// The run is stopping already.
+    #[error("execution '{execution}' is already being stopped")]
+    DuplicatedStopRequest { execution: ExecutionId },
+    /// Another run has entered the stage since.
+    #[error("execution '{execution}' is not the latest in stage '{stage}'")]
+    NotLatestExecution { execution: ExecutionId, stage: StageName },
+    /// The stage has nothing to retry, or the definition changed.
+    #[error("stage '{stage}' of execution '{execution}' cannot be retried: {reason}")]
+    StageNotRetryable { execution: ExecutionId, stage: StageName, reason: &'static str },
+    /// Something else is going on that must end first.
+    #[error("stage '{stage}' of execution '{execution}' is busy: {reason}")]
+    Conflict { execution: ExecutionId, stage: StageName, reason: &'static str },
+    /// The token is unknown, or its time is up.
+    #[error(
+        "Approval token '{token}' either does not exist or is not the correct token for the action or {stage} stage."
+    )]
+    InvalidApprovalToken { token: String, stage: StageName },
+    /// Someone answered before.
+    #[error("the approval '{action}' in stage '{stage}' has already been answered")]
+    ApprovalAlreadyCompleted { stage: StageName, action: ActionName },
+}

@@ -1,0 +1,111 @@
+//! Listings: pipelines, executions of a pipeline newest first, executions under way.
+
+use super::{OPEN, PIPELINES, Row, json};
+use crate::{
+    execution::{Execution, ExecutionStatus, StageStatus, StopRequest},
+    pipeline::{PipelineType, versions::Pipeline},
+};
+use events::{
+    ExecutionId, ExecutionMode, PipelineName, PipelineVersion, SourceRevision, StageName, Timestamp, Trigger,
+    Version,
+};
+use serde::{Deserialize, Serialize};
+
+/// A pipeline in the list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the API's own words, see `PipelineSummary`")]
+pub struct PipelineSummary {
+    pub name: PipelineName,
+    pub version: PipelineVersion,
+    pub pipeline_type: Option<PipelineType>,
+    pub execution_mode: ExecutionMode,
+    pub created: Timestamp,
+    pub updated: Timestamp,
+}
+
+/// An execution in its pipeline's list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the API's own words, see `PipelineExecutionSummary`")]
+pub struct ExecutionSummary {
+    pub execution: ExecutionId,
+    pub pipeline: PipelineName,
+    pub pipeline_version: PipelineVersion,
+    pub status: ExecutionStatus,
+    pub cause: Option<String>,
+    pub mode: ExecutionMode,
+    pub trigger: Trigger,
+    pub stop: Option<StopRequest>,
+    pub revisions: Vec<SourceRevision>,
+    /// Stages this execution succeeded in.
+    pub succeeded_in: Vec<StageName>,
+    pub started: Timestamp,
+    pub updated: Timestamp,
+}
+
+/// Partition of one pipeline's rows. A name that is declared again after a deletion starts with empty history.
+pub fn pipeline_partition(name: &PipelineName, incarnation: u32) -> String {
+    format!("pipeline#{name}#{incarnation}")
+}
+
+/// Prefix of the rows that list executions, in the order of their starts.
+pub const EXECUTION_PREFIX: &str = "exec#";
+
+/// Rows of a pipeline's stream.
+pub fn pipeline_rows(name: &PipelineName, state: &Pipeline, version: Version) -> Vec<Row> {
+    let body = match (state.current, state.current_definition()) {
+        (Some(current), Some(definition)) => Some(json(&PipelineSummary {
+            name: name.clone(),
+            version: current,
+            pipeline_type: definition.pipeline_type,
+            execution_mode: definition.mode(),
+            created: state.created,
+            updated: state.updated,
+        })),
+        _ => None,
+    };
+    vec![Row { p: PIPELINES.into(), q: name.to_string(), v: version, body }]
+}
+
+/// Rows of an execution's stream: its place in the list, and whether it is under way.
+pub fn execution_rows(id: &ExecutionId, state: &Execution, version: Version) -> Vec<Row> {
+    let Some(start) = &state.start else { return Vec::new() };
+    let summary = ExecutionSummary {
+        execution: id.clone(),
+        pipeline: start.pipeline.clone(),
+        pipeline_version: start.pipeline_version,
+        status: state.status,
+        cause: state.cause.clone(),
+        mode: start.mode,
+        trigger: start.trigger.clone(),
+        stop: state.stop.clone(),
+        revisions: state.revisions.clone(),
+        succeeded_in: state
+            .stages
+            .iter()
+            .filter(|run| run.status == StageStatus::Succeeded)
+            .map(|run| run.stage.clone())
+            .collect(),
+        started: start.at,
+        updated: last_change(state),
+    };
+    let open = (!state.status.is_terminal()).then(|| json(&start.pipeline));
+    vec![
+        Row {
+            p: pipeline_partition(&start.pipeline, start.incarnation),
+            q: format!("{EXECUTION_PREFIX}{:013}#{:012}#{id}", start.at.0.max(0), start.sequence.0),
+            v: version,
+            body: Some(json(&summary)),
+        },
+        Row { p: OPEN.into(), q: id.to_string(), v: version, body: open },
+    ]
+}
+
+/// When a run changed last.
+pub fn last_change(state: &Execution) -> Timestamp {
+    let start = state.start.as_ref().map(|start| start.at).unwrap_or_default();
+    let stages = state.stages.iter().flat_map(|run| {
+        let attempts = run.attempts.iter().map(|attempt| attempt.updated);
+        attempts.chain([run.started]).chain(run.ended)
+    });
+    stages.chain(state.ended).fold(start, Timestamp::max)
+}

@@ -1,0 +1,36 @@
+//! Rows for reading, derived from states: listings, and the newest attempt at each action of a pipeline. Pure;
+//! a row may be written twice, and the whole may be deleted and made again.
+
+pub mod listing;
+pub mod pipeline_state;
+
+use events::{Entry, Version};
+
+/// One row of a view.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// The partition: the listing a row belongs to.
+    pub p: String,
+    /// The row's place in it; rows are ordered by the bytes of this text.
+    pub q: String,
+    /// Grows with what the row reflects: a row is written only over an older one.
+    pub v: Version,
+    /// The row as JSON; `None` deletes it.
+    pub body: Option<String>,
+}
+
+/// Partition of the list of pipelines.
+pub const PIPELINES: &str = "pipelines";
+/// Partition of executions under way, of all pipelines.
+pub const OPEN: &str = "open";
+
+fn json<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_string(value)
+        .expect("view rows hold only text keys and plain values, which JSON can always write")
+}
+
+/// Orders rows that several executions write: a later admission wins, within one the later event. A stream holds
+/// far fewer than 2^24 events, since an execution has at most 500 actions.
+fn by_entry(entry: Entry, version: Version) -> Version {
+    Version((entry.0 << 24) | (version.0 & 0xff_ffff))
+}

@@ -1,0 +1,93 @@
+//! What `GetPipelineState` shows beyond the lane: how each stage was entered last, and the newest attempt at each
+//! action, whichever execution made it. See `spec/execution-semantics.md`, section 13.
+
+use super::{Row, by_entry, json, listing::pipeline_partition};
+use crate::execution::{AttemptRun, Execution, StageStatus};
+use events::{Entry, ExecutionEvent, ExecutionId, StageName, StageRetryMode, Version};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// The execution that entered a stage last.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the API's own words, see `StageExecution` and `RetryStageMetadata`")]
+pub struct StageRow {
+    pub execution: ExecutionId,
+    pub status: StageStatus,
+    pub entry: Entry,
+    pub manual_retries: u32,
+    pub retry_mode: Option<StageRetryMode>,
+}
+
+/// The newest attempt at an action.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ActionRow {
+    /// The execution it belongs to.
+    pub execution: ExecutionId,
+    /// The attempt.
+    pub attempt: AttemptRun,
+}
+
+/// Prefix of stage rows, within [`pipeline_partition`].
+pub const STAGE_PREFIX: &str = "stage#";
+/// Prefix of action rows; then stage, `/` (no stage name holds one) and action.
+pub const ACTION_PREFIX: &str = "action#";
+
+/// Rows of the stages and actions that some events touched.
+pub fn rows<'a>(
+    id: &ExecutionId,
+    state: &Execution,
+    version: Version,
+    events: impl IntoIterator<Item = &'a ExecutionEvent>,
+) -> Vec<Row> {
+    let Some(start) = &state.start else { return Vec::new() };
+    let p = pipeline_partition(&start.pipeline, start.incarnation);
+    let touched: BTreeSet<&StageName> =
+        events.into_iter().filter_map(|event| stage_of(state, event)).collect();
+    let mut rows = Vec::new();
+    for run in state.stages.iter().filter(|run| touched.contains(&run.stage)) {
+        let stage = StageRow {
+            execution: id.clone(),
+            status: run.status,
+            entry: run.entry,
+            manual_retries: run.manual_retries,
+            retry_mode: run.retry_mode,
+        };
+        let v = by_entry(run.entry, version);
+        rows.push(Row {
+            p: p.clone(),
+            q: format!("{STAGE_PREFIX}{}", run.stage),
+            v,
+            body: Some(json(&stage)),
+        });
+        let mut seen = BTreeSet::new();
+        for attempt in run.attempts.iter().rev().filter(|attempt| seen.insert(attempt.action.clone())) {
+            let row = ActionRow { execution: id.clone(), attempt: attempt.clone() };
+            let q = format!("{ACTION_PREFIX}{}/{}", run.stage, attempt.action);
+            rows.push(Row { p: p.clone(), q, v: by_entry(attempt.entry, version), body: Some(json(&row)) });
+        }
+    }
+    rows
+}
+
+fn stage_of<'a>(state: &'a Execution, event: &'a ExecutionEvent) -> Option<&'a StageName> {
+    match event {
+        ExecutionEvent::StageStarted(started) => Some(&started.stage),
+        ExecutionEvent::StageRetried(retried) => Some(&retried.stage),
+        ExecutionEvent::ActionStarted(started) => Some(&started.stage),
+        ExecutionEvent::ActionSucceeded(succeeded) => Some(&succeeded.stage),
+        ExecutionEvent::ActionFailed(failed) => Some(&failed.stage),
+        ExecutionEvent::ActionAbandoned(abandoned) => Some(&abandoned.stage),
+        ExecutionEvent::StageSucceeded(ended)
+        | ExecutionEvent::StageFailed(ended)
+        | ExecutionEvent::StageStopped(ended)
+        | ExecutionEvent::StageCancelled(ended) => Some(&ended.stage),
+        ExecutionEvent::StopRequested(_) => state.current_stage().map(|run| &run.stage),
+        ExecutionEvent::ExecutionStarted(_)
+        | ExecutionEvent::ResultIgnored(_)
+        | ExecutionEvent::ExecutionSucceeded(_)
+        | ExecutionEvent::ExecutionFailed(_)
+        | ExecutionEvent::ExecutionStopped(_)
+        | ExecutionEvent::ExecutionCancelled(_)
+        | ExecutionEvent::ExecutionSuperseded(_) => None,
+    }
+}

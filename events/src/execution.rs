@@ -1,0 +1,236 @@
+//! What can happen to one run of a pipeline.
+
+use crate::{
+    ActionExecutionId, ActionName, ActionTypeId, Artifact, Entry, ExecutionId, ExecutionMode, FailureCode,
+    PipelineName, PipelineVersion, Sequence, SourceRevision, StageName, StageRetryMode, Timestamp, Trigger,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Facts of an `execution#<id>` stream.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "each variant is documented at its shape")]
+pub enum ExecutionEvent {
+    ExecutionStarted(ExecutionStarted),
+    StageStarted(StageStarted),
+    StageRetried(StageRetried),
+    ActionStarted(ActionStarted),
+    ActionSucceeded(ActionSucceeded),
+    ActionFailed(ActionFailed),
+    ActionAbandoned(ActionAbandoned),
+    ResultIgnored(ResultIgnored),
+    StageSucceeded(StageEnded),
+    StageFailed(StageEnded),
+    StageStopped(StageEnded),
+    StageCancelled(StageEnded),
+    StopRequested(StopRequested),
+    ExecutionSucceeded(ExecutionEnded),
+    ExecutionFailed(ExecutionEnded),
+    ExecutionStopped(ExecutionEnded),
+    ExecutionCancelled(ExecutionCancelled),
+    ExecutionSuperseded(ExecutionSuperseded),
+}
+
+/// The run exists. Schema 1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExecutionStarted {
+    /// The pipeline.
+    pub pipeline: PipelineName,
+    /// The definition this run follows to its end.
+    pub pipeline_version: PipelineVersion,
+    /// How often the name had been deleted before; a run never outlives its own pipeline.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub incarnation: u32,
+    /// The mode in force at the start.
+    pub mode: ExecutionMode,
+    /// Place in the pipeline's order of starts.
+    pub sequence: Sequence,
+    /// What started it.
+    pub trigger: Trigger,
+    /// Pipeline-level variables, resolved.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub variables: BTreeMap<String, String>,
+    /// Revisions that source actions must fetch, by action.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub revisions: BTreeMap<ActionName, String>,
+}
+
+/// The run entered a stage. Schema 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageStarted {
+    /// The stage.
+    pub stage: StageName,
+    /// The admission's number.
+    pub entry: Entry,
+}
+
+/// A failed or stopped stage runs again. Schema 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageRetried {
+    /// The stage.
+    pub stage: StageName,
+    /// The number of the new admission; unchanged while actions of the old one still run.
+    pub entry: Entry,
+    /// Which actions run again.
+    pub mode: StageRetryMode,
+    /// Principal that asked for it.
+    pub by: String,
+}
+
+/// An attempt at an action began. Schema 1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ActionStarted {
+    /// The stage.
+    pub stage: StageName,
+    /// The action.
+    pub action: ActionName,
+    /// The attempt's id.
+    pub action_execution: ActionExecutionId,
+    /// The admission it belongs to.
+    pub entry: Entry,
+    /// What kind of work it is.
+    pub action_type: ActionTypeId,
+    /// Configuration values that held references, after substitution.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub resolved: BTreeMap<String, String>,
+    /// Artifacts it reads.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<Artifact>,
+    /// Artifacts it must write, with the place chosen for each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<Artifact>,
+    /// When the attempt times out.
+    pub deadline: Timestamp,
+    /// A manual approval's token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+}
+
+/// An attempt did its work. Schema 1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ActionSucceeded {
+    /// The stage.
+    pub stage: StageName,
+    /// The action.
+    pub action: ActionName,
+    /// The attempt.
+    pub action_execution: ActionExecutionId,
+    /// Output variables.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub output_variables: BTreeMap<String, String>,
+    /// One line for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
+    /// The provider's own id of the work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_execution_id: Option<String>,
+    /// Where a person can look at the work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_execution_url: Option<String>,
+    /// The revision a source action fetched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<SourceRevision>,
+    /// Nothing was really done: the installation mocks this kind of action.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub mocked: bool,
+    /// Principal that decided it, for approvals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+/// An attempt failed. Schema 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActionFailed {
+    /// The stage.
+    pub stage: StageName,
+    /// The action.
+    pub action: ActionName,
+    /// The attempt.
+    pub action_execution: ActionExecutionId,
+    /// `errorDetails.code`.
+    pub code: FailureCode,
+    /// `errorDetails.message`, at most 5,000 characters.
+    pub message: String,
+    /// One line for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
+    /// The provider's own id of the work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_execution_id: Option<String>,
+    /// Where a person can look at the work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_execution_url: Option<String>,
+    /// Its time was up; the provider is asked to stop.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub timed_out: bool,
+    /// Principal that decided it, for approvals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+/// An attempt was given up by a stop request. Schema 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActionAbandoned {
+    /// The stage.
+    pub stage: StageName,
+    /// The action.
+    pub action: ActionName,
+    /// The attempt.
+    pub action_execution: ActionExecutionId,
+}
+
+/// A result arrived that no longer counts. Schema 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResultIgnored {
+    /// The attempt it speaks of.
+    pub action_execution: ActionExecutionId,
+    /// The admission it speaks of.
+    pub entry: Entry,
+}
+
+/// A stage ended. Schema 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageEnded {
+    /// The stage.
+    pub stage: StageName,
+}
+
+/// Someone asked for the run to stop. Schema 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopRequested {
+    /// Give up running actions instead of waiting for them.
+    pub abandon: bool,
+    /// At most 200 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Principal that asked.
+    pub by: String,
+}
+
+/// The run ended. Schema 1.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExecutionEnded {}
+
+/// The run ended because its pipeline went away or changed. Schema 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExecutionCancelled {
+    /// Words for people.
+    pub reason: String,
+}
+
+/// A newer run took this one's place. Schema 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExecutionSuperseded {
+    /// The newer run.
+    pub by: ExecutionId,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(value: &u32) -> bool {
+    *value == 0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_false(value: &bool) -> bool {
+    !*value
+}

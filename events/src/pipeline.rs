@@ -1,0 +1,35 @@
+//! What can happen to a pipeline's definition.
+
+use crate::PipelineVersion;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Facts of a `pipeline#<name>` stream.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PipelineEvent {
+    /// A definition was accepted, the first or a later one.
+    PipelineDeclared(PipelineDeclared),
+    /// The pipeline was deleted; the name may be declared anew, from version 1.
+    PipelineDeleted(PipelineDeleted),
+}
+
+/// Schema 1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "fields are the API's own words")]
+pub struct PipelineDeclared {
+    pub version: PipelineVersion,
+    /// The normalised declaration as `GetPipeline` shows it, secrets replaced by `****`.
+    pub definition: serde_json::Value,
+    /// Tags given at creation; empty on later versions.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
+    /// Principal that declared it.
+    pub by: String,
+}
+
+/// Schema 1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "fields are the API's own words")]
+pub struct PipelineDeleted {
+    pub by: String,
+}

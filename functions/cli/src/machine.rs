@@ -1,0 +1,139 @@
+//! This machine as a home: the adapters, wired together.
+
+use anyhow::Context;
+use domain::{catalogue::Registry, command::Command};
+use engine::{Engine, World, log::Position, views::Views};
+use handlers::{Service, project, sweep};
+use local::{
+    actions::LocalActions,
+    lock::FolderLock,
+    log::SqliteLog,
+    settings::Settings,
+    settled_views::SettledViews,
+    world::{ProcessTimers, RandomIds, SecretFiles, SystemClock},
+};
+use std::{path::Path, sync::Arc, time::Duration};
+use tokio::sync::{mpsc, watch};
+
+/// The operations over this machine's adapters.
+pub type LocalService = Service<Arc<SqliteLog>, LocalActions, SettledViews, SecretFiles>;
+
+/// Commits that the projector reads at a time.
+const PROJECT_COMMITS: usize = 512;
+/// Timers that may have fired and wait to be sent.
+const FIRED_TIMERS_MAX: usize = 1024;
+
+/// An open state folder with everything that works on it.
+pub struct Machine {
+    /// The operations.
+    pub service: LocalService,
+    /// The log, for following it.
+    pub log: Arc<SqliteLog>,
+    actions: LocalActions,
+    _lock: FolderLock,
+}
+
+/// What a machine is opened with.
+pub struct Opening<'a> {
+    /// The state folder.
+    pub state: &'a Path,
+    /// `towpath.toml` and the flags laid over it.
+    pub settings: Settings,
+    /// The Region label.
+    pub region: &'a str,
+    /// The account, 12 digits.
+    pub account: &'a str,
+    /// The command line, for whoever finds the folder locked.
+    pub command: &'a str,
+}
+
+impl Machine {
+    /// Opens a state folder, making it when there is none. Nothing that was under way is taken up yet.
+    pub async fn open(opening: Opening<'_>) -> anyhow::Result<Self> {
+        let lock = FolderLock::acquire(opening.state, opening.command)?;
+        let log = Arc::new(SqliteLog::open(&lock)?);
+        let settings = Arc::new(opening.settings);
+        let actions =
+            LocalActions::new(Arc::clone(&settings), opening.state, opening.region, opening.account);
+        let timers = Arc::new(ProcessTimers::default());
+        let engine = Engine::new(World {
+            log: Arc::clone(&log),
+            actions: actions.clone(),
+            clock: Arc::new(SystemClock),
+            ids: Arc::new(RandomIds),
+            timers: Arc::clone(&timers) as Arc<dyn engine::ports::Timers>,
+            region: opening.region.to_owned(),
+            account: opening.account.to_owned(),
+        });
+        let (told, projected) = watch::channel(Position::default());
+        let views = SettledViews::new(log.views(), Arc::clone(&log), projected);
+        let start = views.cursor(project::READER).await.context("the listings cannot be read")?;
+        told.send_replace(start);
+        let service = Service {
+            engine: engine.clone(),
+            views: Arc::new(views),
+            secrets: Arc::new(SecretFiles::new(opening.state.join("secrets"))),
+            registry: Arc::new(Registry::builtin()),
+        };
+        tokio::spawn(keep_views(service.clone(), Arc::clone(&log), start, told));
+        let (fire, mut fired) = mpsc::channel::<Command>(FIRED_TIMERS_MAX);
+        tokio::spawn(timers.run(SystemClock, fire));
+        tokio::spawn(async move {
+            while let Some(command) = fired.recv().await {
+                engine.tell(command);
+            }
+        });
+        Ok(Self { service, log, actions, _lock: lock })
+    }
+
+    /// Takes up everything that was under way when the folder was last closed. Returns the executions.
+    pub async fn resume(&self) -> anyhow::Result<Vec<events::ExecutionId>> {
+        Ok(sweep::resume_all(&self.service).await?)
+    }
+
+    /// Stops what runs, without ending it: the next start takes it up again. Writes what waits.
+    pub async fn close(self) {
+        self.actions.shut_down().await;
+        self.log.close().await;
+    }
+}
+
+/// Follows the log and keeps the listings, in order. Falls behind rather than over: a failure is tried again.
+async fn keep_views(
+    service: LocalService,
+    log: Arc<SqliteLog>,
+    start: Position,
+    told: watch::Sender<Position>,
+) {
+    let mut at = start;
+    let mut head = log.watch();
+    loop {
+        let read = log.follow(at, PROJECT_COMMITS).await;
+        let done = match read {
+            Ok(commits) if commits.is_empty() => {
+                if head.changed().await.is_err() {
+                    return;
+                }
+                continue;
+            }
+            Ok(commits) => {
+                let last = commits.last().map_or(at, |(position, _)| *position);
+                project::project(&service, &commits).await.map(|()| last).map_err(anyhow::Error::from)
+            }
+            Err(error) => Err(error.into()),
+        };
+        match done {
+            Ok(last) => {
+                at = last;
+                told.send_replace(at);
+            }
+            Err(error) => {
+                if head.has_changed().is_err() {
+                    return;
+                }
+                tracing::warn!(%error, "the listings fell behind the log");
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! What is going on, while it goes on: a tree of stages and actions on a terminal, plain lines elsewhere.
+
+use crate::run::duration;
+use domain::{
+    execution::{ActionStatus, Execution},
+    pipeline::PipelineDeclaration,
+};
+use events::{ActionExecutionId, ExecutionEvent, ExecutionId, StageName, Timestamp};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use std::{collections::HashMap, time::Duration};
+
+/// How often running lines of the tree move.
+const SPIN: Duration = Duration::from_millis(120);
+
+/// Shows events as they come.
+pub struct Progress {
+    display: Display,
+    /// Several runs are shown: each line names its own.
+    several: bool,
+    actions: HashMap<ActionExecutionId, Running>,
+    stages: HashMap<(ExecutionId, StageName), Timestamp>,
+    width: usize,
+}
+
+struct Running {
+    name: String,
+    since: Timestamp,
+    line: Option<ProgressBar>,
+}
+
+enum Display {
+    Plain,
+    Tree(MultiProgress),
+}
+
+impl Progress {
+    /// A display for one pipeline's runs; on a terminal, a tree.
+    pub fn new(definition: &PipelineDeclaration, terminal: bool, several: bool) -> Self {
+        let display = if terminal { Display::Tree(MultiProgress::new()) } else { Display::Plain };
+        let names = definition
+            .actions()
+            .map(|(stage, action)| stage.name.as_str().len() + action.name.as_str().len());
+        let progress = Self {
+            display,
+            several,
+            actions: HashMap::new(),
+            stages: HashMap::new(),
+            width: names.max().unwrap_or(0) + 1,
+        };
+        let stages: Vec<&str> = definition.stages.iter().map(|stage| stage.name.as_str()).collect();
+        progress.say(&format!("{}: {}", definition.name, stages.join(" → ")));
+        progress
+    }
+
+    /// Shows one event.
+    pub fn event(&mut self, id: &ExecutionId, event: &ExecutionEvent, at: Timestamp) {
+        match event {
+            ExecutionEvent::ExecutionStarted(started) => {
+                self.line(id, at, &format!("execution {id} of version {}", started.pipeline_version));
+            }
+            ExecutionEvent::StageStarted(started) => self.stage_started(id, &started.stage, at),
+            ExecutionEvent::StageRetried(retried) => self.stage_started(id, &retried.stage, at),
+            ExecutionEvent::ActionStarted(started) => {
+                let name = format!("{}/{}", started.stage, started.action);
+                self.action_started(id, &started.action_execution, name, at);
+            }
+            ExecutionEvent::ActionSucceeded(succeeded) => {
+                let note = match (&succeeded.by, &succeeded.summary) {
+                    (Some(by), Some(summary)) => format!("{summary} ({by})"),
+                    (Some(by), None) => format!("approved by {by}"),
+                    (None, Some(summary)) => first_line(summary),
+                    (None, None) => String::new(),
+                };
+                let verb = if succeeded.mocked { "MOCKED" } else { "succeeded" };
+                self.action_ended(id, &succeeded.action_execution, at, "✔", verb, &note);
+            }
+            ExecutionEvent::ActionFailed(failed) => {
+                self.action_ended(
+                    id,
+                    &failed.action_execution,
+                    at,
+                    "✘",
+                    "FAILED",
+                    &first_line(&failed.message),
+                );
+            }
+            ExecutionEvent::ActionAbandoned(abandoned) => {
+                self.action_ended(id, &abandoned.action_execution, at, "–", "abandoned", "");
+            }
+            ExecutionEvent::ResultIgnored(_) => {}
+            ExecutionEvent::StageSucceeded(ended) => self.stage_ended(id, &ended.stage, at, "succeeded"),
+            ExecutionEvent::StageFailed(ended) => self.stage_ended(id, &ended.stage, at, "FAILED"),
+            ExecutionEvent::StageStopped(ended) => self.stage_ended(id, &ended.stage, at, "stopped"),
+            ExecutionEvent::StageCancelled(ended) => self.stage_ended(id, &ended.stage, at, "cancelled"),
+            ExecutionEvent::StopRequested(_) => self.line(id, at, "stop requested"),
+            // The summary at the end says how the run ended.
+            ExecutionEvent::ExecutionSucceeded(_)
+            | ExecutionEvent::ExecutionFailed(_)
+            | ExecutionEvent::ExecutionStopped(_)
+            | ExecutionEvent::ExecutionCancelled(_) => {}
+            ExecutionEvent::ExecutionSuperseded(superseded) => {
+                self.line(id, at, &format!("superseded by execution {}", superseded.by));
+            }
+        }
+    }
+
+    /// Shows what is under way in a run that began before this process.
+    pub fn catch_up(&mut self, id: &ExecutionId, execution: &Execution) {
+        for (stage, attempt) in execution.running() {
+            if attempt.status == ActionStatus::InProgress
+                && !self.actions.contains_key(&attempt.action_execution)
+            {
+                let name = format!("{}/{}", stage.stage, attempt.action);
+                self.action_started(id, &attempt.action_execution, name, attempt.started);
+            }
+        }
+    }
+
+    /// Shows a sentence.
+    pub fn say(&self, text: &str) {
+        match &self.display {
+            Display::Plain => anstream::println!("{text}"),
+            // A terminal that went away is no reason to stop.
+            Display::Tree(tree) => drop(tree.println(text)),
+        }
+    }
+
+    /// Takes the moving lines away, so that a question can be asked.
+    pub fn pause(&self) {
+        if let Display::Tree(tree) = &self.display {
+            tree.set_draw_target(indicatif::ProgressDrawTarget::hidden());
+        }
+    }
+
+    /// Shows them again.
+    pub fn resume(&self) {
+        if let Display::Tree(tree) = &self.display {
+            tree.set_draw_target(indicatif::ProgressDrawTarget::stderr());
+        }
+    }
+
+    /// Moves what moves.
+    pub fn tick(&self) {
+        self.actions.values().filter_map(|running| running.line.as_ref()).for_each(ProgressBar::tick);
+    }
+
+    /// Leaves the display as it is.
+    pub fn finish(&mut self) {
+        for (_, running) in self.actions.drain() {
+            if let Some(line) = running.line {
+                line.abandon();
+            }
+        }
+    }
+
+    fn stage_started(&mut self, id: &ExecutionId, stage: &StageName, at: Timestamp) {
+        self.stages.insert((id.clone(), stage.clone()), at);
+        if matches!(self.display, Display::Tree(_)) {
+            self.say(&format!("{}{stage}", self.tag(id)));
+        }
+    }
+
+    fn stage_ended(&mut self, id: &ExecutionId, stage: &StageName, at: Timestamp, verb: &str) {
+        let since = self.stages.remove(&(id.clone(), stage.clone()));
+        if matches!(self.display, Display::Plain) {
+            let took = since.map(|since| duration(since, at)).unwrap_or_default();
+            let text = format!("{:<width$} {verb:<9} {took}", stage.as_str(), width = self.width);
+            self.line(id, at, &text);
+        }
+    }
+
+    fn action_started(&mut self, id: &ExecutionId, attempt: &ActionExecutionId, name: String, at: Timestamp) {
+        let line = match &self.display {
+            Display::Plain => None,
+            Display::Tree(tree) => {
+                let style = ProgressStyle::with_template("{prefix}{spinner} {msg} {elapsed}")
+                    .unwrap_or_else(|_| ProgressStyle::default_spinner());
+                let line = tree.add(ProgressBar::new_spinner().with_style(style));
+                line.set_prefix(format!("{}  ", self.tag(id)));
+                line.set_message(action_of(&name).to_owned());
+                line.enable_steady_tick(SPIN);
+                Some(line)
+            }
+        };
+        if line.is_none() {
+            let text = format!("{name:<width$} started", width = self.width);
+            self.line(id, at, &text);
+        }
+        self.actions.insert(attempt.clone(), Running { name, since: at, line });
+    }
+
+    fn action_ended(
+        &mut self,
+        id: &ExecutionId,
+        attempt: &ActionExecutionId,
+        at: Timestamp,
+        mark: &str,
+        verb: &str,
+        note: &str,
+    ) {
+        let Some(running) = self.actions.remove(attempt) else { return };
+        let took = duration(running.since, at);
+        let note = if note.is_empty() { String::new() } else { format!("  {note}") };
+        match running.line {
+            Some(line) => {
+                line.finish_and_clear();
+                let name = action_of(&running.name);
+                self.say(&format!("{}  {mark} {name} {verb} {took}{note}", self.tag(id)));
+            }
+            None => {
+                let text = format!("{:<width$} {verb:<9} {took}{note}", running.name, width = self.width);
+                self.line(id, at, &text);
+            }
+        }
+    }
+
+    fn line(&self, id: &ExecutionId, at: Timestamp, text: &str) {
+        let time = jiff::Timestamp::from_millisecond(at.0)
+            .map(|at| at.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S").to_string())
+            .unwrap_or_default();
+        self.say(&format!("{time} {}{text}", self.tag(id)));
+    }
+
+    fn tag(&self, id: &ExecutionId) -> String {
+        if self.several {
+            format!("[{}] ", id.as_str().chars().take(8).collect::<String>())
+        } else {
+            String::new()
+        }
+    }
+}
+
+fn action_of(name: &str) -> &str {
+    name.split_once('/').map_or(name, |(_, action)| action)
+}
+
+fn first_line(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    // A revision's summary may be JSON: its message is what people know it by.
+    let parsed: Option<serde_json::Value> = serde_json::from_str(line).ok();
+    let message = parsed.as_ref().and_then(|json| json["CommitMessage"].as_str());
+    let line = message.and_then(|message| message.lines().next()).unwrap_or(line);
+    line.chars().filter(|c| !c.is_control()).take(160).collect()
+}

@@ -1,0 +1,227 @@
+//! Following the log while runs go on: every event is shown, approvals are answered, Ctrl-C stops.
+
+use super::approve::{Answer, Approvals};
+use crate::{machine::Machine, progress::Progress};
+use domain::command::{Command, Wish};
+use engine::{
+    log::{Commit, Position},
+    transact::{Envelope, TransactError},
+};
+use events::{
+    ActionCategory, ActionStarted, CommandId, ExecutionEvent, ExecutionId, PipelineName, StreamKind,
+    codec::Stored,
+};
+use handlers::Caller;
+use std::{collections::BTreeSet, time::Duration};
+
+/// Commits read at a time.
+const FOLLOW_COMMITS: usize = 256;
+/// How often a running terminal display is refreshed.
+const TICK: Duration = Duration::from_millis(200);
+/// How long a stop may take before the process ends without it.
+const STOP_MAX: Duration = Duration::from_secs(30);
+
+/// Follows runs to their end.
+pub(super) struct Follower<'a> {
+    pub(super) machine: &'a Machine,
+    pub(super) caller: &'a Caller,
+    pub(super) approvals: Approvals,
+    pub(super) progress: Progress,
+    pub(super) watched: BTreeSet<ExecutionId>,
+    /// Those among them that began before this process.
+    pub(super) interrupted: BTreeSet<ExecutionId>,
+    /// Where in the log to begin.
+    pub(super) from: Position,
+}
+
+/// How the following ended.
+pub(super) struct Seen {
+    /// Every run watched.
+    pub(super) executions: Vec<ExecutionId>,
+    /// The approval nobody answered, as `STAGE/ACTION`.
+    pub(super) waiting: Option<String>,
+    /// Ctrl-C.
+    pub(super) interrupted: bool,
+}
+
+impl Follower<'_> {
+    pub(super) async fn follow(mut self, pipeline: &PipelineName) -> anyhow::Result<Seen> {
+        let mut open = self.watched.clone();
+        let mut waiting = self.waiting_since_before(pipeline).await?;
+        let mut interrupted = false;
+        let mut at = self.from;
+        let mut head = self.machine.log.watch();
+        let mut give_up_at = tokio::time::Instant::now() + Duration::from_secs(u64::from(u32::MAX));
+        loop {
+            let commits = self.machine.log.follow(at, FOLLOW_COMMITS).await?;
+            if let Some((position, _)) = commits.last() {
+                at = *position;
+                for (_, commit) in &commits {
+                    let unanswered = self.show(pipeline, commit, &mut open).await?;
+                    waiting = unanswered.or(waiting);
+                }
+                continue;
+            }
+            self.drop_ended(&mut open).await?;
+            let stuck = waiting.is_some() && !self.anything_runs(&open).await?;
+            if open.is_empty() || stuck || tokio::time::Instant::now() > give_up_at {
+                self.progress.finish();
+                let executions = self.watched.into_iter().collect();
+                let waiting = waiting.filter(|_| !open.is_empty() && !interrupted);
+                return Ok(Seen { executions, waiting, interrupted });
+            }
+            tokio::select! {
+                changed = head.changed() => changed?,
+                () = tokio::time::sleep(TICK) => self.progress.tick(),
+                pressed = tokio::signal::ctrl_c() => {
+                    pressed?;
+                    anyhow::ensure!(!interrupted, "interrupted twice: stopped without waiting for what runs");
+                    interrupted = true;
+                    give_up_at = tokio::time::Instant::now() + STOP_MAX;
+                    self.progress.say("Stopping: running actions are given up …");
+                    self.stop(pipeline, &open).await?;
+                }
+            }
+        }
+    }
+
+    async fn show(
+        &mut self,
+        pipeline: &PipelineName,
+        commit: &Commit,
+        open: &mut BTreeSet<ExecutionId>,
+    ) -> anyhow::Result<Option<String>> {
+        let Ok(StreamKind::Execution(id)) = commit.stream.kind() else { return Ok(None) };
+        if !self.watched.contains(&id) {
+            return Ok(None);
+        }
+        let mut unanswered = None;
+        for stored in &commit.events {
+            let event = ExecutionEvent::decode(&stored.kind, stored.schema, &stored.body)?;
+            self.progress.event(&id, &event, commit.time);
+            if let ExecutionEvent::ActionStarted(started) = &event
+                && started.action_type.category == ActionCategory::Approval
+                && open.contains(&id)
+            {
+                unanswered = self.approve(pipeline, &id, started).await?.or(unanswered);
+            }
+        }
+        Ok(unanswered)
+    }
+
+    /// Answers an approval if somebody can; else names it.
+    async fn approve(
+        &mut self,
+        pipeline: &PipelineName,
+        id: &ExecutionId,
+        started: &ActionStarted,
+    ) -> anyhow::Result<Option<String>> {
+        let place = format!("{}/{}", started.stage, started.action);
+        let execution = self.machine.service.engine.execution(id).await?;
+        let still_open = execution.running().any(|(_, attempt)| attempt.token == started.token);
+        if !still_open {
+            return Ok(None);
+        }
+        let definition = self.machine.service.engine.pipeline(pipeline).await?;
+        let declared = definition
+            .current_definition()
+            .and_then(|definition| definition.action(&started.stage, &started.action));
+        let question = started
+            .resolved
+            .get("CustomData")
+            .or_else(|| declared.and_then(|action| action.configuration.get("CustomData")));
+        self.progress.pause();
+        let answer = self.approvals.ask(&place, question.map(String::as_str)).await?;
+        self.progress.resume();
+        let (approved, summary) = match answer {
+            Answer::Approved { summary } => (true, summary),
+            Answer::Rejected { summary } => (false, summary),
+            Answer::Nobody => {
+                self.progress.say(&format!("Waiting for approval: {place}"));
+                return Ok(Some(place));
+            }
+        };
+        let wish = Wish::RecordApproval {
+            stage: started.stage.clone(),
+            action: started.action.clone(),
+            token: started.token.clone().unwrap_or_default(),
+            approved,
+            summary,
+        };
+        self.send(pipeline, id, wish).await?;
+        Ok(None)
+    }
+
+    /// Approvals that were asked before this process began, answered or named now.
+    async fn waiting_since_before(&mut self, pipeline: &PipelineName) -> anyhow::Result<Option<String>> {
+        let mut unanswered = None;
+        for id in self.interrupted.clone() {
+            let execution = self.machine.service.engine.execution(&id).await?;
+            self.progress.catch_up(&id, &execution);
+            let open: Vec<ActionStarted> = execution
+                .running()
+                .filter(|(_, attempt)| attempt.token.is_some())
+                .map(|(stage, attempt)| ActionStarted {
+                    stage: stage.stage.clone(),
+                    action: attempt.action.clone(),
+                    action_execution: attempt.action_execution.clone(),
+                    entry: attempt.entry,
+                    action_type: attempt.action_type.clone(),
+                    resolved: attempt.resolved.clone(),
+                    inputs: Vec::new(),
+                    outputs: Vec::new(),
+                    deadline: attempt.deadline,
+                    token: attempt.token.clone(),
+                })
+                .collect();
+            for started in open {
+                unanswered = self.approve(pipeline, &id, &started).await?.or(unanswered);
+            }
+        }
+        Ok(unanswered)
+    }
+
+    async fn drop_ended(&self, open: &mut BTreeSet<ExecutionId>) -> anyhow::Result<()> {
+        for id in open.clone() {
+            if self.machine.service.engine.execution(&id).await?.status.is_terminal() {
+                open.remove(&id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Something is under way that is not an approval: worth waiting for.
+    async fn anything_runs(&self, open: &BTreeSet<ExecutionId>) -> anyhow::Result<bool> {
+        for id in open {
+            let execution = self.machine.service.engine.execution(id).await?;
+            if execution.running().any(|(_, attempt)| attempt.token.is_none()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn stop(&self, pipeline: &PipelineName, open: &BTreeSet<ExecutionId>) -> anyhow::Result<()> {
+        for id in open {
+            let wish =
+                Wish::StopExecution { abandon: true, reason: Some("interrupted at the terminal".into()) };
+            match self.send(pipeline, id, wish).await {
+                Ok(()) | Err(TransactError::Rejected(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    async fn send(&self, pipeline: &PipelineName, id: &ExecutionId, wish: Wish) -> Result<(), TransactError> {
+        let engine = &self.machine.service.engine;
+        let id_of_command: CommandId = engine.fresh_command_id();
+        let envelope = Envelope {
+            id: id_of_command,
+            actor: self.caller.arn.clone(),
+            command: Command { pipeline: pipeline.clone(), execution: Some(id.clone()), wish },
+            once: None,
+        };
+        engine.transact(envelope).await.map(|_| ())
+    }
+}

@@ -1,0 +1,106 @@
+//! The API over HTTP on loopback.
+
+use crate::{credentials::KeyPair, machine::LocalService};
+use api::{ApiError, Code, codec, sigv4};
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    extract::State,
+    http::{Method, Request, Response, StatusCode, Uri},
+    response::IntoResponse,
+    routing::get,
+};
+use bytes::Bytes;
+use handlers::{Caller, operations};
+use std::{any::Any, sync::Arc};
+use tower_http::catch_panic::CatchPanicLayer;
+
+/// What requests are answered with.
+#[derive(Clone)]
+pub struct Front {
+    /// The operations.
+    pub service: LocalService,
+    /// Who may call.
+    pub keys: Arc<KeyPair>,
+}
+
+/// The routes.
+pub fn router(front: Front) -> Router {
+    Router::new()
+        .route("/healthz", get(healthz))
+        .fallback(answer)
+        .layer(CatchPanicLayer::custom(panicked))
+        .with_state(front)
+}
+
+/// Answers once the log and the listings do.
+async fn healthz(State(front): State<Front>) -> Response<Body> {
+    use engine::views::Views;
+    match front.service.views.page(domain::views::PIPELINES, None, 1, false).await {
+        Ok(_) => (StatusCode::OK, "{\"status\":\"ok\"}\n").into_response(),
+        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
+    }
+}
+
+async fn answer(State(front): State<Front>, request: Request<Body>) -> Response<Body> {
+    let request_id = uuid::Uuid::new_v4().to_string();
+    if request.method() != Method::POST || request.uri().path() != "/" {
+        let text = "towpath answers the CodePipeline API: POST / in AWS JSON 1.1, and GET /healthz\n";
+        return (StatusCode::NOT_FOUND, text).into_response();
+    }
+    let response = match operate(&front, request, &request_id).await {
+        Ok(response) => response,
+        Err(error) => codec::encode_error(&error, &request_id),
+    };
+    response.map(Body::from)
+}
+
+async fn operate(
+    front: &Front,
+    request: Request<Body>,
+    request_id: &str,
+) -> Result<Response<Bytes>, ApiError> {
+    let (mut parts, body) = request.into_parts();
+    let body = to_bytes(body, codec::BODY_BYTES_MAX).await.map_err(|error| body_error(&error))?;
+    // Signed for `/`, whatever form the request line has.
+    parts.uri = Uri::from_static("/");
+    let request = Request::from_parts(parts, body);
+    let caller = verify(front, &request)?;
+    let (operation, input) = codec::decode(&request)?;
+    let output =
+        operations::dispatch(&front.service, &caller, operation, input).await.inspect_err(|error| {
+            tracing::debug!(operation = operation.name(), %error, request_id, "refused");
+        })?;
+    codec::encode_success(operation, &output, request_id)
+}
+
+fn verify(front: &Front, request: &Request<Bytes>) -> Result<Caller, ApiError> {
+    let engine = &front.service.engine;
+    let expected = sigv4::Expected {
+        service: sigv4::SERVICE,
+        region: Some(engine.region()),
+        now: jiff::Timestamp::now(),
+    };
+    let keys = &front.keys;
+    let lookup = |key: &str| (key == keys.access_key).then(|| keys.secret.clone());
+    let verified = sigv4::verify(request, &expected, lookup)?;
+    Ok(Caller { arn: format!("arn:aws:iam::{}:user/{}", engine.account(), verified.access_key) })
+}
+
+fn body_error(error: &axum::Error) -> ApiError {
+    let too_large =
+        std::error::Error::source(error).is_some_and(|source| source.to_string().contains("length limit"));
+    if too_large {
+        codec::too_large()
+    } else {
+        ApiError::new(Code::Serialization, format!("the request body could not be read: {error}"))
+    }
+}
+
+/// A panic is a defect of ours; the caller gets an error it can report, the others get served on.
+fn panicked(_: Box<dyn Any + Send + 'static>) -> Response<Body> {
+    let request_id = uuid::Uuid::new_v4().to_string();
+    tracing::error!(request_id, "a request broke off");
+    let error = ApiError::new(Code::InternalFailure, format!("internal failure in request {request_id}"));
+    codec::encode_error(&error, &request_id).map(Body::from)
+}

@@ -1,0 +1,114 @@
+//! `towpath up`: the API on this machine's engine.
+
+use crate::{
+    credentials::KeyPair,
+    machine::{Machine, Opening},
+    server::{self, Front},
+    watcher,
+};
+use anyhow::Context;
+use clap::Parser;
+use local::settings::Settings;
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+};
+use tokio::net::TcpListener;
+
+/// The account unless another is given.
+pub const ACCOUNT_DEFAULT: &str = "123456789012";
+
+/// Serve the CodePipeline API on loopback, on this machine's engine.
+///
+/// Point any client at it: `aws --endpoint-url http://127.0.0.1:4500 codepipeline list-pipelines`. Requests must be
+/// signed with the key pair given, or with the one that is made on first use and shown here.
+#[derive(Parser)]
+pub struct Args {
+    /// The state folder: log, artifacts, action logs, key pair.
+    #[arg(long, value_name = "DIR", default_value = ".towpath")]
+    dir: PathBuf,
+    /// The port on 127.0.0.1; 0 takes a free one.
+    #[arg(long, default_value_t = 4500)]
+    port: u16,
+    /// The key pair that callers sign with.
+    #[arg(long, value_name = "KEY:SECRET", env = "TOWPATH_CREDENTIALS", hide_env_values = true)]
+    credentials: Option<String>,
+    /// The Region that requests are signed for.
+    #[arg(long, default_value = "us-east-1")]
+    region: String,
+    /// The account, 12 digits.
+    #[arg(long, default_value = ACCOUNT_DEFAULT)]
+    account: String,
+    /// Settings. Without it: `towpath.toml` in the folder that holds the state folder, if there is one.
+    #[arg(long, value_name = "FILE")]
+    settings: Option<PathBuf>,
+}
+
+/// Serves until it is told to stop.
+pub async fn up(args: Args) -> anyhow::Result<u8> {
+    anyhow::ensure!(
+        args.account.len() == 12 && args.account.bytes().all(|byte| byte.is_ascii_digit()),
+        "`--account {}` must have 12 digits",
+        args.account
+    );
+    let given = args.credentials.as_deref().map(KeyPair::parse).transpose()?;
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
+    let listener = TcpListener::bind(address).await.with_context(|| {
+        format!("port {} on 127.0.0.1 cannot be listened on; choose another with `--port`", args.port)
+    })?;
+    let address = listener.local_addr()?;
+    let dir = std::path::absolute(&args.dir)?;
+    let base = dir.parent().context("the state folder must lie in a folder")?.to_owned();
+    let settings = Settings::load(args.settings.as_deref(), &base)?;
+    for warning in settings.warnings() {
+        anstream::eprintln!("warning: {warning}");
+    }
+    let opening = Opening {
+        state: &dir,
+        settings: settings.clone(),
+        region: &args.region,
+        account: &args.account,
+        command: &crate::command_line(),
+    };
+    let machine = Machine::open(opening).await?;
+    let keys = match given {
+        Some(pair) => pair,
+        None => {
+            let (pair, _) = KeyPair::of(&dir)?;
+            anstream::println!("export AWS_ACCESS_KEY_ID={}", pair.access_key);
+            anstream::println!("export AWS_SECRET_ACCESS_KEY={}", pair.secret);
+            anstream::println!("export AWS_DEFAULT_REGION={}", args.region);
+            pair
+        }
+    };
+    let front = Front { service: machine.service.clone(), keys: Arc::new(keys) };
+    let router = server::router(front);
+    anstream::println!("towpath is ready: http://{address} (state in {})", dir.display());
+    let resumed = machine.resume().await?;
+    if !resumed.is_empty() {
+        anstream::println!("{} interrupted executions are taken up again", resumed.len());
+    }
+    let watching =
+        tokio::spawn(watcher::watch(machine.service.clone(), Arc::clone(&machine.log), settings, dir));
+    let served = axum::serve(listener, router).with_graceful_shutdown(told_to_stop()).await;
+    watching.abort();
+    anstream::println!("stopping: what runs is taken up again at the next start");
+    machine.close().await;
+    served?;
+    Ok(0)
+}
+
+async fn told_to_stop() {
+    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(signal) => signal,
+        Err(error) => {
+            tracing::warn!(%error, "SIGTERM cannot be caught; it will stop the server at once");
+            return std::future::pending().await;
+        }
+    };
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => drop(pressed),
+        _ = terminate.recv() => {}
+    }
+}

@@ -1,0 +1,134 @@
+//! The operations of the API, by family.
+
+mod approvals;
+mod definition;
+mod executions;
+mod history;
+mod pipelines;
+mod state;
+mod transitions;
+
+pub use definition::{Masked, accept};
+pub use pipelines::declare;
+
+use crate::{Caller, Home, exceptions};
+use api::{ApiError, Operation, decode_input};
+use domain::{
+    command::{Command, Wish},
+    pipeline::versions::Pipeline,
+};
+use engine::transact::{Done, Envelope};
+use events::{ExecutionId, PipelineName, Timestamp};
+use serde::Serialize;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Carries out one operation for a caller whose signature was checked. The input is checked here.
+pub async fn dispatch<H: Home>(
+    home: &H,
+    caller: &Caller,
+    operation: Operation,
+    input: Value,
+) -> Result<Value, ApiError> {
+    match operation {
+        Operation::CreatePipeline => answer(pipelines::create(home, caller, input).await),
+        Operation::UpdatePipeline => answer(pipelines::update(home, caller, input).await),
+        Operation::GetPipeline => answer(pipelines::get(home, decode_input(input)?).await),
+        Operation::DeletePipeline => answer(pipelines::delete(home, caller, decode_input(input)?).await),
+        Operation::ListPipelines => answer(pipelines::list(home, decode_input(input)?).await),
+        Operation::GetPipelineState => answer(state::get(home, decode_input(input)?).await),
+        Operation::StartPipelineExecution => {
+            answer(executions::start(home, caller, decode_input(input)?).await)
+        }
+        Operation::StopPipelineExecution => {
+            answer(executions::stop(home, caller, decode_input(input)?).await)
+        }
+        Operation::RetryStageExecution => answer(executions::retry(home, caller, decode_input(input)?).await),
+        Operation::GetPipelineExecution => answer(history::get(home, decode_input(input)?).await),
+        Operation::ListPipelineExecutions => {
+            answer(history::list_executions(home, decode_input(input)?).await)
+        }
+        Operation::ListActionExecutions => answer(history::list_actions(home, decode_input(input)?).await),
+        Operation::PutApprovalResult => answer(approvals::put(home, caller, decode_input(input)?).await),
+        Operation::DisableStageTransition => {
+            answer(transitions::disable(home, caller, decode_input(input)?).await)
+        }
+        Operation::EnableStageTransition => {
+            answer(transitions::enable(home, caller, decode_input(input)?).await)
+        }
+        Operation::AcknowledgeJob
+        | Operation::AcknowledgeThirdPartyJob
+        | Operation::CreateCustomActionType
+        | Operation::DeleteCustomActionType
+        | Operation::DeleteWebhook
+        | Operation::DeregisterWebhookWithThirdParty
+        | Operation::GetActionType
+        | Operation::GetJobDetails
+        | Operation::GetThirdPartyJobDetails
+        | Operation::ListActionTypes
+        | Operation::ListDeployActionExecutionTargets
+        | Operation::ListRuleExecutions
+        | Operation::ListRuleTypes
+        | Operation::ListTagsForResource
+        | Operation::ListWebhooks
+        | Operation::OverrideStageCondition
+        | Operation::PollForJobs
+        | Operation::PollForThirdPartyJobs
+        | Operation::PutActionRevision
+        | Operation::PutJobFailureResult
+        | Operation::PutJobSuccessResult
+        | Operation::PutThirdPartyJobFailureResult
+        | Operation::PutThirdPartyJobSuccessResult
+        | Operation::PutWebhook
+        | Operation::RegisterWebhookWithThirdParty
+        | Operation::RollbackStage
+        | Operation::TagResource
+        | Operation::UntagResource
+        | Operation::UpdateActionType => Err(ApiError::not_served(operation)),
+    }
+}
+
+fn answer<T: Serialize>(output: Result<T, ApiError>) -> Result<Value, ApiError> {
+    serde_json::to_value(output?).map_err(|error| {
+        ApiError::new(api::Code::InternalFailure, format!("the answer could not be written: {error}"))
+    })
+}
+
+/// Sends a caller's command.
+async fn send<H: Home>(
+    home: &H,
+    caller: &Caller,
+    pipeline: &PipelineName,
+    execution: Option<ExecutionId>,
+    wish: Wish,
+) -> Result<Done, ApiError> {
+    let engine = home.engine();
+    let envelope = Envelope {
+        id: engine.fresh_command_id(),
+        actor: caller.arn.clone(),
+        command: Command { pipeline: pipeline.clone(), execution, wish },
+        once: None,
+    };
+    engine.transact(envelope).await.map_err(|error| exceptions::not_done(engine.account(), error))
+}
+
+fn pipeline_name(text: &str) -> Result<PipelineName, ApiError> {
+    PipelineName::parse(text).map_err(|error| exceptions::bad_name(&error))
+}
+
+/// A pipeline that exists.
+async fn existing<H: Home>(home: &H, name: &PipelineName) -> Result<Arc<Pipeline>, ApiError> {
+    let pipeline = home.engine().pipeline(name).await.map_err(exceptions::unavailable)?;
+    if pipeline.current.is_none() {
+        return Err(exceptions::pipeline_not_found(home.engine().account(), name));
+    }
+    Ok(pipeline)
+}
+
+fn at(timestamp: Timestamp) -> Option<api::Timestamp> {
+    Some(api::Timestamp::from_millis(timestamp.0))
+}
+
+fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
+    (!list.is_empty()).then_some(list)
+}

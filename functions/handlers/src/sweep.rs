@@ -1,0 +1,27 @@
+//! What a crash left behind: every execution under way is taken up again.
+
+use crate::{Home, project::ProjectError};
+use domain::views::OPEN;
+use engine::views::Views;
+use events::ExecutionId;
+
+/// Rows read at a time.
+const PAGE_ROWS: usize = 500;
+
+/// Takes up everything under way, as the views list it. The views must have caught up with the log. Returns the
+/// executions.
+pub async fn resume_all<H: Home>(home: &H) -> Result<Vec<ExecutionId>, ProjectError> {
+    let mut resumed = Vec::new();
+    let mut after: Option<String> = None;
+    loop {
+        let rows = home.views().page(OPEN, after.as_deref(), PAGE_ROWS, false).await?;
+        let Some(last) = rows.last() else { return Ok(resumed) };
+        after = Some(last.q.clone());
+        for row in rows {
+            if let Ok(id) = ExecutionId::parse(row.q) {
+                home.engine().resume(&id).await?;
+                resumed.push(id);
+            }
+        }
+    }
+}

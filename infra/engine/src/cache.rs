@@ -1,0 +1,60 @@
+//! Warm states by stream. A slot is locked while a decision is made on it; the condition of the append, not this
+//! lock, is what keeps two writers apart.
+
+use crate::streams::{Folded, Head};
+use events::StreamName;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+use tokio::sync::OwnedMutexGuard;
+
+/// Streams kept warm, of each kind, before idle ones are dropped.
+pub(crate) const WARM_STREAMS_MAX: usize = 2_000;
+
+/// What is known of one stream; `None` until it was loaded, or after an append on it failed.
+pub(crate) type Slot<S> = Option<Warm<S>>;
+
+/// A folded state and where its stream stands.
+pub(crate) struct Warm<S> {
+    /// The state.
+    pub(crate) state: Arc<S>,
+    /// The head.
+    pub(crate) head: Head,
+}
+
+type Slots<S> = HashMap<StreamName, Arc<tokio::sync::Mutex<Slot<S>>>>;
+
+/// Slots of one kind of stream.
+pub(crate) struct Cache<S> {
+    slots: Mutex<Slots<S>>,
+}
+
+impl<S> Default for Cache<S> {
+    fn default() -> Self {
+        Self { slots: Mutex::new(HashMap::new()) }
+    }
+}
+
+impl<S: Folded> Cache<S> {
+    /// Locks a stream's slot; an empty one if it is cold.
+    pub(crate) async fn lock(&self, stream: &StreamName) -> OwnedMutexGuard<Slot<S>> {
+        let slot = {
+            let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            if slots.len() >= WARM_STREAMS_MAX && !slots.contains_key(stream) {
+                // Nobody else holds a slot whose only owner is the map: dropping it costs a load, no more.
+                slots.retain(|_, slot| Arc::strong_count(slot) > 1);
+            }
+            Arc::clone(slots.entry(stream.clone()).or_default())
+        };
+        slot.lock_owned().await
+    }
+
+    /// Drops a stream that is not expected to be needed soon.
+    pub(crate) fn forget(&self, stream: &StreamName) {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if slots.get(stream).is_some_and(|slot| Arc::strong_count(slot) == 1) {
+            slots.remove(stream);
+        }
+    }
+}

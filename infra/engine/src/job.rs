@@ -1,0 +1,95 @@
+//! From a run's state to the job of one attempt.
+
+use crate::action::{ActionJob, EnvironmentVariable, EnvironmentVariableType, InputArtifact, OutputArtifact};
+use domain::{
+    command::Attempt,
+    execution::{AttemptRun, Execution},
+    pipeline::{self, ActionDeclaration, PipelineDeclaration, variables},
+};
+use events::{ExecutionId, PipelineName};
+
+/// Whose job it is.
+pub struct Place<'a> {
+    /// The pipeline.
+    pub pipeline: &'a PipelineName,
+    /// The run.
+    pub execution: &'a ExecutionId,
+    /// The attempt.
+    pub attempt: &'a Attempt,
+}
+
+/// Everything a provider needs to know; `None` when the attempt or its declaration is gone.
+pub fn job(
+    place: &Place<'_>,
+    state: &Execution,
+    definition: &PipelineDeclaration,
+    resumed: bool,
+) -> Option<ActionJob> {
+    let (_, run) = state.attempt(&place.attempt.action_execution)?;
+    let declared = definition.action(&place.attempt.stage, &place.attempt.action)?;
+    // Resolved before, when the attempt started; what had no value then failed the attempt there.
+    let resolve = |template: &String| {
+        variables::resolve(template, |reference| state.variable(place.execution, definition, reference))
+            .unwrap_or_else(|_| template.clone())
+    };
+    let mut configuration = declared.configuration.clone();
+    configuration.extend(run.resolved.clone());
+    let start = state.start.as_ref()?;
+    Some(ActionJob {
+        action_execution: place.attempt.action_execution.clone(),
+        execution: place.execution.clone(),
+        pipeline: place.pipeline.clone(),
+        stage: place.attempt.stage.clone(),
+        action: place.attempt.action.clone(),
+        entry: place.attempt.entry,
+        action_type: declared.action_type_id.clone(),
+        configuration,
+        commands: declared.commands.iter().map(resolve).collect(),
+        output_variables: declared.output_variables.clone(),
+        environment_variables: declared
+            .environment_variables
+            .iter()
+            .map(|variable| EnvironmentVariable {
+                name: variable.name.clone(),
+                value: resolve(&variable.value),
+                kind: kind(variable.kind),
+            })
+            .collect(),
+        inputs: inputs(state, run),
+        outputs: outputs(declared, run),
+        revision: start.revisions.get(&place.attempt.action).cloned(),
+        resumed,
+        deadline: run.deadline,
+    })
+}
+
+fn kind(kind: Option<pipeline::EnvironmentVariableType>) -> EnvironmentVariableType {
+    match kind {
+        None | Some(pipeline::EnvironmentVariableType::Plaintext) => EnvironmentVariableType::Plaintext,
+        Some(pipeline::EnvironmentVariableType::SecretsManager) => EnvironmentVariableType::SecretsManager,
+    }
+}
+
+fn inputs(state: &Execution, run: &AttemptRun) -> Vec<InputArtifact> {
+    let input = |artifact: &events::Artifact| InputArtifact {
+        name: artifact.name.clone(),
+        location: artifact.location.clone(),
+        revision: state.artifacts.get(&artifact.name).and_then(|known| known.revision.clone()),
+    };
+    run.inputs.iter().map(input).collect()
+}
+
+fn outputs(declared: &ActionDeclaration, run: &AttemptRun) -> Vec<OutputArtifact> {
+    let files = |artifact: &events::Artifact| {
+        let output = declared.output_artifacts.iter().find(|output| output.name == artifact.name);
+        output.map(|output| output.files.clone()).unwrap_or_default()
+    };
+    run.outputs
+        .iter()
+        .map(|artifact| OutputArtifact {
+            name: artifact.name.clone(),
+            location: artifact.location.clone(),
+            files: files(artifact),
+        })
+        .collect()
+}

@@ -1,0 +1,276 @@
+//! Load, decide, append; on conflict decide again. The only place where anything is written to the log.
+
+use crate::{
+    Engine,
+    cache::{Cache, Slot, Warm},
+    log::{Appended, Batch, Commit, Log, LogError, Once},
+    ports::Actions,
+    streams::{self, Folded, Head, Written},
+};
+use domain::{
+    Decision, Effect, Rejection, Scope,
+    command::{Command, Context},
+    execution::Execution,
+    lane::Lane,
+    pipeline::versions::Pipeline,
+    react,
+};
+use events::{CommandId, StreamName, Timestamp, Version};
+use std::sync::Arc;
+use tokio::sync::OwnedMutexGuard;
+
+/// How often a decision is made again when somebody else was faster.
+pub const APPEND_ATTEMPTS_MAX: usize = 8;
+
+/// A command with its sender.
+#[derive(Debug, Clone)]
+pub struct Envelope {
+    /// The command's id; the same when it is sent again.
+    pub id: CommandId,
+    /// A principal's ARN, or a part of the system such as `towpath:timer`.
+    pub actor: String,
+    /// The wish.
+    pub command: Command,
+    /// An idempotency key that goes with it.
+    pub once: Option<Once>,
+}
+
+/// What became of a command that was not refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Done {
+    /// Its events are durable.
+    Written,
+    /// It was satisfied already.
+    Nothing,
+    /// The same start was made before, and led to this.
+    Repeated(String),
+}
+
+/// Why a command came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum TransactError {
+    /// The caller asked for the impossible.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// The log did not take or give.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// Others were faster every time.
+    #[error("`{pipeline}` is too busy: gave up after {APPEND_ATTEMPTS_MAX} attempts")]
+    Busy {
+        /// The pipeline.
+        pipeline: String,
+    },
+}
+
+/// The slots of a command's scope, locked in one order: pipeline, lane, execution.
+struct Locked {
+    pipeline: OwnedMutexGuard<Slot<Pipeline>>,
+    lane: OwnedMutexGuard<Slot<Lane>>,
+    execution: Option<OwnedMutexGuard<Slot<Execution>>>,
+}
+
+struct Names {
+    pipeline: StreamName,
+    lane: StreamName,
+    execution: Option<StreamName>,
+}
+
+struct Heads {
+    pipeline: Head,
+    lane: Head,
+    execution: Head,
+}
+
+impl<L: Log, A: Actions> Engine<L, A> {
+    /// Carries a command through to the log, and starts what follows from it. Goes on to its end even if the
+    /// caller goes away.
+    pub async fn transact(&self, envelope: Envelope) -> Result<Done, TransactError> {
+        let engine = self.clone();
+        let work = tokio::spawn(async move { engine.attempts(&envelope).await });
+        match work.await {
+            Ok(done) => done,
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        }
+    }
+
+    async fn attempts(&self, envelope: &Envelope) -> Result<Done, TransactError> {
+        for _ in 0..APPEND_ATTEMPTS_MAX {
+            if let Some(done) = self.attempt(envelope).await? {
+                return Ok(done);
+            }
+        }
+        Err(TransactError::Busy { pipeline: envelope.command.pipeline.to_string() })
+    }
+
+    /// One attempt; `None` when somebody else was faster.
+    async fn attempt(&self, envelope: &Envelope) -> Result<Option<Done>, TransactError> {
+        let names = Names::of(&envelope.command);
+        let mut locked = self.lock(&names).await?;
+        let (mut scope, heads) = locked.take();
+        let now = [heads.pipeline.time, heads.lane.time, heads.execution.time]
+            .into_iter()
+            .fold(self.clock().now(), Timestamp::max);
+        let context =
+            Context { now, actor: &envelope.actor, command_id: envelope.id.as_str(), region: self.region() };
+        let decided = domain::decide(&mut scope, &envelope.command, context);
+        let decision = match decided {
+            Ok(decision) if !decision.is_empty() => decision,
+            other => {
+                locked.put(scope, &heads);
+                drop(locked);
+                // The states may rest on appends that are still on their way: answer only when they are durable.
+                self.log().barrier().await;
+                return other.map(|_| Some(Done::Nothing)).map_err(TransactError::from);
+            }
+        };
+        let effects = effects(&names, &envelope.command, &scope, &decision);
+        let written = Written { now, command: &envelope.id, actor: &envelope.actor };
+        let (batch, heads) = batch(&names, envelope, &scope, &decision, &heads, &written);
+        locked.put(scope, &heads);
+        let answer = self.log().append(batch);
+        let held = if L::PIPELINED { None } else { Some(locked) };
+        let answer = answer.await;
+        drop(held);
+        match answer {
+            Ok(Appended::Written) => {
+                tracing::debug!(
+                    pipeline = %envelope.command.pipeline,
+                    execution = names.execution.as_ref().map(tracing::field::display),
+                    command = envelope.command.name(),
+                    lane_version = heads.lane.version.0,
+                    execution_version = heads.execution.version.0,
+                    "appended"
+                );
+                self.carry_out(effects);
+                Ok(Some(Done::Written))
+            }
+            Ok(Appended::Conflict { stream }) => {
+                tracing::debug!(%stream, command = envelope.command.name(), "conflict");
+                self.invalidate(&names).await;
+                Ok(None)
+            }
+            Ok(Appended::Repeated { outcome }) => {
+                self.invalidate(&names).await;
+                Ok(Some(Done::Repeated(outcome)))
+            }
+            Err(error) => {
+                self.invalidate(&names).await;
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn lock(&self, names: &Names) -> Result<Locked, LogError> {
+        let pipeline = self.warm(self.pipelines(), &names.pipeline).await?;
+        let lane = self.warm(self.lanes(), &names.lane).await?;
+        let execution = match &names.execution {
+            Some(stream) => Some(self.warm(self.executions(), stream).await?),
+            None => None,
+        };
+        Ok(Locked { pipeline, lane, execution })
+    }
+
+    /// Locks a stream's slot and loads it if it is cold.
+    pub(crate) async fn warm<S: Folded>(
+        &self,
+        cache: &Cache<S>,
+        stream: &StreamName,
+    ) -> Result<OwnedMutexGuard<Slot<S>>, LogError> {
+        let mut slot = cache.lock(stream).await;
+        if slot.is_none() {
+            let loaded = self.log().load(stream, S::FOLD).await?;
+            let (state, head) = streams::fold::<S>(stream, &loaded)?;
+            *slot = Some(Warm { state: Arc::new(state), head });
+        }
+        Ok(slot)
+    }
+
+    /// Forgets states that rest on an append that failed.
+    async fn invalidate(&self, names: &Names) {
+        *self.pipelines().lock(&names.pipeline).await = None;
+        *self.lanes().lock(&names.lane).await = None;
+        if let Some(stream) = &names.execution {
+            *self.executions().lock(stream).await = None;
+        }
+    }
+}
+
+impl Names {
+    fn of(command: &Command) -> Self {
+        Self {
+            pipeline: StreamName::pipeline(&command.pipeline),
+            lane: StreamName::lane(&command.pipeline),
+            execution: command.execution.as_ref().map(StreamName::execution),
+        }
+    }
+}
+
+impl Locked {
+    /// Takes the states out to be decided on; [`Locked::put`] brings them back before the locks are released.
+    fn take(&mut self) -> (Scope, Heads) {
+        fn out<S: Folded>(slot: &mut Slot<S>) -> (S, Head) {
+            match slot.take() {
+                Some(warm) => (Arc::unwrap_or_clone(warm.state), warm.head),
+                None => (S::default(), Head::default()),
+            }
+        }
+        let (pipeline, pipeline_head) = out(&mut self.pipeline);
+        let (lane, lane_head) = out(&mut self.lane);
+        let (execution, execution_head) = self.execution.as_mut().map(|slot| out(slot)).unwrap_or_default();
+        let heads = Heads { pipeline: pipeline_head, lane: lane_head, execution: execution_head };
+        (Scope { pipeline, lane, execution }, heads)
+    }
+
+    fn put(&mut self, scope: Scope, heads: &Heads) {
+        *self.pipeline = Some(Warm { state: Arc::new(scope.pipeline), head: heads.pipeline });
+        *self.lane = Some(Warm { state: Arc::new(scope.lane), head: heads.lane });
+        if let Some(slot) = &mut self.execution {
+            **slot = Some(Warm { state: Arc::new(scope.execution), head: heads.execution });
+        }
+    }
+}
+
+/// The batch of a decision, and the heads after it.
+fn batch(
+    names: &Names,
+    envelope: &Envelope,
+    scope: &Scope,
+    decision: &Decision,
+    heads: &Heads,
+    written: &Written<'_>,
+) -> (Batch, Heads) {
+    let pipeline =
+        streams::commit(&names.pipeline, &heads.pipeline, &decision.pipeline, &scope.pipeline, written);
+    let lane = streams::commit(&names.lane, &heads.lane, &decision.lane, &scope.lane, written);
+    let execution = names.execution.as_ref().and_then(|stream| {
+        streams::commit(stream, &heads.execution, &decision.execution, &scope.execution, written)
+    });
+    let mut checks: Vec<(StreamName, Version)> = Vec::new();
+    if pipeline.is_none() && envelope.command.relies_on_current_definition() {
+        checks.push((names.pipeline.clone(), heads.pipeline.version));
+    }
+    fn head(made: Option<&(Commit, Head)>, before: &Head) -> Head {
+        made.map_or(*before, |(_, head)| *head)
+    }
+    let after = Heads {
+        pipeline: head(pipeline.as_ref(), &heads.pipeline),
+        lane: head(lane.as_ref(), &heads.lane),
+        execution: head(execution.as_ref(), &heads.execution),
+    };
+    let commits = [pipeline, lane, execution].into_iter().flatten().map(|(commit, _)| commit).collect();
+    (Batch { commits, checks, once: envelope.once.clone() }, after)
+}
+
+fn effects(names: &Names, command: &Command, scope: &Scope, decision: &Decision) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    if let (Some(execution), Some(_)) = (&command.execution, &names.execution) {
+        for event in &decision.execution {
+            effects.extend(react::react_to_execution(&command.pipeline, execution, &scope.execution, event));
+        }
+    }
+    for event in &decision.lane {
+        effects.extend(react::react_to_lane(&command.pipeline, event));
+    }
+    effects
+}

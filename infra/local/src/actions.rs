@@ -1,0 +1,133 @@
+//! Actions on this machine: each job runs in a task of its own, with its own log file.
+
+use crate::{
+    artifacts::ArtifactStore,
+    output::ActionLog,
+    runners::{self, Site},
+    settings::Settings,
+};
+use engine::{
+    action::{ActionJob, Failure, FailureCode, Outcome},
+    ports::Actions,
+};
+use events::{ActionExecutionId, ActionName, ExecutionId, StageName};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+use tokio::sync::{Semaphore, watch};
+
+/// Actions carried out at the same time; more wait their turn.
+pub const ACTIONS_AT_ONCE_MAX: usize = 64;
+
+/// What carries out actions here.
+#[derive(Clone)]
+pub struct LocalActions {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    settings: Arc<Settings>,
+    artifacts: Arc<ArtifactStore>,
+    state: PathBuf,
+    region: String,
+    account: String,
+    turns: Semaphore,
+    running: Mutex<HashMap<ActionExecutionId, watch::Sender<bool>>>,
+    stopping: watch::Sender<bool>,
+}
+
+impl LocalActions {
+    /// Runs actions with these settings, in this state folder.
+    pub fn new(settings: Arc<Settings>, state: &Path, region: &str, account: &str) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                settings,
+                artifacts: Arc::new(ArtifactStore::new(state.join("artifacts"))),
+                state: state.to_owned(),
+                region: region.to_owned(),
+                account: account.to_owned(),
+                turns: Semaphore::new(ACTIONS_AT_ONCE_MAX),
+                running: Mutex::new(HashMap::new()),
+                stopping: watch::Sender::new(false),
+            }),
+        }
+    }
+
+    /// Stops everything that runs, without recording a result: the next start takes it up again.
+    pub async fn shut_down(&self) {
+        self.shared.stopping.send_replace(true);
+        for cancel in self.lock().values() {
+            cancel.send_replace(true);
+        }
+        // Runners answer within their grace period; whoever comes in meanwhile is turned away at the door.
+        while !self.lock().is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ActionExecutionId, watch::Sender<bool>>> {
+        self.shared.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn carry_out(&self, job: ActionJob, cancelled: watch::Receiver<bool>) -> Outcome {
+        let path =
+            log_path(&self.shared.state, &job.execution, &job.stage, &job.action, &job.action_execution);
+        let log = match ActionLog::open(&path, self.shared.settings.limits.log_bytes) {
+            Ok(log) => log,
+            Err(error) => {
+                let text = format!("the log file `{}` cannot be written: {error}", path.display());
+                return Outcome::Failed(Failure::new(FailureCode::SystemUnavailable, text));
+            }
+        };
+        let site = Site {
+            settings: Arc::clone(&self.shared.settings),
+            artifacts: Arc::clone(&self.shared.artifacts),
+            log,
+            cancelled,
+            state: self.shared.state.clone(),
+            region: self.shared.region.clone(),
+            account: self.shared.account.clone(),
+        };
+        runners::run(&job, &site).await
+    }
+}
+
+/// The log file of one attempt.
+pub fn log_path(
+    state: &Path,
+    execution: &ExecutionId,
+    stage: &StageName,
+    action: &ActionName,
+    attempt: &ActionExecutionId,
+) -> PathBuf {
+    // Names may be `.` or `..` as far as the API cares; a prefix makes them plain names of files.
+    let short: String = attempt.as_str().chars().take(8).collect();
+    state.join("logs").join(execution.as_str()).join(format!("{stage}.{action}.{short}.log"))
+}
+
+impl Actions for LocalActions {
+    async fn run(&self, job: ActionJob) -> Option<Outcome> {
+        let Ok(_turn) = self.shared.turns.acquire().await else { return None };
+        let id = job.action_execution.clone();
+        let (cancel, cancelled) = watch::channel(false);
+        {
+            let mut running = self.lock();
+            if *self.shared.stopping.borrow() || running.contains_key(&id) {
+                return None;
+            }
+            running.insert(id.clone(), cancel);
+        }
+        let outcome = self.carry_out(job, cancelled.clone()).await;
+        self.lock().remove(&id);
+        // The outcome of a cancelled job is no result; when the process stops, the next start runs it again.
+        (!*cancelled.borrow()).then_some(outcome)
+    }
+
+    fn cancel(&self, attempt: &ActionExecutionId) {
+        if let Some(cancel) = self.lock().get(attempt) {
+            cancel.send_replace(true);
+        }
+    }
+}

@@ -96,6 +96,8 @@ pub(crate) fn record_result(
     match known.status {
         ActionStatus::Succeeded | ActionStatus::Failed => return Ok(()),
         ActionStatus::InProgress if stage.entry == attempt.entry && known.entry == attempt.entry => {}
+        // Once is enough: a message that keeps coming back must not make the stream grow.
+        ActionStatus::InProgress | ActionStatus::Abandoned if known.result_ignored => return Ok(()),
         ActionStatus::InProgress | ActionStatus::Abandoned => {
             draft.execution(ExecutionEvent::ResultIgnored(ResultIgnored {
                 action_execution: attempt.action_execution.clone(),

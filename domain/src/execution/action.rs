@@ -106,6 +106,8 @@ pub(crate) fn record_result(
             return Ok(());
         }
     }
+    // What the report calls the attempt does not matter: its id says which one it is.
+    let attempt = &Attempt { stage: stage.stage.clone(), action: known.action.clone(), ..attempt.clone() };
     let ended = match result {
         ActionResult::Succeeded { output_variables, revision, mocked, details } => {
             if let Err(problem) = variables::check_output_variables(output_variables) {
@@ -136,7 +138,7 @@ pub(crate) fn record_result(
 
 /// Fails an attempt whose time is up. An attempt that has ended, or has time left, is let be.
 pub(crate) fn expire(draft: &mut Draft<'_>, id: &ExecutionId, attempt: &Attempt) -> Result<(), Rejection> {
-    let Some((_, known)) = draft.scope.execution.attempt(&attempt.action_execution) else {
+    let Some((stage, known)) = draft.scope.execution.attempt(&attempt.action_execution) else {
         return Err(draft.no_execution(id));
     };
     if known.status != ActionStatus::InProgress || draft.now < known.deadline {
@@ -144,7 +146,8 @@ pub(crate) fn expire(draft: &mut Draft<'_>, id: &ExecutionId, attempt: &Attempt)
     }
     let minutes = known.deadline.since(known.started) / 60_000;
     let message = format!("The action timed out after {minutes} minutes.");
-    let event = failed(attempt, FailureCode::JobFailed, message, Details::default());
+    let attempt = Attempt { stage: stage.stage.clone(), action: known.action.clone(), ..attempt.clone() };
+    let event = failed(&attempt, FailureCode::JobFailed, message, Details::default());
     draft.execution(ExecutionEvent::ActionFailed(ActionFailed { timed_out: true, ..event }));
     move_on(draft, id)
 }

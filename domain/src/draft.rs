@@ -75,13 +75,22 @@ impl<'a> Draft<'a> {
         self.decision.execution.push(event);
     }
 
+    /// The scope's run is one of this very pipeline, not of another, nor of one of this name that was deleted.
+    /// The lane is asked as well: unlike the pipeline's stream it is always read at the version that is written,
+    /// so that a run of a deleted pipeline can never take a stage of its successor.
+    pub(crate) fn is_own_run(&self) -> bool {
+        let Scope { pipeline, lane, execution } = &*self.scope;
+        execution.start.as_ref().is_some_and(|start| {
+            start.pipeline == *self.name
+                && start.incarnation == pipeline.incarnation
+                && start.incarnation == lane.incarnation
+        })
+    }
+
     /// The definition the scope's run follows; `None` when its pipeline was deleted.
     pub(crate) fn own_definition(&self) -> Option<Arc<PipelineDeclaration>> {
-        let start = self.scope.execution.start.as_ref()?;
-        let pipeline = &self.scope.pipeline;
-        (start.incarnation == pipeline.incarnation)
-            .then(|| pipeline.definition(start.pipeline_version).cloned())
-            .flatten()
+        let start = self.scope.execution.start.as_ref().filter(|_| self.is_own_run())?;
+        self.scope.pipeline.definition(start.pipeline_version).cloned()
     }
 
     pub(crate) fn no_pipeline(&self) -> Rejection {

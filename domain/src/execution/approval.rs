@@ -22,7 +22,8 @@ pub(crate) struct Answer<'a> {
 
 /// Records who decided what, and moves the run on.
 pub(crate) fn record(draft: &mut Draft<'_>, id: &ExecutionId, answer: &Answer<'_>) -> Result<(), Rejection> {
-    let attempt = draft.scope.execution.stage(answer.stage).and_then(|stage| {
+    let own = Some(&draft.scope.execution).filter(|_| draft.is_own_run());
+    let attempt = own.and_then(|execution| execution.stage(answer.stage)).and_then(|stage| {
         stage.attempts.iter().find(|attempt| {
             attempt.action == *answer.action && attempt.token.as_deref() == Some(answer.token)
         })

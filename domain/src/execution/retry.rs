@@ -61,8 +61,7 @@ fn check(
         |reason| Rejection::StageNotRetryable { execution: id.clone(), stage: stage.clone(), reason };
     let busy = |reason| Rejection::Conflict { execution: id.clone(), stage: stage.clone(), reason };
     let not_latest = || Rejection::NotLatestExecution { execution: id.clone(), stage: stage.clone() };
-    let start =
-        execution.start.as_ref().filter(|start| start.pipeline == *draft.name).ok_or_else(not_latest)?;
+    let start = execution.start.as_ref().filter(|_| draft.is_own_run()).ok_or_else(not_latest)?;
     let latest = draft.scope.lane.last_entered(stage).is_some_and(|hold| hold.execution == *id);
     if !latest && start.mode != ExecutionMode::Parallel {
         return Err(not_latest());

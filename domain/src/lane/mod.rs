@@ -23,6 +23,8 @@ pub struct Lane {
     pub entry: Entry,
     /// The newest start's number.
     pub sequence: Sequence,
+    /// How often the lane was cleared: equal to the pipeline's own count of deletions.
+    pub incarnation: u32,
 }
 
 /// One stage's traffic.
@@ -139,6 +141,7 @@ impl Lane {
                 // Numbers go on growing: a late result of a deleted pipeline must stay fenced off.
                 self.stages.clear();
                 self.superseded.clear();
+                self.incarnation += 1;
             }
         }
     }

@@ -19,10 +19,10 @@ pub(crate) fn disable(draft: &mut Draft<'_>, stage: &StageName, reason: &str) ->
 
 /// Opens it, and lets in who waited. Opening an open one changes nothing.
 pub(crate) fn enable(draft: &mut Draft<'_>, stage: &StageName) -> Result<(), Rejection> {
-    known_stage(draft, stage)?;
     if draft.scope.lane.is_open(stage) {
-        return Ok(());
+        return known_stage(draft, stage);
     }
+    // A closed door is opened even if an update has removed its stage: runs of older versions may wait there.
     draft.lane(LaneEvent::TransitionEnabled(TransitionEnabled {
         stage: stage.clone(),
         by: draft.actor.to_owned(),

@@ -19,10 +19,14 @@ pub(crate) fn disable(draft: &mut Draft<'_>, stage: &StageName, reason: &str) ->
 
 /// Opens it, and lets in who waited. Opening an open one changes nothing.
 pub(crate) fn enable(draft: &mut Draft<'_>, stage: &StageName) -> Result<(), Rejection> {
-    if draft.scope.lane.is_open(stage) {
-        return known_stage(draft, stage);
+    let transition = draft.scope.lane.stages.get(stage).and_then(|traffic| traffic.transition.as_ref());
+    let Some(transition) = transition else { return known_stage(draft, stage) };
+    // A door that was ever closed is opened even if an update has removed its stage: runs of older versions may
+    // wait there.
+    if transition.enabled {
+        return Ok(());
     }
-    // A closed door is opened even if an update has removed its stage: runs of older versions may wait there.
+    let closed = transition.at;
     draft.lane(LaneEvent::TransitionEnabled(TransitionEnabled {
         stage: stage.clone(),
         by: draft.actor.to_owned(),

@@ -50,6 +50,8 @@ pub fn react_to_execution(
 pub fn react_to_lane(pipeline: &PipelineName, event: &LaneEvent) -> Vec<Effect> {
     match event {
         LaneEvent::StageHeld(held) if held.waited => vec![tell_settle(pipeline, &held.execution)],
+        // Who left by its own decision is not disturbed by this; who was sent away ends by it.
+        LaneEvent::ExecutionLeft(left) => vec![tell_settle(pipeline, &left.execution)],
         LaneEvent::ExecutionSuperseded(superseded) => vec![tell_settle(pipeline, &superseded.execution)],
         LaneEvent::LaneCleared(cleared) => {
             cleared.executions.iter().map(|execution| tell_settle(pipeline, execution)).collect()
@@ -57,7 +59,6 @@ pub fn react_to_lane(pipeline: &PipelineName, event: &LaneEvent) -> Vec<Effect> 
         LaneEvent::StageHeld(_)
         | LaneEvent::StageReleased(_)
         | LaneEvent::ExecutionWaits(_)
-        | LaneEvent::ExecutionLeft(_)
         | LaneEvent::SupersessionSettled(_)
         | LaneEvent::TransitionDisabled(_)
         | LaneEvent::TransitionEnabled(_) => Vec::new(),

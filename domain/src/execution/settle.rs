@@ -23,11 +23,20 @@ pub(crate) fn settle(draft: &mut Draft<'_>, id: &ExecutionId) {
     if draft.scope.execution.status.is_terminal() {
         return;
     }
-    let Some(definition) = draft.own_definition() else {
+    if !draft.is_own_run() {
         cancel(draft, "its pipeline was deleted");
         return;
+    }
+    let Some((stage, hold)) = draft.scope.lane.hold_of(id) else {
+        // A run that goes on stands somewhere in its lane. This rests on reading both streams at versions that
+        // belong together: a stream that is only read is checked like one that is written.
+        if draft.scope.lane.wait_of(id).is_none() {
+            cancel(draft, "it waited too long at a disabled transition");
+        }
+        return;
     };
-    let Some((stage, hold)) = draft.scope.lane.hold_of(id) else { return };
+    // A definition that a later program wrote and this one cannot read: the run waits for that program.
+    let Some(definition) = draft.own_definition() else { return };
     let (stage, entry) = (stage.clone(), hold.entry);
     let knows = draft.scope.execution.stage(&stage).is_some_and(|run| run.entry >= entry);
     if !knows {

@@ -5,7 +5,9 @@ use crate::pipeline::PipelineDeclaration;
 use crate::{
     command::Context, execution::Execution, lane::Lane, pipeline::versions::Pipeline, rejection::Rejection,
 };
-use events::{ExecutionEvent, ExecutionId, LaneEvent, PipelineEvent, PipelineName, StageName, Timestamp};
+use events::{
+    ExecutionEvent, ExecutionId, ExecutionMode, LaneEvent, PipelineEvent, PipelineName, StageName, Timestamp,
+};
 use std::sync::Arc;
 
 /// The states a command reads. A command about no execution leaves that one untouched.
@@ -84,6 +86,16 @@ impl<'a> Draft<'a> {
             start.pipeline == *self.name
                 && start.incarnation == pipeline.incarnation
                 && start.incarnation == lane.incarnation
+        })
+    }
+
+    /// The pipeline was updated since the scope's run started, and the run must end for it: see
+    /// `spec/execution-semantics.md`, section 12. Decided on an older read of the pipeline the run goes on for one
+    /// more step; its next door is where it ends then.
+    pub(crate) fn is_outdated(&self) -> bool {
+        let current = self.scope.pipeline.current;
+        self.scope.execution.start.as_ref().is_some_and(|start| {
+            start.mode != ExecutionMode::Parallel && Some(start.pipeline_version) != current
         })
     }
 

@@ -23,22 +23,35 @@ pub(crate) fn start_next_group(
     definition: &PipelineDeclaration,
     stage: &StageName,
 ) -> bool {
-    let Some(declared) = definition.stage(stage) else { return false };
     let Some(run) = draft.scope.execution.stage(stage) else { return false };
     let entry = run.entry;
-    let due: Vec<&ActionDeclaration> = declared
-        .groups()
-        .into_iter()
-        .map(|group| {
-            let unstarted = group.actions.into_iter().filter(|action| run.attempt(&action.name).is_none());
-            unstarted.collect::<Vec<_>>()
-        })
-        .find(|due| !due.is_empty())
-        .unwrap_or_default();
+    let due = next_group(draft, definition, stage);
     for action in &due {
         start(draft, id, definition, stage, action, entry);
     }
     !due.is_empty()
+}
+
+/// Actions of the stage have not been started.
+pub(crate) fn has_more(draft: &Draft<'_>, definition: &PipelineDeclaration, stage: &StageName) -> bool {
+    !next_group(draft, definition, stage).is_empty()
+}
+
+/// The first group with actions that were not started, or that a retry set aside; only those of it.
+fn next_group<'d>(
+    draft: &Draft<'_>,
+    definition: &'d PipelineDeclaration,
+    stage: &StageName,
+) -> Vec<&'d ActionDeclaration> {
+    let Some(declared) = definition.stage(stage) else { return Vec::new() };
+    let Some(run) = draft.scope.execution.stage(stage) else { return Vec::new() };
+    let unstarted = |action: &&ActionDeclaration| run.attempt(&action.name).is_none();
+    declared
+        .groups()
+        .into_iter()
+        .map(|group| group.actions.into_iter().filter(unstarted).collect::<Vec<_>>())
+        .find(|due| !due.is_empty())
+        .unwrap_or_default()
 }
 
 /// Starts one attempt at an action. One that cannot start is recorded as started and failed.

@@ -173,6 +173,17 @@ impl Lane {
             .is_none_or(|transition| transition.enabled)
     }
 
+    /// Everyone who waits in front of a stage and is not PARALLEL, with the stage.
+    pub fn waiting_in_line(&self) -> Vec<(StageName, ExecutionId)> {
+        self.stages
+            .iter()
+            .flat_map(|(name, stage)| {
+                let in_line = stage.waiting.iter().filter(|waiter| waiter.mode != ExecutionMode::Parallel);
+                in_line.map(|waiter| (name.clone(), waiter.execution.clone()))
+            })
+            .collect()
+    }
+
     /// Everyone under way: in a stage or at a door, each once.
     pub fn under_way(&self) -> BTreeSet<&ExecutionId> {
         self.stages

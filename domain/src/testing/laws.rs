@@ -37,7 +37,7 @@ pub fn of_decision(
     same("folding the events gives the state of the decision", &folded, after, decision)?;
     of_repetition(after, command, context)?;
     of_codec(decision)?;
-    of_snapshots(after)?;
+    of_snapshots(after, decision)?;
     of_entries(before, decision)?;
     of_lane(&after.lane)
 }
@@ -95,10 +95,17 @@ pub fn round_trip<E: Stored + PartialEq + Debug>(event: &E) -> Result<(), String
     }
 }
 
-fn of_snapshots(scope: &Scope) -> Result<(), String> {
-    snapshot::<Pipeline>(&scope.pipeline)?;
-    snapshot::<Lane>(&scope.lane)?;
-    snapshot::<Execution>(&scope.execution)
+fn of_snapshots(scope: &Scope, decision: &Decision) -> Result<(), String> {
+    if !decision.pipeline.is_empty() {
+        snapshot::<Pipeline>(&scope.pipeline)?;
+    }
+    if !decision.lane.is_empty() {
+        snapshot::<Lane>(&scope.lane)?;
+    }
+    if !decision.execution.is_empty() {
+        snapshot::<Execution>(&scope.execution)?;
+    }
+    Ok(())
 }
 
 fn snapshot<S: Serialize + DeserializeOwned + PartialEq + Debug>(state: &S) -> Result<(), String> {
@@ -161,15 +168,24 @@ pub fn of_lane(lane: &Lane) -> Result<(), String> {
     Ok(())
 }
 
+/// What a run should have been told about itself by now.
+#[derive(Debug, Clone, Copy)]
+pub struct Heard {
+    /// Its pipeline was deleted.
+    pub lost: bool,
+    /// A message to it is still under way.
+    pub pending: bool,
+}
+
 /// Lane and run agree: who is inside a stage holds it under the run's own number, who has ended is nowhere, and
-/// who is between stages holds, waits or has been superseded. `lost` is true when the run's pipeline is gone.
+/// who is between stages holds, waits, has been superseded, or is about to hear that it was sent away.
 ///
 /// # Errors
 /// The disagreement.
-pub fn of_agreement(lane: &Lane, id: &ExecutionId, run: &Execution, lost: bool) -> Result<(), String> {
+pub fn of_agreement(lane: &Lane, id: &ExecutionId, run: &Execution, heard: Heard) -> Result<(), String> {
     let place = (lane.hold_of(id), lane.wait_of(id), lane.superseded.get(id));
     let wrong = |what: &str| Err(format!("{what}: `{id}` is {:?} and in the lane {place:?}", run.status));
-    if run.status.is_terminal() || lost {
+    if run.status.is_terminal() || heard.lost {
         return match place {
             (None, None, None) => Ok(()),
             _ => wrong("who has ended is nowhere in the lane"),
@@ -186,6 +202,7 @@ pub fn of_agreement(lane: &Lane, id: &ExecutionId, run: &Execution, lost: bool) 
     }
     match place {
         (Some(_), None, None) | (None, Some(_), None) | (None, None, Some(_)) => Ok(()),
+        (None, None, None) if heard.pending => Ok(()),
         _ => wrong("who is between stages has been admitted, waits, or gave way"),
     }
 }
@@ -232,6 +249,15 @@ pub fn of_resume(id: &ExecutionId, run: &Execution, asked: &[Effect]) -> Result<
         }
     }
     Ok(())
+}
+
+/// An effect still matters to some run: only then does `resume` have to ask for it again.
+pub fn is_owed(effect: &Effect, run_of: impl Fn(&ExecutionId) -> bool) -> bool {
+    match effect {
+        Effect::RunAction { execution, .. } => run_of(execution),
+        Effect::CancelAction { .. } => false,
+        Effect::Tell { command, .. } => command.execution.as_ref().is_some_and(run_of),
+    }
 }
 
 fn under_way(run: &Execution, id: &ActionExecutionId) -> bool {

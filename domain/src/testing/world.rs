@@ -11,8 +11,8 @@ use crate::{
     react,
 };
 use events::{
-    ActionName, ExecutionId, FailureCode, PipelineName, SourceRevision, StageName, StageRetryMode, Timestamp,
-    Trigger, TriggerType,
+    ActionName, ExecutionId, FailureCode, LaneEvent, PipelineName, SourceRevision, StageName, StageRetryMode,
+    Timestamp, Trigger, TriggerType,
 };
 use std::collections::{BTreeMap, VecDeque};
 
@@ -110,7 +110,6 @@ impl World {
                 Err(rejection) => panic!("a message was refused: {rejection}: {command:?}"),
             }
         }
-        self.check_agreement();
         lines
     }
 
@@ -122,7 +121,16 @@ impl World {
         self.timers = later;
         let due: Vec<(Timestamp, Command)> = due;
         self.messages.extend(due.into_iter().map(|(_, command)| command));
-        Outcome { command: "the clock", result: Ok(self.deliver()) }
+        let lines = self.deliver();
+        self.check_agreement();
+        Outcome { command: "the clock", result: Ok(lines) }
+    }
+
+    /// Writes an event of the lane down that no command of this test led to.
+    pub fn happened_in_lane(&mut self, event: &LaneEvent) {
+        let now = self.now;
+        let (_, lane) = self.pipelines.entry(self.name.clone()).or_default();
+        lane.evolve(event, now);
     }
 
     #[track_caller]
@@ -175,13 +183,18 @@ impl World {
     }
 
     #[track_caller]
-    fn check_agreement(&self) {
+    fn check_agreement(&mut self) {
+        let is_over = |id: &ExecutionId| self.executions.get(id).is_some_and(|run| run.status.is_terminal());
+        self.asked.retain(|effect| laws::is_owed(effect, |id| !is_over(id)));
         for (id, run) in &self.executions {
             let Some(start) = &run.start else { continue };
             let Some((pipeline, lane)) = self.pipelines.get(&start.pipeline) else { continue };
-            let lost = pipeline.incarnation != start.incarnation;
+            let heard = laws::Heard {
+                lost: pipeline.incarnation != start.incarnation,
+                pending: self.messages.iter().any(|message| message.execution.as_ref() == Some(id)),
+            };
             let checked =
-                laws::of_agreement(lane, id, run, lost).and_then(|()| laws::of_resume(id, run, &self.asked));
+                laws::of_agreement(lane, id, run, heard).and_then(|()| laws::of_resume(id, run, &self.asked));
             if let Err(broken) = checked {
                 panic!("a law is broken: {broken}");
             }
@@ -381,6 +394,12 @@ impl World {
 
 /// Looking at the states.
 impl World {
+    /// The run was started.
+    #[track_caller]
+    pub fn exists(&self, execution: &str) -> bool {
+        self.executions.contains_key(&execution_id(execution))
+    }
+
     /// A run's state.
     #[track_caller]
     pub fn run(&self, execution: &str) -> &Execution {

@@ -1,3 +1,13 @@
 //! The rules, as sentences. Every command also passes the laws in `domain::testing::laws`.
 
+mod actions;
+mod approvals;
+mod deletion;
+mod lanes;
+mod laws;
+mod results;
+mod retry;
 mod stages;
+mod starting;
+mod stopping;
+mod transitions;

@@ -78,14 +78,12 @@ impl<'a> Draft<'a> {
     }
 
     /// The scope's run is one of this very pipeline, not of another, nor of one of this name that was deleted.
-    /// The lane is asked as well: unlike the pipeline's stream it is always read at the version that is written,
-    /// so that a run of a deleted pipeline can never take a stage of its successor.
+    /// The lane says so: unlike the pipeline's stream it is always read at the version that is written, so that a
+    /// run of a deleted pipeline can never take a stage of its successor.
     pub(crate) fn is_own_run(&self) -> bool {
-        let Scope { pipeline, lane, execution } = &*self.scope;
-        execution.start.as_ref().is_some_and(|start| {
-            start.pipeline == *self.name
-                && start.incarnation == pipeline.incarnation
-                && start.incarnation == lane.incarnation
+        let start = self.scope.execution.start.as_ref();
+        start.is_some_and(|start| {
+            start.pipeline == *self.name && start.incarnation == self.scope.lane.incarnation
         })
     }
 
@@ -93,16 +91,21 @@ impl<'a> Draft<'a> {
     /// `spec/execution-semantics.md`, section 12. Decided on an older read of the pipeline the run goes on for one
     /// more step; its next door is where it ends then.
     pub(crate) fn is_outdated(&self) -> bool {
-        let current = self.scope.pipeline.current;
+        let pipeline = &self.scope.pipeline;
         self.scope.execution.start.as_ref().is_some_and(|start| {
-            start.mode != ExecutionMode::Parallel && Some(start.pipeline_version) != current
+            start.mode != ExecutionMode::Parallel
+                && start.incarnation == pipeline.incarnation
+                && pipeline.current.is_some_and(|current| current > start.pipeline_version)
         })
     }
 
-    /// The definition the scope's run follows; `None` when its pipeline was deleted.
+    /// The definition the scope's run follows. `None` when its pipeline was deleted, and when the pipeline was
+    /// read before that version was declared: the run then stays as it is until `Settle`.
     pub(crate) fn own_definition(&self) -> Option<Arc<PipelineDeclaration>> {
         let start = self.scope.execution.start.as_ref().filter(|_| self.is_own_run())?;
-        self.scope.pipeline.definition(start.pipeline_version).cloned()
+        let pipeline = &self.scope.pipeline;
+        let definition = pipeline.definition(start.pipeline_version);
+        definition.filter(|_| start.incarnation == pipeline.incarnation).cloned()
     }
 
     pub(crate) fn no_pipeline(&self) -> Rejection {

@@ -184,7 +184,7 @@ pub(crate) fn abandon_running(draft: &mut Draft<'_>) {
 
 /// Goes on after an attempt ended, by the definition the run started with.
 pub(crate) fn move_on(draft: &mut Draft<'_>, id: &ExecutionId) -> Result<(), Rejection> {
-    // Without its definition (the pipeline was deleted) the run waits for `Settle`, which cancels it.
+    // Without its definition (the pipeline was deleted, or read too early) the run waits for `Settle`.
     if let Some(definition) = draft.own_definition() {
         advance::advance(draft, id, &definition);
     }

@@ -36,17 +36,20 @@ pub(crate) fn settle(draft: &mut Draft<'_>, id: &ExecutionId) {
         }
         return;
     };
-    // A definition that a later program wrote and this one cannot read: the run waits for that program.
+    // A pipeline read too early, or a definition that only a later program can read: the run waits for them.
     let Some(definition) = draft.own_definition() else { return };
     let (stage, entry) = (stage.clone(), hold.entry);
     let knows = draft.scope.execution.stage(&stage).is_some_and(|run| run.entry >= entry);
     if !knows && draft.is_outdated() {
         admit::release(draft, &stage, id);
         cancel(draft, UPDATED);
-    } else if !knows {
-        advance::enter(draft, &stage, entry);
-        advance::advance(draft, id, &definition);
+        return;
     }
+    if !knows {
+        advance::enter(draft, &stage, entry);
+    }
+    // Also for a run that knows: its last result may have been noted by someone who could not read on.
+    advance::advance(draft, id, &definition);
 }
 
 fn cancel(draft: &mut Draft<'_>, reason: &str) {

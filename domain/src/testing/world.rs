@@ -35,6 +35,8 @@ pub struct World {
     pub timers: Vec<(Timestamp, Command)>,
     /// Commands that the core wants sent now and that were not yet.
     pub messages: VecDeque<Command>,
+    /// What commands that do not rely on the current definition read instead of the pipeline as it is.
+    pub stale_pipeline: Option<Pipeline>,
     /// Messages stay where they are until [`World::deliver`].
     pub messages_wait: bool,
     pipelines: BTreeMap<PipelineName, (Pipeline, Lane)>,
@@ -55,6 +57,7 @@ pub fn given(pipeline: PipelineBuilder) -> World {
         cancelled: Vec::new(),
         timers: Vec::new(),
         messages: VecDeque::new(),
+        stale_pipeline: None,
         messages_wait: false,
         pipelines: BTreeMap::new(),
         executions: BTreeMap::new(),
@@ -156,7 +159,11 @@ impl World {
                 effects.extend(react::react_to_execution(&command.pipeline, id, &after.execution, event));
             }
         }
-        self.pipelines.insert(command.pipeline.clone(), (after.pipeline, after.lane));
+        let (pipeline, lane) = self.pipelines.entry(command.pipeline.clone()).or_default();
+        *lane = after.lane;
+        if !decision.pipeline.is_empty() {
+            *pipeline = after.pipeline;
+        }
         if let Some(id) = command.execution.as_ref().filter(|_| after.execution.exists()) {
             self.executions.insert(id.clone(), after.execution);
         }
@@ -179,6 +186,8 @@ impl World {
     fn scope(&self, command: &Command) -> Scope {
         let (pipeline, lane) = self.pipelines.get(&command.pipeline).cloned().unwrap_or_default();
         let execution = command.execution.as_ref().and_then(|id| self.executions.get(id)).cloned();
+        let stale = self.stale_pipeline.clone().filter(|_| !command.relies_on_current_definition());
+        let pipeline = stale.unwrap_or(pipeline);
         Scope { pipeline, lane, execution: execution.unwrap_or_default() }
     }
 

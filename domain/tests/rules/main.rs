@@ -8,6 +8,7 @@ mod laws;
 mod results;
 mod retry;
 mod stages;
+mod stale;
 mod starting;
 mod stopping;
 mod transitions;

@@ -63,14 +63,16 @@ pub(crate) fn start(
     action: &ActionDeclaration,
     entry: Entry,
 ) {
-    let place = [id.as_str(), stage.as_str(), action.name.as_str()];
+    // The count makes the id new even when a command that was carried out long ago is sent again.
+    let count = draft.scope.execution.stage(stage).map_or(0, |run| run.attempts.len()).to_string();
+    let place = [id.as_str(), stage.as_str(), action.name.as_str(), count.as_str()];
     let action_execution = ActionExecutionId::parse(draft.derive_uuid(&place))
         .expect("a derived UUID has 36 characters, all hexadecimal or dashes");
     let is_approval = action.action_type_id.category == ActionCategory::Approval;
     let token = is_approval.then(|| draft.derive_uuid(&[action_execution.as_str(), "token"]));
     let resolved = resolve_configuration(draft, id, definition, action);
     let inputs = inputs(draft, action);
-    let outputs = outputs(draft, definition, action);
+    let outputs = outputs(draft, definition, action, &action_execution);
     let problem = [resolved.as_ref().err(), inputs.as_ref().err(), outputs.as_ref().err()]
         .into_iter()
         .flatten()
@@ -258,6 +260,7 @@ fn outputs(
     draft: &Draft<'_>,
     definition: &PipelineDeclaration,
     action: &ActionDeclaration,
+    attempt: &ActionExecutionId,
 ) -> Result<Vec<Artifact>, String> {
     if action.output_artifacts.is_empty() {
         return Ok(Vec::new());
@@ -267,7 +270,7 @@ fn outputs(
         .ok_or_else(|| format!("the pipeline has no artifact store for the region `{}`", draft.region))?;
     let place = |name: &ArtifactName| ArtifactLocation {
         bucket: store.location.to_string(),
-        key: object_key(draft, name),
+        key: object_key(draft, attempt, name),
     };
     Ok(action
         .output_artifacts
@@ -278,9 +281,9 @@ fn outputs(
 
 /// `PIPELINE[:20]/ARTIFACT[:10]/RANDOM`, never used twice. See `spec/execution-semantics.md`, section 16; the
 /// random part is longer than there, so that two artifacts whose names share ten letters stay apart.
-fn object_key(draft: &Draft<'_>, artifact: &ArtifactName) -> String {
+fn object_key(draft: &Draft<'_>, attempt: &ActionExecutionId, artifact: &ArtifactName) -> String {
     let short = |text: &str, max: usize| text.chars().take(max).collect::<String>();
-    let bits = draft.derive(&[artifact.as_str(), "key"]);
+    let bits = draft.derive(&[attempt.as_str(), artifact.as_str(), "key"]);
     let random = format!("{bits:032x}");
     format!("{}/{}/{}", short(draft.name.as_str(), 20), short(artifact.as_str(), 10), &random[..16])
 }

@@ -136,6 +136,13 @@ impl World {
         lane.evolve(event, now);
     }
 
+    /// Sends a command again under the id it had before.
+    #[track_caller]
+    pub fn again(&mut self, command: impl FnOnce(&mut Self) -> Outcome) -> Outcome {
+        self.commands -= 1;
+        command(self)
+    }
+
     #[track_caller]
     fn decide(&mut self, command: &Command) -> Result<Vec<String>, Rejection> {
         self.commands += 1;

@@ -54,6 +54,22 @@ fn a_retry_makes_new_attempts_under_a_new_entry_and_counts_itself() {
 }
 
 #[test]
+fn a_retry_that_is_sent_again_later_makes_attempts_of_its_own() {
+    let mut world = running(ExecutionMode::Superseded);
+    world.messages_wait = true;
+    world.succeed("e1", "A");
+    world.pass_minutes(60).accepted();
+    assert_eq!(world.status("e1"), ExecutionStatus::Failed);
+    world.when_retried("e1", "Build").accepted();
+    world.pass_minutes(60).accepted();
+    world.timers.clear();
+    world.again(|world| world.when_retried("e1", "Build")).accepted();
+    let ids: std::collections::BTreeSet<_> =
+        world.attempts("e1", "B").into_iter().map(|attempt| attempt.action_execution.clone()).collect();
+    assert_eq!(ids.len(), 3);
+}
+
+#[test]
 fn retrying_all_starts_from_the_first_group_and_replaces_artifacts() {
     let mut world = failed();
     let old = world.attempt("e1", "A").outputs.clone();

@@ -35,6 +35,8 @@ pub struct World {
     pub timers: Vec<(Timestamp, Command)>,
     /// Commands that the core wants sent now and that were not yet.
     pub messages: VecDeque<Command>,
+    /// The id of every command from now on; a fresh one each when `None`.
+    pub command_id: Option<String>,
     /// What commands that do not rely on the current definition read instead of the pipeline as it is.
     pub stale_pipeline: Option<Pipeline>,
     /// Messages stay where they are until [`World::deliver`].
@@ -57,6 +59,7 @@ pub fn given(pipeline: PipelineBuilder) -> World {
         cancelled: Vec::new(),
         timers: Vec::new(),
         messages: VecDeque::new(),
+        command_id: None,
         stale_pipeline: None,
         messages_wait: false,
         pipelines: BTreeMap::new(),
@@ -136,17 +139,10 @@ impl World {
         lane.evolve(event, now);
     }
 
-    /// Sends a command again under the id it had before.
-    #[track_caller]
-    pub fn again(&mut self, command: impl FnOnce(&mut Self) -> Outcome) -> Outcome {
-        self.commands -= 1;
-        command(self)
-    }
-
     #[track_caller]
     fn decide(&mut self, command: &Command) -> Result<Vec<String>, Rejection> {
         self.commands += 1;
-        let command_id = format!("command-{}", self.commands);
+        let command_id = self.command_id.clone().unwrap_or_else(|| format!("command-{}", self.commands));
         let actor = self.actor.clone();
         let region = self.region.clone();
         let context = Context { now: self.now, actor: &actor, command_id: &command_id, region: &region };

@@ -8,7 +8,7 @@ use domain::{
 use events::{ActionExecutionId, ArtifactLocation, ExecutionEvent, ExecutionId, PipelineName, codec::Stored};
 use std::collections::BTreeSet;
 
-/// After a step that touched this pipeline and, perhaps, this run.
+/// After a step that touched this pipeline.
 pub fn after_step(log: &SimLog, pipeline: &PipelineName) -> Result<(), String> {
     let Some(lane) = log.lanes.get(pipeline) else { return Ok(()) };
     let lane = lane.now();
@@ -59,7 +59,7 @@ fn runs_of<'l>(
 }
 
 fn folds<S: Fold>(stream: &Stream<S>) -> Result<(), String> {
-    let folded = stream.from_zero()?;
+    let folded = stream.folded_from_zero()?;
     if folded == *stream.now() {
         Ok(())
     } else {

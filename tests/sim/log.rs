@@ -91,7 +91,7 @@ impl<S: Fold> Stream<S> {
     }
 
     /// Folds everything again from the bytes.
-    pub fn from_zero(&self) -> Result<S, String> {
+    pub fn folded_from_zero(&self) -> Result<S, String> {
         let mut state = S::default();
         for row in &self.rows {
             let event =

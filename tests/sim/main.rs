@@ -5,6 +5,7 @@
 //! and prints what happened (`-- --nocapture` shows it even when all is well).
 
 #![allow(unreachable_pub, reason = "a test has no public face")]
+#![allow(clippy::print_stdout, reason = "a replayed seed tells its story")]
 
 mod check;
 mod log;

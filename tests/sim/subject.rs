@@ -79,6 +79,9 @@ pub struct Core {
 /// How often a decision that lost a race is made again.
 const ATTEMPTS_MAX: usize = 8;
 
+/// How many of 100 decisions are held against the laws of a single decision.
+const LAWS_PERCENT: usize = 20;
+
 impl Subject for Core {
     fn send(
         &mut self,
@@ -119,7 +122,10 @@ impl Subject for Core {
                 read = Read { pipeline, ..newest };
                 continue;
             }
-            laws::of_decision(&before, &after, command, context, &decided)?;
+            // Most of a seed's time would go here; over all seeds every kind of decision is met often enough.
+            if prng.chance(LAWS_PERCENT) {
+                laws::of_decision(&before, &after, command, context, &decided)?;
+            }
             return match decided {
                 Err(rejection) => Ok(Answer::Refused(rejection)),
                 Ok(decision) => self.finish(order, &before, &after, &decision, now, faults, prng),

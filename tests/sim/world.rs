@@ -26,7 +26,7 @@ const MINUTE: i64 = 60_000;
 #[derive(Debug, Clone)]
 enum Message {
     /// A command for the subject.
-    Order(Order),
+    Order(Box<Order>),
     /// Work for a provider.
     Run { pipeline: PipelineName, execution: ExecutionId, attempt: Attempt },
 }
@@ -200,7 +200,11 @@ impl<S: Subject> World<S> {
         let order = Order { command, id: format!("order-{}", self.ids), actor: actor.to_owned() };
         let done = self.send(&order)?;
         if !done && self.prng.chance(50) {
-            self.pending.push(Pending { due: self.clock, message: Message::Order(order), deliveries: 1 });
+            self.pending.push(Pending {
+                due: self.clock,
+                message: Message::Order(Box::new(order)),
+                deliveries: 1,
+            });
         }
         Ok(())
     }
@@ -252,7 +256,7 @@ impl<S: Subject> World<S> {
                         self.ids += 1;
                         let id = format!("told-{}", self.ids);
                         let order = Order { command: *command, id, actor: "towpath".to_owned() };
-                        (at.map_or(self.clock, |at| at.0), Message::Order(order))
+                        (at.map_or(self.clock, |at| at.0), Message::Order(Box::new(order)))
                     }
                 };
                 self.pending.push(Pending { due: due + delay, message, deliveries: 1 });
@@ -293,7 +297,7 @@ impl<S: Subject> World<S> {
             };
             let id = format!("result-{}", self.ids);
             let order = Order { command, id, actor: "provider".to_owned() };
-            self.pending.push(Pending { due, message: Message::Order(order), deliveries: 1 });
+            self.pending.push(Pending { due, message: Message::Order(Box::new(order)), deliveries: 1 });
         }
     }
 

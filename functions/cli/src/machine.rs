@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use domain::{catalogue::Registry, command::Command};
-use engine::{Engine, World, log::Position, ports::Clock, views::Views};
+use engine::{Engine, World, log::Position, views::Views};
 use handlers::{Service, project, sweep};
 use local::{
     actions::LocalActions,
@@ -51,6 +51,7 @@ impl Machine {
     /// Opens a state folder, making it when there is none. Nothing that was under way is taken up yet.
     pub async fn open(opening: Opening<'_>) -> anyhow::Result<Self> {
         let lock = FolderLock::acquire(opening.state, opening.command)?;
+        keep_out_of_git(opening.state);
         let log = Arc::new(SqliteLog::open(&lock)?);
         let settings = Arc::new(opening.settings);
         let actions =
@@ -96,10 +97,14 @@ impl Machine {
         self.actions.shut_down().await;
         self.log.close().await;
     }
+}
 
-    /// The time, as events record it.
-    pub fn now(&self) -> events::Timestamp {
-        SystemClock.now()
+/// The state folder usually lies in somebody's repository; nothing in it belongs there.
+fn keep_out_of_git(state: &Path) {
+    let ignore = state.join(".gitignore");
+    // Without it everything works; only `git status` would be longer.
+    if !ignore.exists() && std::fs::write(&ignore, "*\n").is_err() {
+        tracing::debug!("`{}` could not be written", ignore.display());
     }
 }
 

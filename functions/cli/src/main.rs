@@ -3,6 +3,7 @@
 //! Wiring only: commands are parsed here, adapters are put together in `machine`, and what happens is decided by
 //! `handlers` and below.
 
+#![allow(unreachable_pub, reason = "a binary has no public items; `pub` marks what a module offers")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people talks to them")]
 
 mod audit;

@@ -105,7 +105,7 @@ async fn go(
     state: &Path,
 ) -> anyhow::Result<u8> {
     let from = machine.log.head();
-    let mut interrupted: BTreeSet<ExecutionId> = machine.resume().await?.into_iter().collect();
+    let interrupted: BTreeSet<ExecutionId> = machine.resume().await?.into_iter().collect();
     if !interrupted.is_empty() {
         anstream::println!(
             "{} interrupted run{} taken up again.",
@@ -123,10 +123,9 @@ async fn go(
         Some(start(machine, caller, file, variables).await?)
     };
     let watched: BTreeSet<ExecutionId> = interrupted.iter().cloned().chain(fresh.clone()).collect();
-    interrupted.extend(fresh);
     let terminal = std::io::stdout().is_terminal() && !args.plain;
     let progress = Progress::new(&file.definition, terminal, watched.len() > 1);
-    let follower = follow::Follower { machine, caller, approvals, progress, watched, from };
+    let follower = follow::Follower { machine, caller, approvals, progress, watched, interrupted, from };
     let pipeline = PipelineName::parse(file.definition.name.as_str()).context("the pipeline's name")?;
     let seen = follower.follow(&pipeline).await?;
     finish(machine, &file.definition, &seen, state, &args.pipeline).await

@@ -147,7 +147,8 @@ pub enum DeploymentStyle {
     BlueGreen,
 }
 
-/// Commands that stand for a load balancer. They get `TOWPATH_HOST` and `TOWPATH_HOST_ROOT`.
+/// Commands that stand for a load balancer, run in the folder of the settings. They get `TOWPATH_HOST` and
+/// `TOWPATH_HOST_ROOT`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct LoadBalancer {

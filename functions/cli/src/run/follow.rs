@@ -28,6 +28,8 @@ pub(super) struct Follower<'a> {
     pub(super) approvals: Approvals,
     pub(super) progress: Progress,
     pub(super) watched: BTreeSet<ExecutionId>,
+    /// Those among them that began before this process.
+    pub(super) interrupted: BTreeSet<ExecutionId>,
     /// Where in the log to begin.
     pub(super) from: Position,
 }
@@ -153,13 +155,9 @@ impl Follower<'_> {
     /// Approvals that were asked before this process began, answered or named now.
     async fn waiting_since_before(&mut self, pipeline: &PipelineName) -> anyhow::Result<Option<String>> {
         let mut unanswered = None;
-        for id in self.watched.clone() {
+        for id in self.interrupted.clone() {
             let execution = self.machine.service.engine.execution(&id).await?;
-            if let Some(start) = &execution.start
-                && start.at < self.machine.now()
-            {
-                self.progress.catch_up(&id, &execution);
-            }
+            self.progress.catch_up(&id, &execution);
             let open: Vec<ActionStarted> = execution
                 .running()
                 .filter(|(_, attempt)| attempt.token.is_some())

@@ -76,6 +76,10 @@ async fn dispatch(job: &ActionJob, site: &Site) -> Outcome {
         (ActionCategory::Source, ActionOwner::AWS, "S3" | "CodeCommit" | "CodeStarSourceConnection")
         | (ActionCategory::Source, ActionOwner::ThirdParty, "GitHub") => source::run(job, site).await,
         (ActionCategory::Deploy, ActionOwner::AWS, "CodeDeploy") => codedeploy::run(job, site).await,
+        (ActionCategory::Build | ActionCategory::Test, ActionOwner::AWS, "CodeBuild") => {
+            codebuild::run(job, site).await
+        }
+        (ActionCategory::Compute, ActionOwner::AWS, "Commands") => codebuild::run_commands(job, site).await,
         (ActionCategory::Deploy, ActionOwner::AWS, "S3") => s3::run(job, site).await,
         (ActionCategory::Invoke, ActionOwner::AWS, "Lambda") => lambda::run(job, site).await,
         _ => Outcome::Failed(no_runner(&job.action_type)),

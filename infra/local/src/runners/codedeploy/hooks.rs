@@ -150,11 +150,13 @@ impl Step<'_> {
         };
         let root = HostRoot::open(&self.host.root).map_err(EventFailure::other)?;
         let args = [OsString::from("-c"), OsString::from(command)];
+        let base = &self.run.site.settings.base;
         let job = Job {
             name: "load balancer command",
             program: Path::new("/bin/sh"),
             args: &args,
-            cwd: root.path(),
+            // The command stands in the settings, so its relative paths are meant from there.
+            cwd: if base.is_dir() { base } else { root.path() },
             root: root.path(),
             runas: None,
             timeout: Duration::from_secs(TRAFFIC_SECONDS_MAX),

@@ -137,12 +137,14 @@ fn play(towpath: &Path, shop: &Path) -> anyhow::Result<()> {
     let bad = head(shop)?;
     println!("{} Read the shipping rates from a file", short(&bad));
 
-    tools::step("Run 2: the deployment to dev must fail and be rolled back");
+    tools::step("Run 2: the deployment to dev must fail, and be rolled back before anybody is served by it");
     ensure!(
         !run_pipeline(towpath, shop)?,
         "the second run succeeded, but its change should have been refused"
     );
-    println!("\nAs it should: the probe on the new host failed, and the deployment was rolled back.");
+    let (dev, staging) = (attempts(shop, "DeployDev.Dev.")?, attempts(shop, "DeployStaging.Staging.")?);
+    ensure!(dev == 2 && staging == 1, "the second run failed, but not in the deployment to dev");
+    println!("\nAs it should: the probe on the new host failed, and traffic stays on the old one.");
     println!("Who answers now:");
     show_and_check(&commit)?;
     println!("Still the release of {}; nobody was served by {}.", short(&commit), short(&bad));

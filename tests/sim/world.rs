@@ -251,13 +251,14 @@ impl<S: Subject> World<S> {
                     Effect::RunAction { pipeline, execution, attempt, .. } => {
                         (self.clock, Message::Run { pipeline, execution, attempt })
                     }
-                    Effect::CancelAction { .. } => continue,
-                    Effect::Tell { command, at } => {
-                        self.ids += 1;
-                        let id = format!("told-{}", self.ids);
-                        let order = Order { command: *command, id, actor: "towpath".to_owned() };
-                        (at.map_or(self.clock, |at| at.0), Message::Order(Box::new(order)))
+                    // A timer that fires for an attempt that has ended must do no harm, so none is taken back.
+                    Effect::CancelAction { .. } | Effect::ClearTimer { .. } => continue,
+                    Effect::SetTimer { pipeline, execution, attempt, at } => {
+                        let wish = Wish::ExpireAction { attempt };
+                        let order = self.told(Command { pipeline, execution: Some(execution), wish });
+                        (at.0, order)
                     }
+                    Effect::Tell(command) => (self.clock, self.told(*command)),
                 };
                 self.pending.push(Pending { due: due + delay, message, deliveries: 1 });
             }
@@ -265,11 +266,19 @@ impl<S: Subject> World<S> {
         }
     }
 
+    fn told(&mut self, command: Command) -> Message {
+        self.ids += 1;
+        let id = format!("told-{}", self.ids);
+        Message::Order(Box::new(Order { command, id, actor: "towpath".to_owned() }))
+    }
+
     fn remember(&mut self, effect: Effect) {
         let execution = match &effect {
-            Effect::RunAction { execution, .. } => Some(execution.clone()),
-            Effect::CancelAction { .. } => None,
-            Effect::Tell { command, .. } => command.execution.clone(),
+            Effect::RunAction { execution, .. } | Effect::SetTimer { execution, .. } => {
+                Some(execution.clone())
+            }
+            Effect::CancelAction { .. } | Effect::ClearTimer { .. } => None,
+            Effect::Tell(command) => command.execution.clone(),
         };
         if let Some(execution) = execution {
             let asked = self.asked.entry(execution).or_default();
@@ -341,6 +350,13 @@ impl<S: Subject> World<S> {
 fn same_wish(left: &Effect, right: &Effect) -> bool {
     match (left, right) {
         (Effect::RunAction { attempt: left, .. }, Effect::RunAction { attempt: right, .. }) => left == right,
-        (Effect::RunAction { .. } | Effect::CancelAction { .. } | Effect::Tell { .. }, _) => left == right,
+        (
+            Effect::RunAction { .. }
+            | Effect::CancelAction { .. }
+            | Effect::ClearTimer { .. }
+            | Effect::SetTimer { .. }
+            | Effect::Tell(_),
+            _,
+        ) => left == right,
     }
 }

@@ -138,7 +138,7 @@ impl<S: Subject> World<S> {
         self.note(|| "faults stop".to_owned());
         self.faults = Faults::NONE;
         self.unreliable = false;
-        for step in 0..STEPS_TO_REST_MAX {
+        for _ in 0..STEPS_TO_REST_MAX {
             if self.pending.iter().any(|pending| pending.due <= self.clock) {
                 self.deliver_one()?;
                 continue;
@@ -151,10 +151,10 @@ impl<S: Subject> World<S> {
                 return Ok(());
             }
             self.effects(resumed);
-            self.clock += MINUTE;
-            if step % 100 == 99 {
-                self.clock += 60 * MINUTE;
-            }
+            // A hanging action times out after hours; nothing happens until the next message is due.
+            let later = self.pending.iter().map(|pending| pending.due).filter(|due| *due > self.clock);
+            let next = later.min().unwrap_or(self.clock);
+            self.clock = next.max(self.clock + MINUTE);
         }
         self.note(|| "it goes on and on".to_owned());
         Ok(())
@@ -253,6 +253,8 @@ impl<S: Subject> World<S> {
                     }
                     // A timer that fires for an attempt that has ended must do no harm, so none is taken back.
                     Effect::CancelAction { .. } | Effect::ClearTimer { .. } => continue,
+                    // The port keeps one timer for each attempt; the sweep sets it again and again.
+                    Effect::SetTimer { attempt, .. } if self.has_timer(&attempt) => continue,
                     Effect::SetTimer { pipeline, execution, attempt, at } => {
                         let wish = Wish::ExpireAction { attempt };
                         let order = self.told(Command { pipeline, execution: Some(execution), wish });
@@ -264,6 +266,15 @@ impl<S: Subject> World<S> {
             }
             self.remember(effect);
         }
+    }
+
+    fn has_timer(&self, attempt: &Attempt) -> bool {
+        self.pending.iter().any(|pending| match &pending.message {
+            Message::Order(order) => {
+                matches!(&order.command.wish, Wish::ExpireAction { attempt: timed } if timed == attempt)
+            }
+            Message::Run { .. } => false,
+        })
     }
 
     fn told(&mut self, command: Command) -> Message {

@@ -75,7 +75,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
         name: &PipelineName,
     ) -> Result<(Arc<Pipeline>, events::Version), LogError> {
         let known = {
-            let slot = self.warm(self.pipelines(), &StreamName::pipeline(name)).await?;
+            let (slot, _) = self.warm(self.pipelines(), &StreamName::pipeline(name)).await?;
             slot.as_ref().map(|warm| (Arc::clone(&warm.state), warm.head.version))
         };
         self.log().barrier().await;
@@ -85,7 +85,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
     /// The traffic of a pipeline, as durable.
     pub async fn lane(&self, name: &PipelineName) -> Result<Arc<Lane>, LogError> {
         let state = {
-            let slot = self.warm(self.lanes(), &StreamName::lane(name)).await?;
+            let (slot, _) = self.warm(self.lanes(), &StreamName::lane(name)).await?;
             slot.as_ref().map(|warm| Arc::clone(&warm.state)).unwrap_or_default()
         };
         self.log().barrier().await;
@@ -104,7 +104,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
     ) -> Result<(Arc<Execution>, events::Version), LogError> {
         let stream = StreamName::execution(id);
         let (state, version) = {
-            let slot = self.warm(self.executions(), &stream).await?;
+            let (slot, _) = self.warm(self.executions(), &stream).await?;
             let known = slot.as_ref().map(|warm| (Arc::clone(&warm.state), warm.head.version));
             known.unwrap_or_default()
         };

@@ -28,7 +28,9 @@ fn dispatch(draft: &mut Draft<'_>, command: &Command) -> Result<(), Rejection> {
             Ok(())
         }
         Wish::StartExecution { trigger, variables, revisions } => {
-            with_execution(command, |id| start::start(draft, id, trigger, variables, revisions))
+            with_own_execution(draft, command, |draft, id| {
+                start::start(draft, id, trigger, variables, revisions)
+            })
         }
         Wish::StopExecution { abandon, reason } => {
             with_execution(command, |id| stop::stop(draft, id, *abandon, reason.as_ref()))
@@ -37,20 +39,34 @@ fn dispatch(draft: &mut Draft<'_>, command: &Command) -> Result<(), Rejection> {
             with_execution(command, |id| retry::retry(draft, id, stage, *mode))
         }
         Wish::RecordActionResult { attempt, result } => {
-            with_execution(command, |id| action::record_result(draft, id, attempt, result))
+            with_own_execution(draft, command, |draft, id| action::record_result(draft, id, attempt, result))
         }
-        Wish::ExpireAction { attempt } => with_execution(command, |id| action::expire(draft, id, attempt)),
+        Wish::ExpireAction { attempt } => {
+            with_own_execution(draft, command, |draft, id| action::expire(draft, id, attempt))
+        }
         Wish::RecordApproval { stage, action, token, approved, summary } => {
             let answer = approval::Answer { stage, action, token, approved: *approved, summary };
             with_execution(command, |id| approval::record(draft, id, &answer))
         }
         Wish::DisableTransition { stage, reason } => transitions::disable(draft, stage, reason),
         Wish::EnableTransition { stage } => transitions::enable(draft, stage),
-        Wish::Settle => with_execution(command, |id| {
+        Wish::Settle => with_own_execution(draft, command, |draft, id| {
             settle::settle(draft, id);
             Ok(())
         }),
     }
+}
+
+/// For a run that is new, or one of the pipeline the command names.
+fn with_own_execution(
+    draft: &mut Draft<'_>,
+    command: &Command,
+    rule: impl FnOnce(&mut Draft<'_>, &ExecutionId) -> Result<(), Rejection>,
+) -> Result<(), Rejection> {
+    with_execution(command, |id| match &draft.scope.execution.start {
+        Some(start) if start.pipeline != command.pipeline => Err(draft.no_execution(id)),
+        Some(_) | None => rule(draft, id),
+    })
 }
 
 fn with_execution(

@@ -5,7 +5,9 @@ use crate::pipeline::PipelineDeclaration;
 use crate::{
     command::Context, execution::Execution, lane::Lane, pipeline::versions::Pipeline, rejection::Rejection,
 };
-use events::{ExecutionEvent, ExecutionId, LaneEvent, PipelineEvent, PipelineName, StageName, Timestamp};
+use events::{
+    ExecutionEvent, ExecutionId, ExecutionMode, LaneEvent, PipelineEvent, PipelineName, StageName, Timestamp,
+};
 use std::sync::Arc;
 
 /// The states a command reads. A command about no execution leaves that one untouched.
@@ -75,13 +77,35 @@ impl<'a> Draft<'a> {
         self.decision.execution.push(event);
     }
 
-    /// The definition the scope's run follows; `None` when its pipeline was deleted.
-    pub(crate) fn own_definition(&self) -> Option<Arc<PipelineDeclaration>> {
-        let start = self.scope.execution.start.as_ref()?;
+    /// The scope's run is one of this very pipeline, not of another, nor of one of this name that was deleted.
+    /// The lane says so: unlike the pipeline's stream it is always read at the version that is written, so that a
+    /// run of a deleted pipeline can never take a stage of its successor.
+    pub(crate) fn is_own_run(&self) -> bool {
+        let start = self.scope.execution.start.as_ref();
+        start.is_some_and(|start| {
+            start.pipeline == *self.name && start.incarnation == self.scope.lane.incarnation
+        })
+    }
+
+    /// The pipeline was updated since the scope's run started, and the run must end for it: see
+    /// `spec/execution-semantics.md`, section 12. Decided on an older read of the pipeline the run goes on for one
+    /// more step; its next door is where it ends then.
+    pub(crate) fn is_outdated(&self) -> bool {
         let pipeline = &self.scope.pipeline;
-        (start.incarnation == pipeline.incarnation)
-            .then(|| pipeline.definition(start.pipeline_version).cloned())
-            .flatten()
+        self.scope.execution.start.as_ref().is_some_and(|start| {
+            start.mode != ExecutionMode::Parallel
+                && start.incarnation == pipeline.incarnation
+                && pipeline.current.is_some_and(|current| current > start.pipeline_version)
+        })
+    }
+
+    /// The definition the scope's run follows. `None` when its pipeline was deleted, and when the pipeline was
+    /// read before that version was declared: the run then stays as it is until `Settle`.
+    pub(crate) fn own_definition(&self) -> Option<Arc<PipelineDeclaration>> {
+        let start = self.scope.execution.start.as_ref().filter(|_| self.is_own_run())?;
+        let pipeline = &self.scope.pipeline;
+        let definition = pipeline.definition(start.pipeline_version);
+        definition.filter(|_| start.incarnation == pipeline.incarnation).cloned()
     }
 
     pub(crate) fn no_pipeline(&self) -> Rejection {

@@ -14,6 +14,8 @@ pub mod limits;
 pub mod pipeline;
 pub mod react;
 mod rejection;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod views;
 
 pub use decide::decide;

@@ -116,6 +116,9 @@ pub const CUSTOM_TYPES_MAX: usize = 50;
 /// Executions of one QUEUED or PARALLEL pipeline under way at once, most.
 pub const CONCURRENT_EXECUTIONS_MAX: usize = 50;
 
+/// How long an execution may wait at a disabled transition and still go on when it is enabled, days.
+pub const DISABLED_TRANSITION_DAYS_MAX: u64 = 30;
+
 /// Tags of one resource, most.
 pub const TAGS_MAX: usize = 50;
 /// Characters of a tag's key, most.

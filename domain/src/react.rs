@@ -4,11 +4,12 @@
 use crate::{
     command::{Attempt, Command, Wish},
     effect::Effect,
-    execution::{AttemptRun, Execution, StageRun},
+    execution::{ActionStatus, AttemptRun, Execution, StageRun},
 };
 use events::{ActionCategory, ActionExecutionId, ExecutionEvent, ExecutionId, LaneEvent, PipelineName};
 
-/// What an execution's event asks of the world.
+/// What an execution's event asks of the world. `state_after` is the state after the whole commit the event came
+/// with, or later: work that has ended by then, or could not even begin, is not asked for.
 pub fn react_to_execution(
     pipeline: &PipelineName,
     execution: &ExecutionId,
@@ -17,8 +18,10 @@ pub fn react_to_execution(
 ) -> Vec<Effect> {
     match event {
         ExecutionEvent::ActionStarted(started) => match state_after.attempt(&started.action_execution) {
-            Some((stage, attempt)) => owed(pipeline, execution, stage, attempt, false),
-            None => Vec::new(),
+            Some((stage, attempt)) if attempt.status == ActionStatus::InProgress => {
+                owed(pipeline, execution, stage, attempt, false)
+            }
+            Some(_) | None => Vec::new(),
         },
         ExecutionEvent::ActionAbandoned(abandoned) => cancel(state_after, &abandoned.action_execution),
         ExecutionEvent::ActionFailed(failed) if failed.timed_out => {
@@ -47,6 +50,8 @@ pub fn react_to_execution(
 pub fn react_to_lane(pipeline: &PipelineName, event: &LaneEvent) -> Vec<Effect> {
     match event {
         LaneEvent::StageHeld(held) if held.waited => vec![tell_settle(pipeline, &held.execution)],
+        // Who left by its own decision is not disturbed by this; who was sent away ends by it.
+        LaneEvent::ExecutionLeft(left) => vec![tell_settle(pipeline, &left.execution)],
         LaneEvent::ExecutionSuperseded(superseded) => vec![tell_settle(pipeline, &superseded.execution)],
         LaneEvent::LaneCleared(cleared) => {
             cleared.executions.iter().map(|execution| tell_settle(pipeline, execution)).collect()
@@ -54,7 +59,6 @@ pub fn react_to_lane(pipeline: &PipelineName, event: &LaneEvent) -> Vec<Effect> 
         LaneEvent::StageHeld(_)
         | LaneEvent::StageReleased(_)
         | LaneEvent::ExecutionWaits(_)
-        | LaneEvent::ExecutionLeft(_)
         | LaneEvent::SupersessionSettled(_)
         | LaneEvent::TransitionDisabled(_)
         | LaneEvent::TransitionEnabled(_) => Vec::new(),

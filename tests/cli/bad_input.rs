@@ -16,7 +16,8 @@ fn every_problem_of_a_definition_is_listed_with_its_path_and_nothing_is_started(
     let folder = Folder::repository(&definition, &[]);
     let ran = folder.towpath(&["run", "pipeline.json"]).exits(2).complains(&[
         "`pipeline.json` is not a legal pipeline definition",
-        "pipeline.stages",
+        "stages[2].name",
+        "stages[1].actions[1].name",
         "Nothing",
     ]);
     assert!(ran.err.lines().count() >= 4, "three problems and a heading: {}", ran.err);
@@ -78,7 +79,7 @@ fn settings_that_cannot_be_read_are_shown_by_line_and_column_and_nothing_is_star
     let folder = Folder::repository(&definition, &[]);
     for (text, complaints) in [
         ("[codebuild.shop]\nbuildspce = \"x\"\n", ["towpath.toml", "2:1", "buildspce"]),
-        ("[codebuild.shop]\ntimeout-minutes = \"ten\"\n", ["towpath.toml", "2:19", "timeout-minutes"]),
+        ("[codebuild.shop]\ntimeout-minutes = \"ten\"\n", ["towpath.toml", "2:19", "\"ten\""]),
         ("[lambda.notify]\n", ["towpath.toml", "1:", "command"]),
         ("[sources\n", ["towpath.toml", "1:", "]"]),
     ] {

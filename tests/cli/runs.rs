@@ -83,7 +83,7 @@ fn variables_reach_the_commands_and_unknown_or_missing_ones_stop_the_start() {
     folder.towpath(&["run", "pipeline.json", "--var", "SIZE=large"]).exits(0);
     let logs = logs(&folder.state());
     assert!(logs.iter().any(|log| log.contains("red-large")), "{logs:?}");
-    folder.towpath(&["run", "pipeline.json"]).exits(2).complains(&["`SIZE`", "--var"]);
+    folder.towpath(&["run", "pipeline.json"]).exits(2).complains(&["'SIZE'", "`--var NAME=VALUE`"]);
     folder.towpath(&["run", "pipeline.json", "--var", "SIZE=1", "--var", "WIDTH=2"]).exits(2).complains(&["WIDTH"]);
     folder.towpath(&["run", "pipeline.json", "--var", "SIZE"]).exits(2).complains(&["`--var SIZE`", "`K=V`"]);
 }

@@ -22,7 +22,7 @@ const OUTPUT: &str = "functions/api/src/model.rs";
 pub(crate) struct Options {
     /// Write nothing; fail if the committed file differs from what would be generated
     #[arg(long)]
-    check: bool,
+    pub(crate) check: bool,
 }
 
 /// Writes or checks the generated file.

@@ -1,9 +1,16 @@
 //! `cargo xtask <task>`: what people and CI run on this repository. Nothing here is part of the product.
-#![allow(clippy::print_stdout, reason = "the tasks report to a terminal")]
+//!
+//! It is the first thing built in a fresh clone, so it stays light: no async runtime, none of our own crates.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the tasks report to a terminal")]
 
+mod check;
 mod codegen;
+mod demo;
+mod test;
+mod tools;
 
 use clap::{Parser, Subcommand};
+use std::process::ExitCode;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Tasks on this repository")]
@@ -12,14 +19,31 @@ struct Arguments {
     task: Task,
 }
 
+// The next task, `bench`, goes after `check`, in a file of its own.
 #[derive(Subcommand)]
 enum Task {
+    /// Build Towpath and let it bring an example to production: the first thing to try
+    Demo(demo::Options),
+    /// Install what the tests need, then check and test everything
+    Test(test::Options),
+    /// Formatting, lints, generated code and house rules
+    Check,
     /// Generate the API's shapes from the vendored service model
     Codegen(codegen::Options),
 }
 
-fn main() -> anyhow::Result<()> {
-    match Arguments::parse().task {
+fn main() -> ExitCode {
+    let done = match Arguments::parse().task {
+        Task::Demo(options) => demo::run(&options),
+        Task::Test(options) => test::run(&options),
+        Task::Check => check::run(),
         Task::Codegen(options) => codegen::run(&options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

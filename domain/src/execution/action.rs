@@ -1,6 +1,6 @@
 //! Starting actions and noting how they end. See `spec/execution-semantics.md`, sections 2, 11 and 15.
 
-use super::{ActionStatus, ExecutionStatus, advance};
+use super::{ActionStatus, advance};
 use crate::{
     catalogue,
     command::{ActionResult, Attempt, Details},
@@ -23,22 +23,35 @@ pub(crate) fn start_next_group(
     definition: &PipelineDeclaration,
     stage: &StageName,
 ) -> bool {
-    let Some(declared) = definition.stage(stage) else { return false };
     let Some(run) = draft.scope.execution.stage(stage) else { return false };
     let entry = run.entry;
-    let due: Vec<&ActionDeclaration> = declared
-        .groups()
-        .into_iter()
-        .map(|group| {
-            let unstarted = group.actions.into_iter().filter(|action| run.attempt(&action.name).is_none());
-            unstarted.collect::<Vec<_>>()
-        })
-        .find(|due| !due.is_empty())
-        .unwrap_or_default();
+    let due = next_group(draft, definition, stage);
     for action in &due {
         start(draft, id, definition, stage, action, entry);
     }
     !due.is_empty()
+}
+
+/// Actions of the stage have not been started.
+pub(crate) fn has_more(draft: &Draft<'_>, definition: &PipelineDeclaration, stage: &StageName) -> bool {
+    !next_group(draft, definition, stage).is_empty()
+}
+
+/// The first group with actions that were not started, or that a retry set aside; only those of it.
+fn next_group<'d>(
+    draft: &Draft<'_>,
+    definition: &'d PipelineDeclaration,
+    stage: &StageName,
+) -> Vec<&'d ActionDeclaration> {
+    let Some(declared) = definition.stage(stage) else { return Vec::new() };
+    let Some(run) = draft.scope.execution.stage(stage) else { return Vec::new() };
+    let unstarted = |action: &&ActionDeclaration| run.attempt(&action.name).is_none();
+    declared
+        .groups()
+        .into_iter()
+        .map(|group| group.actions.into_iter().filter(unstarted).collect::<Vec<_>>())
+        .find(|due| !due.is_empty())
+        .unwrap_or_default()
 }
 
 /// Starts one attempt at an action. One that cannot start is recorded as started and failed.
@@ -50,14 +63,16 @@ pub(crate) fn start(
     action: &ActionDeclaration,
     entry: Entry,
 ) {
-    let place = [id.as_str(), stage.as_str(), action.name.as_str()];
+    // The count makes the id new even when a command that was carried out long ago is sent again.
+    let count = draft.scope.execution.stage(stage).map_or(0, |run| run.attempts.len()).to_string();
+    let place = [id.as_str(), stage.as_str(), action.name.as_str(), count.as_str()];
     let action_execution = ActionExecutionId::parse(draft.derive_uuid(&place))
         .expect("a derived UUID has 36 characters, all hexadecimal or dashes");
     let is_approval = action.action_type_id.category == ActionCategory::Approval;
     let token = is_approval.then(|| draft.derive_uuid(&[action_execution.as_str(), "token"]));
     let resolved = resolve_configuration(draft, id, definition, action);
     let inputs = inputs(draft, action);
-    let outputs = outputs(draft, definition, action);
+    let outputs = outputs(draft, definition, action, &action_execution);
     let problem = [resolved.as_ref().err(), inputs.as_ref().err(), outputs.as_ref().err()]
         .into_iter()
         .flatten()
@@ -96,6 +111,8 @@ pub(crate) fn record_result(
     match known.status {
         ActionStatus::Succeeded | ActionStatus::Failed => return Ok(()),
         ActionStatus::InProgress if stage.entry == attempt.entry && known.entry == attempt.entry => {}
+        // Once is enough: a message that keeps coming back must not make the stream grow.
+        ActionStatus::InProgress | ActionStatus::Abandoned if known.result_ignored => return Ok(()),
         ActionStatus::InProgress | ActionStatus::Abandoned => {
             draft.execution(ExecutionEvent::ResultIgnored(ResultIgnored {
                 action_execution: attempt.action_execution.clone(),
@@ -104,6 +121,8 @@ pub(crate) fn record_result(
             return Ok(());
         }
     }
+    // What the report calls the attempt does not matter: its id says which one it is.
+    let attempt = &Attempt { stage: stage.stage.clone(), action: known.action.clone(), ..attempt.clone() };
     let ended = match result {
         ActionResult::Succeeded { output_variables, revision, mocked, details } => {
             if let Err(problem) = variables::check_output_variables(output_variables) {
@@ -134,7 +153,7 @@ pub(crate) fn record_result(
 
 /// Fails an attempt whose time is up. An attempt that has ended, or has time left, is let be.
 pub(crate) fn expire(draft: &mut Draft<'_>, id: &ExecutionId, attempt: &Attempt) -> Result<(), Rejection> {
-    let Some((_, known)) = draft.scope.execution.attempt(&attempt.action_execution) else {
+    let Some((stage, known)) = draft.scope.execution.attempt(&attempt.action_execution) else {
         return Err(draft.no_execution(id));
     };
     if known.status != ActionStatus::InProgress || draft.now < known.deadline {
@@ -142,7 +161,8 @@ pub(crate) fn expire(draft: &mut Draft<'_>, id: &ExecutionId, attempt: &Attempt)
     }
     let minutes = known.deadline.since(known.started) / 60_000;
     let message = format!("The action timed out after {minutes} minutes.");
-    let event = failed(attempt, FailureCode::JobFailed, message, Details::default());
+    let attempt = Attempt { stage: stage.stage.clone(), action: known.action.clone(), ..attempt.clone() };
+    let event = failed(&attempt, FailureCode::JobFailed, message, Details::default());
     draft.execution(ExecutionEvent::ActionFailed(ActionFailed { timed_out: true, ..event }));
     move_on(draft, id)
 }
@@ -166,11 +186,10 @@ pub(crate) fn abandon_running(draft: &mut Draft<'_>) {
 
 /// Goes on after an attempt ended, by the definition the run started with.
 pub(crate) fn move_on(draft: &mut Draft<'_>, id: &ExecutionId) -> Result<(), Rejection> {
-    // Without its definition (the pipeline was deleted) the run waits for `Settle`, which cancels it.
+    // Without its definition (the pipeline was deleted, or read too early) the run waits for `Settle`.
     if let Some(definition) = draft.own_definition() {
         advance::advance(draft, id, &definition);
     }
-    debug_assert!(draft.scope.execution.status != ExecutionStatus::Superseded, "superseded inside a stage");
     Ok(())
 }
 
@@ -241,6 +260,7 @@ fn outputs(
     draft: &Draft<'_>,
     definition: &PipelineDeclaration,
     action: &ActionDeclaration,
+    attempt: &ActionExecutionId,
 ) -> Result<Vec<Artifact>, String> {
     if action.output_artifacts.is_empty() {
         return Ok(Vec::new());
@@ -250,7 +270,7 @@ fn outputs(
         .ok_or_else(|| format!("the pipeline has no artifact store for the region `{}`", draft.region))?;
     let place = |name: &ArtifactName| ArtifactLocation {
         bucket: store.location.to_string(),
-        key: object_key(draft, name),
+        key: object_key(draft, attempt, name),
     };
     Ok(action
         .output_artifacts
@@ -261,9 +281,9 @@ fn outputs(
 
 /// `PIPELINE[:20]/ARTIFACT[:10]/RANDOM`, never used twice. See `spec/execution-semantics.md`, section 16; the
 /// random part is longer than there, so that two artifacts whose names share ten letters stay apart.
-fn object_key(draft: &Draft<'_>, artifact: &ArtifactName) -> String {
+fn object_key(draft: &Draft<'_>, attempt: &ActionExecutionId, artifact: &ArtifactName) -> String {
     let short = |text: &str, max: usize| text.chars().take(max).collect::<String>();
-    let bits = draft.derive(&[artifact.as_str(), "key"]);
+    let bits = draft.derive(&[attempt.as_str(), artifact.as_str(), "key"]);
     let random = format!("{bits:032x}");
     format!("{}/{}/{}", short(draft.name.as_str(), 20), short(artifact.as_str(), 10), &random[..16])
 }

@@ -8,8 +8,8 @@ use crate::{
     pipeline::PipelineDeclaration,
 };
 use events::{
-    Entry, ExecutionEnded, ExecutionEvent, ExecutionId, ExecutionSuperseded, StageEnded, StageName,
-    StageStarted,
+    Entry, ExecutionCancelled, ExecutionEnded, ExecutionEvent, ExecutionId, ExecutionSuperseded, StageEnded,
+    StageName, StageStarted,
 };
 
 /// Does everything that can be done now for a run that is inside a stage, and stops where it must wait for an
@@ -30,6 +30,11 @@ pub(crate) fn advance(draft: &mut Draft<'_>, id: &ExecutionId, definition: &Pipe
         if stage.unsuccessful().next().is_some() {
             end_stage(draft, id, &name, StageStatus::Failed);
             draft.execution(ExecutionEvent::ExecutionFailed(ExecutionEnded {}));
+            return;
+        }
+        if draft.is_outdated() && action::has_more(draft, definition, &name) {
+            end_stage(draft, id, &name, StageStatus::Cancelled);
+            cancelled(draft, UPDATED);
             return;
         }
         if action::start_next_group(draft, id, definition, &name) {
@@ -58,6 +63,10 @@ pub(crate) fn arrive_at_next(
         draft.execution(ExecutionEvent::ExecutionSucceeded(ExecutionEnded {}));
         return false;
     };
+    if draft.is_outdated() {
+        cancelled(draft, UPDATED);
+        return false;
+    }
     let Some(start) = &draft.scope.execution.start else { return false };
     let arrival = Arrival {
         execution: id,
@@ -77,6 +86,14 @@ pub(crate) fn arrive_at_next(
             false
         }
     }
+}
+
+/// Why a run ended that its pipeline's update has overtaken.
+pub(crate) const UPDATED: &str = "its pipeline was updated";
+
+/// Notes that the run was cancelled.
+pub(crate) fn cancelled(draft: &mut Draft<'_>, reason: &str) {
+    draft.execution(ExecutionEvent::ExecutionCancelled(ExecutionCancelled { reason: reason.to_owned() }));
 }
 
 /// Notes that the lane has admitted the run to a stage; [`advance`] then starts its first actions.

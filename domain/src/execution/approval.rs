@@ -22,7 +22,9 @@ pub(crate) struct Answer<'a> {
 
 /// Records who decided what, and moves the run on.
 pub(crate) fn record(draft: &mut Draft<'_>, id: &ExecutionId, answer: &Answer<'_>) -> Result<(), Rejection> {
-    let attempt = draft.scope.execution.stage(answer.stage).and_then(|stage| {
+    check_place(draft, answer)?;
+    let own = Some(&draft.scope.execution).filter(|_| draft.is_own_run());
+    let attempt = own.and_then(|execution| execution.stage(answer.stage)).and_then(|stage| {
         stage.attempts.iter().find(|attempt| {
             attempt.action == *answer.action && attempt.token.as_deref() == Some(answer.token)
         })
@@ -74,4 +76,20 @@ pub(crate) fn record(draft: &mut Draft<'_>, id: &ExecutionId, answer: &Answer<'_
         draft.execution(ExecutionEvent::ActionFailed(ActionFailed { by, ..event }));
     }
     action::move_on(draft, id)
+}
+
+/// A place that does not exist is told from a token that is wrong: by the run's own definition, or else by the
+/// current one.
+fn check_place(draft: &Draft<'_>, answer: &Answer<'_>) -> Result<(), Rejection> {
+    let current = draft.scope.pipeline.current_definition().cloned();
+    let definition = draft.own_definition().or(current).ok_or_else(|| draft.no_pipeline())?;
+    let stage = definition.stage(answer.stage).ok_or_else(|| draft.no_stage(answer.stage))?;
+    match stage.action(answer.action) {
+        Some(_) => Ok(()),
+        None => Err(Rejection::ActionNotFound {
+            pipeline: draft.name.clone(),
+            stage: answer.stage.clone(),
+            action: answer.action.clone(),
+        }),
+    }
 }

@@ -42,8 +42,12 @@ impl Execution {
                     attempt.status = ActionStatus::Abandoned;
                 });
             }
-            // Recorded for the reader of the log; it changes nothing.
-            ExecutionEvent::ResultIgnored(_) => {}
+            ExecutionEvent::ResultIgnored(ignored) => {
+                let attempts = self.stages.iter_mut().flat_map(|stage| stage.attempts.iter_mut());
+                attempts
+                    .filter(|attempt| attempt.action_execution == ignored.action_execution)
+                    .for_each(|attempt| attempt.result_ignored = true);
+            }
             ExecutionEvent::StageSucceeded(ended) => {
                 self.stage_ended(&ended.stage, StageStatus::Succeeded, at)
             }
@@ -136,6 +140,7 @@ impl Execution {
             mocked: false,
             by: None,
             set_aside: false,
+            result_ignored: false,
         });
     }
 

@@ -214,6 +214,8 @@ pub struct AttemptRun {
     pub by: Option<String>,
     /// A retry set this attempt aside: it no longer decides about its stage.
     pub set_aside: bool,
+    /// A result that no longer counts has been noted; more of them change nothing.
+    pub result_ignored: bool,
 }
 
 impl StageRun {

@@ -4,7 +4,7 @@ use super::{ActionStatus, Execution, ExecutionStatus, StageStatus, action, advan
 use crate::{
     draft::Draft,
     lane::admit::{self, Arrival},
-    pipeline::PipelineDeclaration,
+    pipeline::{ActionDeclaration, PipelineDeclaration},
     rejection::Rejection,
 };
 use events::{ExecutionEvent, ExecutionId, ExecutionMode, StageName, StageRetried, StageRetryMode};
@@ -20,7 +20,7 @@ pub(crate) fn retry(
     if definition.stage(stage).is_none() {
         return Err(draft.no_stage(stage));
     }
-    check(draft, id, stage, mode)?;
+    check(draft, id, &definition, stage, mode)?;
     let Some(started) = draft.scope.execution.start.clone() else { return Err(draft.no_execution(id)) };
     if draft.scope.execution.status.is_terminal() {
         start::check_room(draft, started.mode)?;
@@ -53,6 +53,7 @@ pub(crate) fn retry(
 fn check(
     draft: &Draft<'_>,
     id: &ExecutionId,
+    definition: &PipelineDeclaration,
     stage: &StageName,
     mode: StageRetryMode,
 ) -> Result<(), Rejection> {
@@ -61,8 +62,7 @@ fn check(
         |reason| Rejection::StageNotRetryable { execution: id.clone(), stage: stage.clone(), reason };
     let busy = |reason| Rejection::Conflict { execution: id.clone(), stage: stage.clone(), reason };
     let not_latest = || Rejection::NotLatestExecution { execution: id.clone(), stage: stage.clone() };
-    let start =
-        execution.start.as_ref().filter(|start| start.pipeline == *draft.name).ok_or_else(not_latest)?;
+    let start = execution.start.as_ref().filter(|_| draft.is_own_run()).ok_or_else(not_latest)?;
     let latest = draft.scope.lane.last_entered(stage).is_some_and(|hold| hold.execution == *id);
     if !latest && start.mode != ExecutionMode::Parallel {
         return Err(not_latest());
@@ -72,14 +72,14 @@ fn check(
     }
     let run = execution.current_stage().filter(|run| run.stage == *stage);
     let run = run.ok_or_else(|| not_retryable("it is not the stage the execution ended in"))?;
+    let is_unstarted = |action: &ActionDeclaration| run.attempt(&action.name).is_none();
+    let left_out = run.status == StageStatus::Stopped
+        && definition.stage(stage).is_some_and(|declared| declared.actions.iter().any(is_unstarted));
+    if run.unsuccessful().next().is_none() && !left_out {
+        return Err(not_retryable("none of its actions failed or was left out"));
+    }
     if execution.status == ExecutionStatus::Stopping {
         return Err(busy("the execution is stopping"));
-    }
-    if run.status == StageStatus::Stopped {
-        return Ok(());
-    }
-    if run.unsuccessful().next().is_none() {
-        return Err(not_retryable("none of its actions failed"));
     }
     if mode == StageRetryMode::AllActions && run.running().next().is_some() {
         return Err(busy("some of its actions are still running"));

@@ -1,12 +1,12 @@
 //! Bringing a run in line with its lane. Whoever was admitted, superseded or left without a pipeline by somebody
 //! else's decision hears of it here. Idempotent: a message that was lost is simply sent again.
 
-use super::{action, advance};
-use crate::draft::Draft;
-use events::{
-    ExecutionCancelled, ExecutionEvent, ExecutionId, ExecutionSuperseded, LaneEvent, StageEnded,
-    SupersessionSettled,
+use super::{
+    action,
+    advance::{self, UPDATED, cancelled},
 };
+use crate::{draft::Draft, lane::admit};
+use events::{ExecutionEvent, ExecutionId, ExecutionSuperseded, LaneEvent, StageEnded, SupersessionSettled};
 
 /// Settles one run.
 pub(crate) fn settle(draft: &mut Draft<'_>, id: &ExecutionId) {
@@ -23,17 +23,33 @@ pub(crate) fn settle(draft: &mut Draft<'_>, id: &ExecutionId) {
     if draft.scope.execution.status.is_terminal() {
         return;
     }
-    let Some(definition) = draft.own_definition() else {
+    if !draft.is_own_run() {
         cancel(draft, "its pipeline was deleted");
         return;
+    }
+    let Some((stage, hold)) = draft.scope.lane.hold_of(id) else {
+        // A run that goes on stands somewhere in its lane. This rests on reading both streams at versions that
+        // belong together: a stream that is only read is checked like one that is written.
+        if draft.scope.lane.wait_of(id).is_none() {
+            let updated = draft.is_outdated();
+            cancel(draft, if updated { UPDATED } else { "it waited too long at a disabled transition" });
+        }
+        return;
     };
-    let Some((stage, hold)) = draft.scope.lane.hold_of(id) else { return };
+    // A pipeline read too early, or a definition that only a later program can read: the run waits for them.
+    let Some(definition) = draft.own_definition() else { return };
     let (stage, entry) = (stage.clone(), hold.entry);
     let knows = draft.scope.execution.stage(&stage).is_some_and(|run| run.entry >= entry);
+    if !knows && draft.is_outdated() {
+        admit::release(draft, &stage, id);
+        cancel(draft, UPDATED);
+        return;
+    }
     if !knows {
         advance::enter(draft, &stage, entry);
-        advance::advance(draft, id, &definition);
     }
+    // Also for a run that knows: its last result may have been noted by someone who could not read on.
+    advance::advance(draft, id, &definition);
 }
 
 fn cancel(draft: &mut Draft<'_>, reason: &str) {
@@ -43,5 +59,5 @@ fn cancel(draft: &mut Draft<'_>, reason: &str) {
     {
         draft.execution(ExecutionEvent::StageCancelled(StageEnded { stage }));
     }
-    draft.execution(ExecutionEvent::ExecutionCancelled(ExecutionCancelled { reason: reason.to_owned() }));
+    cancelled(draft, reason);
 }

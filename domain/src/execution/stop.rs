@@ -17,8 +17,8 @@ pub(crate) fn stop(
     if !execution.exists() {
         return Err(not_stoppable("unknown"));
     }
-    if execution.start.as_ref().is_some_and(|start| start.pipeline != *draft.name) {
-        return Err(not_stoppable("a run of another pipeline"));
+    if !draft.is_own_run() {
+        return Err(not_stoppable("a run of another pipeline, or of one that was deleted"));
     }
     match execution.status {
         ExecutionStatus::InProgress => {}

@@ -23,6 +23,8 @@ pub struct Lane {
     pub entry: Entry,
     /// The newest start's number.
     pub sequence: Sequence,
+    /// How often the lane was cleared: equal to the pipeline's own count of deletions.
+    pub incarnation: u32,
 }
 
 /// One stage's traffic.
@@ -139,6 +141,7 @@ impl Lane {
                 // Numbers go on growing: a late result of a deleted pipeline must stay fenced off.
                 self.stages.clear();
                 self.superseded.clear();
+                self.incarnation += 1;
             }
         }
     }
@@ -168,6 +171,17 @@ impl Lane {
             .get(stage)
             .and_then(|traffic| traffic.transition.as_ref())
             .is_none_or(|transition| transition.enabled)
+    }
+
+    /// Everyone who waits in front of a stage and is not PARALLEL, with the stage.
+    pub fn waiting_in_line(&self) -> Vec<(StageName, ExecutionId)> {
+        self.stages
+            .iter()
+            .flat_map(|(name, stage)| {
+                let in_line = stage.waiting.iter().filter(|waiter| waiter.mode != ExecutionMode::Parallel);
+                in_line.map(|waiter| (name.clone(), waiter.execution.clone()))
+            })
+            .collect()
     }
 
     /// Everyone under way: in a stage or at a door, each once.

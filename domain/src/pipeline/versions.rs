@@ -1,7 +1,7 @@
 //! A pipeline's definitions over time: the state of a `pipeline#<name>` stream.
 
 use super::PipelineDeclaration;
-use crate::{draft::Draft, rejection::Rejection};
+use crate::{draft::Draft, lane::admit, rejection::Rejection};
 use events::{
     LaneCleared, LaneEvent, PipelineDeclared, PipelineDeleted, PipelineEvent, PipelineVersion, Timestamp,
 };
@@ -79,6 +79,10 @@ pub(crate) fn create(
 pub(crate) fn update(draft: &mut Draft<'_>, definition: &PipelineDeclaration) -> Result<(), Rejection> {
     let current = draft.scope.pipeline.current.ok_or_else(|| draft.no_pipeline())?;
     declare(draft, definition, PipelineVersion(current.0 + 1), BTreeMap::new());
+    // Who waits for a stage is cancelled at once; who is inside one, after its running actions.
+    for (stage, execution) in draft.scope.lane.waiting_in_line() {
+        admit::leave(draft, &stage, &execution);
+    }
     Ok(())
 }
 

@@ -175,9 +175,12 @@ impl Progress {
             Display::Tree(tree) => {
                 let style = ProgressStyle::with_template("{prefix}{spinner} {msg} {elapsed}")
                     .unwrap_or_else(|_| ProgressStyle::default_spinner());
-                let line = tree.add(ProgressBar::new_spinner().with_style(style));
-                line.set_prefix(format!("{}  ", self.tag(id)));
-                line.set_message(action_of(&name).to_owned());
+                // Named before it is shown: a line without words would flicker.
+                let line = ProgressBar::new_spinner()
+                    .with_style(style)
+                    .with_prefix(format!("{}  ", self.tag(id)))
+                    .with_message(action_of(&name).to_owned());
+                let line = tree.add(line);
                 line.enable_steady_tick(SPIN);
                 Some(line)
             }

@@ -1,6 +1,6 @@
-//! File patterns as buildspecs and compute actions write them: `*` and `?` within one name, `**` for any depth,
-//! `[…]` for a choice of characters. Names that start with a dot are ordinary names. A pattern that names a
-//! folder means everything in it. Braces have no meaning.
+//! File patterns as buildspecs and compute actions write them: `*` and `?` within one name, `**` for any
+//! depth, `[…]` for a choice of characters. Names that start with a dot are ordinary names. A pattern that
+//! names a folder means everything in it. Braces have no meaning.
 //!
 //! Searching never leaves the tree it is given: a link is followed only when it leads to a place inside.
 

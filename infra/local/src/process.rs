@@ -1,10 +1,10 @@
 //! Child processes: own group, output streamed, deadline, nothing left behind.
 //!
-//! [`Children`] stands for everything one action starts. Each command gets a process group and a pipe of its own
-//! (stdout and stderr together, so that their order is the order of writing). What a command leaves in the
-//! background lives on, its output still read, until [`Children::end`]; a process that fled its group is found by
-//! the marker every child carries in its environment. Nothing here may hang because a background process holds
-//! an end of a pipe.
+//! [`Children`] stands for everything one action starts. Each command gets a process group and a pipe of its
+//! own (stdout and stderr together, so that their order is the order of writing). What a command leaves in
+//! the background lives on, its output still read, until [`Children::end`]; a process that fled its group is
+//! found by the marker every child carries in its environment. Nothing here may hang because a background
+//! process holds an end of a pipe.
 
 mod leftovers;
 
@@ -152,8 +152,8 @@ impl Children {
         }
     }
 
-    /// Marks each child as this action's, so that those that flee their group are found too. Services that are
-    /// meant to stay must not be marked.
+    /// Marks each child as this action's, so that those that flee their group are found too. Services that
+    /// are meant to stay must not be marked.
     #[must_use]
     pub fn marked(mut self, action: &ActionExecutionId) -> Self {
         self.marker = Some(action.clone());
@@ -385,8 +385,8 @@ async fn turned_true(cancelled: &mut watch::Receiver<bool>) {
     }
 }
 
-/// A program without a slash is looked up here: the standard library would look in our own `PATH`, and leave its
-/// fast way of starting processes to do so.
+/// A program without a slash is looked up here: the standard library would look in our own `PATH`, and leave
+/// its fast way of starting processes to do so.
 fn resolve(command: &Command<'_>) -> Option<PathBuf> {
     use std::os::unix::fs::PermissionsExt;
     if command.program.as_os_str().as_encoded_bytes().contains(&b'/') {
@@ -401,7 +401,7 @@ fn resolve(command: &Command<'_>) -> Option<PathBuf> {
 /// A group keeps its number from being given away while it has members; a process by that number is thus a
 /// stranger's.
 fn is_ours(group: Pid) -> bool {
-    test_kill_process(group).is_err() && test_kill_process_group(group).is_ok()
+    test_kill_process(group).is_err() && test_kill_process_group(group).is_ok() && leftovers::lives(group)
 }
 
 fn signal(group: Pid, signal: Signal) {

@@ -35,6 +35,12 @@ pub async fn clear_leftovers(action: &ActionExecutionId) -> usize {
     }
 }
 
+/// Whether a group has a member that is more than an entry its parent has not read yet: in a container whose
+/// first process is no init, those stay for ever.
+pub(super) fn lives(group: Pid) -> bool {
+    proc::lives(group)
+}
+
 #[cfg(target_os = "linux")]
 mod proc {
     use super::{Pid, Signal};
@@ -64,6 +70,20 @@ mod proc {
             })
             .collect()
     }
+
+    pub(super) fn lives(group: Pid) -> bool {
+        let Ok(processes) = fs::read_dir("/proc") else { return true };
+        let group = group.as_raw_nonzero().to_string();
+        processes.flatten().any(|entry| {
+            let is_process = entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit);
+            // The name in brackets may hold anything; state, parent and group follow the last bracket.
+            let stat = if is_process { fs::read_to_string(entry.path().join("stat")).ok() } else { None };
+            let mut fields =
+                stat.as_deref().and_then(|stat| stat.rsplit(')').next()).unwrap_or("").split(' ');
+            let (state, its_group) = (fields.nth(1).unwrap_or("Z"), fields.nth(1));
+            its_group == Some(group.as_str()) && !matches!(state, "Z" | "X")
+        })
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -73,5 +93,9 @@ mod proc {
     /// Other systems do not show a process's environment as a file.
     pub(super) fn tell(_marker: &[u8], _choose: impl Fn(Pid) -> Option<Signal>) -> Vec<Pid> {
         Vec::new()
+    }
+
+    pub(super) fn lives(_group: Pid) -> bool {
+        true
     }
 }

@@ -152,7 +152,7 @@ impl<'a> Build<'a> {
         {
             blocking(|| self.slots(&workspace, &session.variables()).save(cache, key.as_deref()));
         }
-        let stopped = session.children.end().await;
+        let stopped = session.end().await;
         if stopped > 0 {
             self.voice.say(&format!("Stopped {stopped} process(es) the build left running"));
         }
@@ -242,14 +242,15 @@ impl<'a> Build<'a> {
                     (Ok(text), _) => (BUILDSPEC_FILE.to_owned(), text),
                     (Err(_), Ok(text)) => {
                         self.voice.say(&format!(
-                        "Warning: {BUILDSPEC_FILE_OTHER} is used; the service itself reads only {BUILDSPEC_FILE}"
-                    ));
+                            "Warning: {BUILDSPEC_FILE_OTHER} is used; the service itself reads only \
+                         {BUILDSPEC_FILE}"
+                        ));
                         (BUILDSPEC_FILE_OTHER.to_owned(), text)
                     }
                     (Err(why), Err(_)) => {
                         return Err(refused(format!(
-                            "`{BUILDSPEC_FILE}` {why} in the artifact `{input}`: add it, or say where it is with \
-                         `BuildspecOverride` of the action or with `buildspec` of `[codebuild.{}]` in towpath.toml",
+                            "`{BUILDSPEC_FILE}` {why} in the artifact `{input}`: add it, or say where it is \
+                         with `BuildspecOverride` of the action or with `buildspec` of `[codebuild.{}]` in towpath.toml",
                             self.order.project
                         )));
                     }

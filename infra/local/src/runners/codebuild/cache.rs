@@ -34,7 +34,8 @@ impl Slots<'_> {
         state.join("cache").join(file_name(project))
     }
 
-    /// Copies what an earlier build kept into the source directory; files of the source itself stay as they are.
+    /// Copies what an earlier build kept into the source directory; files of the source itself stay as they
+    /// are.
     pub(super) fn restore(&self, cache: &Cache, key: Option<&str>, fallbacks: &[String]) {
         let Some(slot) = self.slot_to_restore(key, fallbacks) else {
             return self.voice.say("Cache: nothing kept yet");
@@ -156,8 +157,8 @@ fn copy(findings: &Findings, into: &Path, existing: Existing) -> io::Result<()> 
             continue;
         }
         fs::copy(&found.path, &target)?;
-        // Build tools compare times; without its own a file would look newer than what was made from it. A copy
-        // that is read-only cannot be given one.
+        // Build tools compare times; without its own a file would look newer than what was made from it. A
+        // copy that is read-only cannot be given one.
         let modified = fs::metadata(&found.path)?.modified()?;
         if let Ok(file) = fs::File::options().write(true).open(&target) {
             file.set_modified(modified)?;

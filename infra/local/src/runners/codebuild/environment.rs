@@ -52,8 +52,8 @@ pub(super) fn of_action(json: &str) -> Result<Vec<Variable>, String> {
     })?;
     match variables.iter().find(|variable| is_bad_name(&variable.name)) {
         Some(bad) => Err(format!(
-            "`{}` in `EnvironmentVariables` of the action cannot be set: names are not empty, hold no `=`, and do \
-             not start with `CODEBUILD_`",
+            "`{}` in `EnvironmentVariables` of the action cannot be set: names are not empty, hold no `=`, \
+             and do not start with `CODEBUILD_`",
             bad.name
         )),
         None => Ok(variables),
@@ -82,7 +82,8 @@ pub(super) struct Layers<'a> {
 }
 
 impl Environment {
-    /// Lays the layers over each other. Secrets are resolved and masked in the log before anything can print them.
+    /// Lays the layers over each other. Secrets are resolved and masked in the log before anything can print
+    /// them.
     pub(super) fn build(site: &Site, layers: Layers<'_>) -> Result<Self, String> {
         let mut environment = Self { variables: host(layers.inherit), ..Self::default() };
         environment.variables.extend(layers.built_in.clone());

@@ -1,8 +1,8 @@
 //! CodeBuild and compute actions on this machine: a buildspec's phases as processes.
 //!
-//! One build is: a fresh workspace, the inputs unpacked into it, an environment, the phases, reports, artifacts.
-//! Builds run with the rights of whoever started Towpath; this is no boundary against hostile code. What a build
-//! leaves running is ended with it.
+//! One build is: a fresh workspace, the inputs unpacked into it, an environment, the phases, reports,
+//! artifacts. Builds run with the rights of whoever started Towpath; this is no boundary against hostile
+//! code. What a build leaves running is ended with it.
 
 mod build;
 mod buildspec;

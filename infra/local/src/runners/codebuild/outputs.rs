@@ -38,9 +38,10 @@ pub(super) fn assign(
     };
     match (outputs, artifacts) {
         ([], _) => Ok(Vec::new()),
-        (outputs, _) if outputs.iter().all(|output| !output.files.is_empty()) => {
-            Ok(outputs.iter().map(|output| ArtifactFiles { files: output.files.clone(), ..Default::default() }).collect())
-        }
+        (outputs, _) if outputs.iter().all(|output| !output.files.is_empty()) => Ok(outputs
+            .iter()
+            .map(|output| ArtifactFiles { files: output.files.clone(), ..Default::default() })
+            .collect()),
         ([output, ..], None) => Err(refused(format!(
             "the action declares the output artifact `{}`, but the buildspec has no `artifacts` section",
             output.name
@@ -53,8 +54,8 @@ pub(super) fn assign(
                 let found = artifacts.secondary.iter().find(|(id, _)| id == name || *id == identifier(name));
                 found.map(|(_, files)| files.clone()).ok_or_else(|| {
                     refused(format!(
-                        "the action declares several output artifacts, but `secondary-artifacts` of the buildspec \
-                         has no `{name}`"
+                        "the action declares several output artifacts, but `secondary-artifacts` of the \
+                         buildspec has no `{name}`"
                     ))
                 })
             })
@@ -147,8 +148,8 @@ impl Packing<'_> {
         let folder = folder.ok_or_else(missing)?;
         if !folder.starts_with(&self.workspace.root) {
             return Err(broken(format!(
-                "the base directory `{written}` lies outside the build's folder: copy what is needed into the source \
-                 directory first"
+                "the base directory `{written}` lies outside the build's folder: copy what is needed into \
+                 the source directory first"
             )));
         }
         Ok(vec![folder])
@@ -173,8 +174,8 @@ impl Packing<'_> {
         let bytes: u64 = entries.iter().map(size).sum();
         if bytes > self.caps.bytes {
             return Err(broken(format!(
-                "the artifact `{name}` would hold {bytes} bytes, more than the {} allowed (`limits.artifact-bytes` in \
-                 towpath.toml)",
+                "the artifact `{name}` would hold {bytes} bytes, more than the {} allowed \
+                 (`limits.artifact-bytes` in towpath.toml)",
                 self.caps.bytes
             )));
         }

@@ -114,8 +114,8 @@ async fn one(
 ) -> Result<(), Broken> {
     for (runtime, version) in &phase.runtimes {
         frame.voice.say(&format!(
-            "runtime-versions asks for {runtime} {version}: nothing is installed on this machine, what `PATH` has \
-             is used"
+            "runtime-versions asks for {runtime} {version}: nothing is installed on this machine, what \
+             `PATH` has is used"
         ));
     }
     let user = user_of(frame, name, phase)?;
@@ -176,8 +176,8 @@ fn user_of(
         found.ok_or_else(|| refused(format!("`run-as` names `{wanted}`: there is no such user here")))?;
     if !geteuid().is_root() {
         return Err(refused(format!(
-            "`run-as` names `{wanted}`, and only root may run commands as another user: set `ignore-run-as = true` \
-             for the project in towpath.toml"
+            "`run-as` names `{wanted}`, and only root may run commands as another user: set `ignore-run-as \
+             = true` for the project in towpath.toml"
         )));
     }
     frame

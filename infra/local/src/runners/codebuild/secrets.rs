@@ -34,7 +34,8 @@ impl<'a> Secrets<'a> {
         let reference = Reference::parse(reference);
         if !matches!(reference.stage, "" | "AWSCURRENT") || !reference.version.is_empty() {
             return Err(format!(
-                "`{variable}` asks for a version of the secret `{}`: on this machine there is only the current one",
+                "`{variable}` asks for a version of the secret `{}`: on this machine there is only the \
+                 current one",
                 reference.id
             ));
         }
@@ -64,8 +65,8 @@ impl<'a> Secrets<'a> {
     fn look_up(&mut self, variable: &str, name: &str, spellings: &[&str]) -> Result<Value, String> {
         let Some(place) = self.place else {
             return Err(format!(
-                "`{variable}` asks for the secret `{name}`: set `secrets` in towpath.toml to a JSON file of names \
-                 and values, or to a folder with one file per secret"
+                "`{variable}` asks for the secret `{name}`: set `secrets` in towpath.toml to a JSON file of \
+                 names and values, or to a folder with one file per secret"
             ));
         };
         let missing = || {

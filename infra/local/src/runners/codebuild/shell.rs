@@ -1,9 +1,9 @@
-//! How commands share a state: each runs in a shell of its own, and environment and directory are carried from
-//! one to the next (`spec/buildspec-and-appspec.md`, A4).
+//! How commands share a state: each runs in a shell of its own, and environment and directory are carried
+//! from one to the next (`spec/buildspec-and-appspec.md`, A4).
 //!
-//! One fork per command. The shell itself writes its exported variables when it exits, with a builtin; the next
-//! command gets them as its environment. Nothing is sourced, so nothing a command does to its shell (options,
-//! functions, aliases, traps) survives it.
+//! One fork per command. The shell itself writes its exported variables when it exits, with a builtin; the
+//! next command gets them as its environment. Nothing is sourced, so nothing a command does to its shell
+//! (options, functions, aliases, traps) survives it.
 
 use super::buildspec::Shell;
 use crate::process::{Children, Command, DRAIN_GRACE, Drain, Ended, StartError};
@@ -26,7 +26,7 @@ const NOT_CARRIED: [&str; 3] = ["_", "SHLVL", "_towpath"];
 
 /// The commands of one build.
 pub(super) struct Session {
-    pub(super) children: Children,
+    children: Children,
     shell: Shell,
     /// What the build began with, and what version 0.1 gives to every command.
     first: BTreeMap<String, String>,
@@ -113,6 +113,15 @@ impl Session {
         Ok(ended)
     }
 
+    /// Ends what the commands left running, and forgets the state: it may hold secrets, and the workspace of a
+    /// failed build is kept. Returns how many processes were told to end.
+    pub(super) async fn end(self) -> usize {
+        let told = self.children.end().await;
+        // Not there when no command saved one.
+        let _ = fs::remove_file(self.folder.join("state"));
+        told
+    }
+
     /// The variables as the last command left them.
     pub(super) fn variables(&self) -> Cow<'_, BTreeMap<String, String>> {
         Cow::Borrowed(self.carried.as_ref().unwrap_or(&self.first))
@@ -134,8 +143,8 @@ pub(super) fn is_shell_name(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// The text the shell runs. `set -a` exports what a command merely assigns; the trap writes the state, also when
-/// the command calls `exit`.
+/// The text the shell runs. `set -a` exports what a command merely assigns; the trap writes the state, also
+/// when the command calls `exit`.
 fn script(text: &str, state: Option<&Path>) -> OsString {
     let Some(state) = state else {
         // Nothing after the text, so that the shell may become the last program instead of waiting for it.
@@ -168,8 +177,8 @@ fn quoted(text: &[u8]) -> Vec<u8> {
     quoted
 }
 
-/// Reads what `export -p` wrote, in the spelling of any POSIX shell or bash. `None` when it is not whole. Values
-/// that are not UTF-8 have their odd bytes replaced; arrays are left out.
+/// Reads what `export -p` wrote, in the spelling of any POSIX shell or bash. `None` when it is not whole.
+/// Values that are not UTF-8 have their odd bytes replaced; arrays are left out.
 fn read_exports(text: &[u8]) -> Option<BTreeMap<String, String>> {
     let text = text.strip_suffix(b"\n")?.strip_suffix(STATE_END.as_bytes())?;
     let mut scan = Scan { text, at: 0 };

@@ -10,7 +10,7 @@ use rustix::fs::{FlockOperation, flock};
 use std::{
     fs,
     io::{self, Read, Seek, Write},
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -48,7 +48,9 @@ impl Workspace {
         };
         remove(root).map_err(|error| ours(root, &error))?;
         let tmp = root.join("tmp");
-        fs::create_dir_all(&tmp).map_err(|error| ours(&tmp, &error))?;
+        // Its files hold the environment, secrets too.
+        let made = fs::create_dir_all(root).and_then(|()| fs::DirBuilder::new().mode(0o700).create(&tmp));
+        made.map_err(|error| ours(&tmp, &error))?;
         let root = fs::canonicalize(root).map_err(|error| ours(root, &error))?;
         let mut sources: Vec<PathBuf> = Vec::with_capacity(inputs.len());
         for (index, input) in inputs.iter().enumerate() {

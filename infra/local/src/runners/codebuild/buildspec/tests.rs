@@ -80,12 +80,13 @@ fn mistakes_are_named_with_place_and_expectation() {
         ("version: 0.2\n", "buildspec.yml:1:1: `phases` is missing: at least one phase is required"),
         (
             "version: 0.2\nphases:\n  test:\n    commands: [x]\n",
-            "buildspec.yml:3:3: Unknown phase `test`: expected `install`, `pre_build`, `build` or `post_build`",
+            "buildspec.yml:3:3: Unknown phase `test`: expected `install`, `pre_build`, `build` or \
+             `post_build`",
         ),
         (
             "version: 0.2\nphases:\n  build:\n    commands:\n      - ls\n      - echo a: b\n",
-            "buildspec.yml:6:9: Expected Commands[1] to be of string type: found subkeys instead at line 6; a \
-             command with `: ` in it must be quoted",
+            "buildspec.yml:6:9: Expected Commands[1] to be of string type: found subkeys instead at line 6; \
+             a command with `: ` in it must be quoted",
         ),
         (
             "version: 0.2\nphases:\n  build:\n    commands: npm test\n",
@@ -151,6 +152,8 @@ fn retries_are_counted_and_matched() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn no_text_makes_the_reader_panic(text in "\\PC{0,300}") {
         let _ = Buildspec::parse("x", &text);

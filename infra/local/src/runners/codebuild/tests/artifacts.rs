@@ -56,7 +56,8 @@ async fn what_matches_nothing_fails_the_upload() {
 
 #[tokio::test]
 async fn names_that_collide_without_their_folders_are_an_error() {
-    let spec = "version: 0.2\nphases: {build: {commands: ['mkdir a b; touch a/x b/x']}}\nartifacts: {files: ['*/x'], discard-paths: yes}";
+    let spec = "version: 0.2\nphases: {build: {commands: ['mkdir a b; touch a/x b/x']}}\nartifacts: {files: \
+        ['*/x'], discard-paths: yes}";
     let seen = with_spec(spec).with_output("Out", &[]).run().await;
     assert!(seen.failure().message.contains("two files with the name `x`: one is `src/a/x`"));
 }
@@ -116,7 +117,8 @@ async fn an_output_without_an_artifacts_section_is_a_configuration_error() {
 
 #[tokio::test]
 async fn modes_are_kept_and_equal_trees_give_equal_archives() {
-    let spec = "version: 0.2\nphases: {build: {commands: ['echo x > tool; chmod 755 tool; echo y > data']}}\nartifacts: {files: [tool, data]}";
+    let spec = "version: 0.2\nphases: {build: {commands: ['echo x > tool; chmod 755 tool; echo y > \
+        data']}}\nartifacts: {files: [tool, data]}";
     let archives: Vec<Vec<u8>> = {
         let mut archives = Vec::new();
         for _ in 0..2 {

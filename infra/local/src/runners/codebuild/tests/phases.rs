@@ -17,8 +17,8 @@ artifacts: {files: [made]}
     let failure = seen.failure();
     assert_eq!(
         failure.message,
-        "Build terminated with state: FAILED. Phase: BUILD, Code: COMMAND_EXECUTION_ERROR, Message: Error while \
-         executing command: exit 3. Reason: exit status 3"
+        "Build terminated with state: FAILED. Phase: BUILD, Code: COMMAND_EXECUTION_ERROR, Message: Error \
+         while executing command: exit 3. Reason: exit status 3"
     );
     assert_eq!(failure.code, FailureCode::JobFailed);
     assert!(failure.external_execution_id.as_ref().unwrap().starts_with("proj:"));
@@ -26,7 +26,10 @@ artifacts: {files: [made]}
     assert_eq!(names(&stage.artifact("Out")), ["made"]);
     seen.says("Running command exit 3")
         .says("Phase complete: BUILD State: FAILED")
-        .says("Phase context status code: COMMAND_EXECUTION_ERROR Message: Error while executing command: exit 3.")
+        .says(
+            "Phase context status code: COMMAND_EXECUTION_ERROR Message: Error while executing command: \
+            exit 3.",
+        )
         .says("Entering phase POST_BUILD")
         .says("The workspace is kept for you to look at: ");
     assert!(stage.workspace().join("src/made").exists());

@@ -44,7 +44,8 @@ artifacts: {files: ['**/*', 'etc/passwd', 'up/**/*']}
 
     for (base, why) in [("/etc", "lies outside"), ("etc", "lies outside"), ("../../..", "lies outside")] {
         let spec = format!(
-            "version: 0.2\nphases: {{build: {{commands: ['ln -s /etc etc']}}}}\nartifacts: {{files: ['*'], base-directory: '{base}'}}"
+            "version: 0.2\nphases: {{build: {{commands: ['ln -s /etc etc']}}}}\nartifacts: {{files: ['*'], \
+             base-directory: '{base}'}}"
         );
         let seen = with_spec(&spec).with_output("Out", &[]).run().await;
         assert!(seen.failure().message.contains(why), "{}", seen.failure().message);
@@ -110,6 +111,11 @@ phases:
     let seen = stage.run().await;
     seen.success();
     assert_eq!(seen.printed(), ["***", "***", "***"]);
+
+    let failing = spec.replace("      - echo AKIA", "      - exit 1 # AKIA");
+    stage.project().buildspec = Some(failing);
+    stage.run().await.failure();
+    assert_eq!(fs::read_dir(stage.workspace().join("tmp")).unwrap().count(), 0, "no secret stays on disk");
 
     let exporting = spec.replace("env:\n", "env:\n  exported-variables: [TOKEN]\n");
     stage.project().buildspec = Some(exporting);

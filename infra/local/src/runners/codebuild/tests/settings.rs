@@ -71,7 +71,8 @@ async fn a_missing_buildspec_is_said_with_the_settings_that_name_one() {
     );
     let seen = stage(&[("a", "")]).configured("BuildspecOverride", "ci.yml").run().await;
     assert!(seen.failure().message.ends_with(
-        "the buildspec `ci.yml`, from `BuildspecOverride` of the action, was not found in the artifact `Source`"
+        "the buildspec `ci.yml`, from `BuildspecOverride` of the action, was not found in the artifact \
+         `Source`"
     ));
     let seen = stage(&[("buildspec.yaml", PRINT)]).run().await;
     seen.says("Warning: buildspec.yaml is used").success();

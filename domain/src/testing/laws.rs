@@ -1,0 +1,271 @@
+//! The laws of the core, checked on real decisions. Each check answers with words when a law is broken.
+
+use crate::{
+    Decision, Effect, Rejection, Scope,
+    command::{Command, Context, Wish},
+    decide,
+    execution::Execution,
+    lane::Lane,
+    pipeline::versions::Pipeline,
+    react,
+};
+use events::{
+    ActionExecutionId, ExecutionId, ExecutionMode, ExecutionStarted, LaneEvent, Timestamp, codec::Stored,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use std::fmt::Debug;
+
+/// Every law that one decision can break.
+///
+/// # Errors
+/// The law, and how it is broken.
+pub fn of_decision(
+    before: &Scope,
+    after: &Scope,
+    command: &Command,
+    context: Context<'_>,
+    decided: &Result<Decision, Rejection>,
+) -> Result<(), String> {
+    let decision = match decided {
+        Err(rejection) => return same("a refusal leaves the states as they were", before, after, rejection),
+        Ok(decision) => decision,
+    };
+    let mut again = before.clone();
+    let repeated = decide(&mut again, command, context);
+    same("deciding again decides the same", decided, &repeated, command)?;
+    let folded = fold(before, decision, context.now);
+    same("folding the events gives the state of the decision", &folded, after, decision)?;
+    of_repetition(after, command, context)?;
+    of_codec(decision)?;
+    of_snapshots(after, decision)?;
+    of_entries(before, decision)?;
+    of_lane(&after.lane)
+}
+
+/// A satisfied command yields no events, unless the API wants a second one refused.
+fn of_repetition(after: &Scope, command: &Command, context: Context<'_>) -> Result<(), String> {
+    match command.wish {
+        Wish::CreatePipeline { .. }
+        | Wish::UpdatePipeline { .. }
+        | Wish::StopExecution { .. }
+        | Wish::RetryStage { .. }
+        | Wish::RecordApproval { .. } => return Ok(()),
+        Wish::DeletePipeline
+        | Wish::StartExecution { .. }
+        | Wish::RecordActionResult { .. }
+        | Wish::ExpireAction { .. }
+        | Wish::DisableTransition { .. }
+        | Wish::EnableTransition { .. }
+        | Wish::Settle => {}
+    }
+    let mut twice = after.clone();
+    let context = Context { command_id: "another", ..context };
+    same(
+        "repeating a satisfied command yields no events",
+        &Ok(Decision::default()),
+        &decide(&mut twice, command, context),
+        command,
+    )
+}
+
+/// Events written down on a state.
+pub fn fold(before: &Scope, decision: &Decision, at: Timestamp) -> Scope {
+    let mut scope = before.clone();
+    decision.pipeline.iter().for_each(|event| scope.pipeline.evolve(event, at));
+    decision.lane.iter().for_each(|event| scope.lane.evolve(event, at));
+    decision.execution.iter().for_each(|event| scope.execution.evolve(event, at));
+    scope
+}
+
+fn of_codec(decision: &Decision) -> Result<(), String> {
+    decision.pipeline.iter().try_for_each(round_trip)?;
+    decision.lane.iter().try_for_each(round_trip)?;
+    decision.execution.iter().try_for_each(round_trip)
+}
+
+/// What is stored reads back as the same event.
+///
+/// # Errors
+/// The event, and what became of it.
+pub fn round_trip<E: Stored + PartialEq + Debug>(event: &E) -> Result<(), String> {
+    let back = E::decode(event.kind(), event.schema(), &event.body());
+    match back {
+        Ok(back) => same("an event reads back as it was written", event, &back, &event.body()),
+        Err(error) => Err(format!("an event reads back as it was written: {error}\n{}", event.body())),
+    }
+}
+
+fn of_snapshots(scope: &Scope, decision: &Decision) -> Result<(), String> {
+    if !decision.pipeline.is_empty() {
+        snapshot::<Pipeline>(&scope.pipeline)?;
+    }
+    if !decision.lane.is_empty() {
+        snapshot::<Lane>(&scope.lane)?;
+    }
+    if !decision.execution.is_empty() {
+        snapshot::<Execution>(&scope.execution)?;
+    }
+    Ok(())
+}
+
+fn snapshot<S: Serialize + DeserializeOwned + PartialEq + Debug>(state: &S) -> Result<(), String> {
+    let law = "a snapshot reads back as the state";
+    let text = serde_json::to_string(state).map_err(|error| format!("{law}: {error}"))?;
+    let back: S = serde_json::from_str(&text).map_err(|error| format!("{law}: {error}\n{text}"))?;
+    same(law, state, &back, &text)
+}
+
+/// Entries only grow, and so does the order of starts.
+fn of_entries(before: &Scope, decision: &Decision) -> Result<(), String> {
+    let mut newest = before.lane.entry;
+    for event in &decision.lane {
+        if let LaneEvent::StageHeld(held) = event {
+            if held.entry <= newest {
+                return Err(format!("entries only grow: {newest} is followed by {held:?}"));
+            }
+            newest = held.entry;
+        }
+    }
+    for event in &decision.execution {
+        if let events::ExecutionEvent::ExecutionStarted(ExecutionStarted { sequence, .. }) = event
+            && *sequence <= before.lane.sequence
+        {
+            return Err(format!("starts are numbered in order: {:?} got {sequence}", before.lane.sequence));
+        }
+    }
+    Ok(())
+}
+
+/// A stage is held by at most one execution that is not PARALLEL, nobody holds or waits twice, and nobody waits
+/// where they could enter.
+///
+/// # Errors
+/// The stage at fault.
+pub fn of_lane(lane: &Lane) -> Result<(), String> {
+    let mut seen: Vec<&ExecutionId> = Vec::new();
+    for (name, stage) in &lane.stages {
+        let exclusive = stage.held.iter().filter(|hold| hold.mode != ExecutionMode::Parallel).count();
+        if exclusive > 1 {
+            return Err(format!("a stage is held by at most one execution: `{name}`: {:?}", stage.held));
+        }
+        let can_enter = |mode| mode == ExecutionMode::Parallel || exclusive == 0;
+        if lane.is_open(name)
+            && let Some(waiter) = stage.waiting.iter().find(|waiter| can_enter(waiter.mode))
+        {
+            return Err(format!("nobody waits at an open door of a free stage: `{name}`: {waiter:?}"));
+        }
+        if !stage.waiting.is_sorted_by_key(|waiter| waiter.sequence) {
+            return Err(format!("who waits stands in the order of starts: `{name}`: {:?}", stage.waiting));
+        }
+        let held = stage.held.iter().map(|hold| &hold.execution);
+        for execution in held.chain(stage.waiting.iter().map(|waiter| &waiter.execution)) {
+            if seen.contains(&execution) {
+                return Err(format!("an execution is in one place at a time: `{execution}` in {lane:#?}"));
+            }
+            seen.push(execution);
+        }
+    }
+    Ok(())
+}
+
+/// What a run should have been told about itself by now.
+#[derive(Debug, Clone, Copy)]
+pub struct Heard {
+    /// Its pipeline was deleted.
+    pub lost: bool,
+    /// A message to it is still under way.
+    pub pending: bool,
+}
+
+/// Lane and run agree: who is inside a stage holds it under the run's own number, who has ended is nowhere, and
+/// who is between stages holds, waits, has been superseded, or is about to hear that it was sent away.
+///
+/// # Errors
+/// The disagreement.
+pub fn of_agreement(lane: &Lane, id: &ExecutionId, run: &Execution, heard: Heard) -> Result<(), String> {
+    let place = (lane.hold_of(id), lane.wait_of(id), lane.superseded.get(id));
+    let wrong = |what: &str| Err(format!("{what}: `{id}` is {:?} and in the lane {place:?}", run.status));
+    if run.status.is_terminal() || heard.lost {
+        return match place {
+            (None, None, None) => Ok(()),
+            _ => wrong("who has ended is nowhere in the lane"),
+        };
+    }
+    if run.is_inside_a_stage() {
+        let Some(current) = run.current_stage() else { return Ok(()) };
+        return match place {
+            (Some((stage, hold)), None, None) if *stage == current.stage && hold.entry == current.entry => {
+                Ok(())
+            }
+            _ => wrong("who is inside a stage holds it"),
+        };
+    }
+    match place {
+        (Some(_), None, None) | (None, Some(_), None) | (None, None, Some(_)) => Ok(()),
+        (None, None, None) if heard.pending => Ok(()),
+        _ => wrong("who is between stages has been admitted, waits, or gave way"),
+    }
+}
+
+/// Whatever is owed to a run, `resume` asks for: the work and the timer of each attempt under way.
+///
+/// # Errors
+/// What would be forgotten after a crash.
+pub fn of_resume(id: &ExecutionId, run: &Execution, asked: &[Effect]) -> Result<(), String> {
+    let resumed = react::resume(id, run);
+    for effect in asked {
+        let covered = match effect {
+            Effect::RunAction { execution, attempt, .. } => {
+                execution != id
+                    || !under_way(run, &attempt.action_execution)
+                    || resumed.iter().any(|owed| match owed {
+                        Effect::RunAction { attempt: again, resumed, .. } => again == attempt && *resumed,
+                        Effect::CancelAction { .. }
+                        | Effect::ClearTimer { .. }
+                        | Effect::SetTimer { .. }
+                        | Effect::Tell(_) => false,
+                    })
+            }
+            // Asking a provider to stop what no longer counts is a courtesy: nothing depends on it.
+            Effect::CancelAction { .. } => true,
+            Effect::ClearTimer { .. } => true,
+            Effect::SetTimer { execution, attempt, .. } => {
+                let still_owed = execution == id && under_way(run, &attempt.action_execution);
+                !still_owed || resumed.contains(effect)
+            }
+            Effect::Tell(command) => {
+                let still_owed = command.execution.as_ref() == Some(id)
+                    && command.wish == Wish::Settle
+                    && run.exists()
+                    && !run.status.is_terminal();
+                !still_owed || resumed.contains(effect)
+            }
+        };
+        if !covered {
+            return Err(format!("`resume` asks again for what is owed: {effect:?} is not in {resumed:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// An effect still matters to some run: only then does `resume` have to ask for it again.
+pub fn is_owed(effect: &Effect, run_of: impl Fn(&ExecutionId) -> bool) -> bool {
+    match effect {
+        Effect::RunAction { execution, .. } => run_of(execution),
+        Effect::CancelAction { .. } | Effect::ClearTimer { .. } => false,
+        Effect::SetTimer { execution, .. } => run_of(execution),
+        Effect::Tell(command) => command.execution.as_ref().is_some_and(run_of),
+    }
+}
+
+fn under_way(run: &Execution, id: &ActionExecutionId) -> bool {
+    run.running().any(|(_, attempt)| attempt.action_execution == *id)
+}
+
+fn same<T: PartialEq + Debug>(law: &str, left: &T, right: &T, about: &impl Debug) -> Result<(), String> {
+    if left == right {
+        Ok(())
+    } else {
+        Err(format!("{law}\n--- expected\n{left:#?}\n--- found\n{right:#?}\n--- about\n{about:#?}"))
+    }
+}

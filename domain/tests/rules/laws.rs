@@ -1,0 +1,107 @@
+//! Laws that hold for every history: random commands through the world, which checks each of them. See
+//! `domain::testing::laws` for the list.
+
+use domain::{execution::ExecutionStatus, testing::*};
+use events::ExecutionMode;
+use proptest::prelude::*;
+
+const RUNS: [&str; 6] = ["e1", "e2", "e3", "e4", "e5", "e6"];
+const STAGES: [&str; 3] = ["Source", "Build", "Deploy"];
+const ACTIONS: [&str; 6] = ["Src", "A", "B", "C", "Ask", "Push"];
+
+fn definition(mode: ExecutionMode) -> PipelineBuilder {
+    pipeline("p")
+        .mode(mode)
+        .variable("V", Some("1"))
+        .stage("Source", [source("Src").namespace("Src")])
+        .stage(
+            "Build",
+            [
+                action("A").input("Src").output("App").namespace("A"),
+                action("B").set("Key", "#{Src.Commit} #{variables.V}"),
+                action("C").order(2).input("App"),
+            ],
+        )
+        .stage("Deploy", [approval("Ask").timeout(30), deploy("Push").order(2).input("App")])
+}
+
+/// One random step. Most are refused or change nothing, which is what half of the laws are about.
+fn step(world: &mut World, mode: ExecutionMode, (what, who, which): (u8, usize, usize)) {
+    let run = RUNS[who % RUNS.len()];
+    let stage = STAGES[which % STAGES.len()];
+    let action = ACTIONS[which % ACTIONS.len()];
+    let known = world.exists(run);
+    let started = known && !world.attempts(run, action).is_empty();
+    let _ = match what {
+        0..=9 => world.when_started(run),
+        10..=39 if started => world.when_succeeds_with(run, action, &[("Commit", "abc")]),
+        40..=47 if started => world.when_fails(run, action),
+        48..=57 if started => world.when_answered(run, action, what % 4 != 0),
+        58..=61 => world.when_stopped(run),
+        62..=64 => world.when_abandoned(run),
+        65..=71 => world.when_retried(run, stage),
+        72..=75 => world.when_retried_all(run, stage),
+        76..=79 => world.when_disabled(stage),
+        80..=86 => world.when_enabled(stage),
+        87..=88 => world.pass_minutes(29),
+        89 => world.pass_minutes(30 * 24 * 60 + 1),
+        90 => world.when_updated(definition(mode)),
+        91 => world.when_deleted(),
+        92..=95 => world.when_created(definition(mode)),
+        96 => {
+            world.messages_wait = !world.messages_wait;
+            world.when_settled(run)
+        }
+        _ => world.when_settled(run),
+    };
+}
+
+/// Opens every door and answers everything; then nothing may be under way.
+fn finish(world: &mut World) -> Vec<(&'static str, ExecutionStatus)> {
+    world.messages_wait = false;
+    world.deliver();
+    if world.pipeline().current.is_some() {
+        for stage in STAGES {
+            world.when_enabled(stage).accepted();
+        }
+    }
+    for _ in 0..RUNS.len() * ACTIONS.len() {
+        for run in RUNS.into_iter().filter(|run| world.exists(run)).collect::<Vec<_>>() {
+            for action in ACTIONS {
+                if !world.attempts(run, action).is_empty() {
+                    world.when_succeeds_with(run, action, &[("Commit", "abc")]).accepted();
+                }
+            }
+        }
+    }
+    let known = RUNS.into_iter().filter(|run| world.exists(run));
+    known.map(|run| (run, world.status(run))).collect()
+}
+
+fn modes() -> impl Strategy<Value = ExecutionMode> {
+    prop_oneof![
+        3 => Just(ExecutionMode::Superseded),
+        2 => Just(ExecutionMode::Queued),
+        1 => Just(ExecutionMode::Parallel),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_history_keeps_the_laws_and_can_come_to_an_end(
+        mode in modes(),
+        steps in proptest::collection::vec((0u8..100, 0usize..64, 0usize..64), 1..120),
+    ) {
+        let mut world = given(definition(mode));
+        for one in steps {
+            step(&mut world, mode, one);
+        }
+        for (run, status) in finish(&mut world) {
+            prop_assert!(status.is_terminal(), "`{}` is still {:?}\n{:#?}", run, status, world.lane());
+        }
+        prop_assert!(world.lane().under_way().is_empty());
+        prop_assert!(world.lane().superseded.is_empty());
+    }
+}

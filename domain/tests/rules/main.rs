@@ -1,0 +1,14 @@
+//! The rules, as sentences. Every command also passes the laws in `domain::testing::laws`.
+
+mod actions;
+mod approvals;
+mod deletion;
+mod lanes;
+mod laws;
+mod results;
+mod retry;
+mod stages;
+mod stale;
+mod starting;
+mod stopping;
+mod transitions;

@@ -19,8 +19,10 @@ fn a_whole_log_verifies_and_a_flipped_byte_is_found_and_nothing_is_overwritten()
     let mut bytes = fs::read(&log).unwrap();
     // Of an event of the run; listings, which may be made anew, do not hold it.
     let word = b"\"type\":\"ExecutionStarted\"";
-    let at = bytes.windows(word.len()).position(|part| part == word).expect("the event stands in the log");
-    bytes[at + 8] = b'e';
+    let places: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(word)).collect();
+    assert!(!places.is_empty(), "the event stands in the log");
+    // The file may hold old copies of a page beside the one that counts.
+    places.into_iter().for_each(|at| bytes[at + 8] = b'e');
     fs::write(&log, &bytes).unwrap();
     folder.towpath(&["audit", "verify"]).exits(1).says(&["damaged: ", "execution#", "1 damaged"]);
     // The verification itself changed nothing.

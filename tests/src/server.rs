@@ -38,8 +38,16 @@ impl Server {
     /// The same with further arguments.
     pub fn start_with(folder: &Folder, arguments: &[&str]) -> Self {
         let pair = format!("{ACCESS_KEY}:{SECRET_KEY}");
-        let mut all = vec!["up", "--port", "0", "--dir", ".towpath", "--credentials", &pair];
-        all.extend(arguments);
+        Self::launch(folder, &[arguments, &["--credentials", &pair]].concat())
+    }
+
+    /// Without a key pair given: it makes its own.
+    pub fn start_with_own_key(folder: &Folder) -> Self {
+        Self::launch(folder, &[])
+    }
+
+    fn launch(folder: &Folder, arguments: &[&str]) -> Self {
+        let all = [&["up", "--port", "0", "--dir", ".towpath"], arguments].concat();
         let errors = File::options().create(true).append(true).open(folder.at("server.err")).unwrap();
         let mut child = folder.command(&all).stdout(Stdio::piped()).stderr(errors).spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());

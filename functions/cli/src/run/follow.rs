@@ -62,6 +62,9 @@ impl Follower<'_> {
                 self.progress.say("Stopping: running actions are given up …");
                 self.stop(pipeline, &open).await?;
             }
+            // Looked at before the log is read: what is over now has its last event in what is read next.
+            self.drop_ended(&mut open).await?;
+            let stuck = waiting.is_some() && !self.anything_runs(&open).await?;
             let commits = self.machine.log.follow(at, FOLLOW_COMMITS).await?;
             if let Some((position, _)) = commits.last() {
                 at = *position;
@@ -71,8 +74,6 @@ impl Follower<'_> {
                 }
                 continue;
             }
-            self.drop_ended(&mut open).await?;
-            let stuck = waiting.is_some() && !self.anything_runs(&open).await?;
             if open.is_empty() || stuck || tokio::time::Instant::now() > give_up_at {
                 self.progress.finish();
                 let executions = self.watched.into_iter().collect();

@@ -3,6 +3,7 @@
 //! It is the first thing built in a fresh clone, so it stays light: no async runtime, none of our own crates.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the tasks report to a terminal")]
 
+mod bench;
 mod check;
 mod codegen;
 mod demo;
@@ -19,7 +20,6 @@ struct Arguments {
     task: Task,
 }
 
-// The next task, `bench`, goes after `check`, in a file of its own.
 #[derive(Subcommand)]
 enum Task {
     /// Build Towpath and let it bring an example to production: the first thing to try
@@ -28,6 +28,8 @@ enum Task {
     Test(test::Options),
     /// Formatting, lints, generated code and house rules
     Check,
+    /// Measure speed, memory and size, and print a table
+    Bench(bench::Options),
     /// Generate the API's shapes from the vendored service model
     Codegen(codegen::Options),
 }
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         Task::Demo(options) => demo::run(&options),
         Task::Test(options) => test::run(&options),
         Task::Check => check::run(),
+        Task::Bench(options) => bench::run(&options),
         Task::Codegen(options) => codegen::run(&options),
     };
     match done {

@@ -77,7 +77,8 @@ fn find() -> Option<PathBuf> {
 #[test]
 fn the_aws_command_creates_runs_approves_retries_and_deletes() {
     let marks = Folder::new();
-    let flaky = commands("Ship", &[&format!("test -e {}", marks.at("go").display()), "echo #{variables.COLOUR}"]);
+    let flaky =
+        commands("Ship", &[&format!("test -e {}", marks.at("go").display()), "echo #{variables.COLOUR}"]);
     let mut definition =
         pipeline("shop", vec![source(), stage("Gate", vec![approval("Sign")]), stage("Live", vec![flaky])]);
     definition["pipeline"]["variables"] = json!([{ "name": "COLOUR", "defaultValue": "red" }]);
@@ -109,7 +110,8 @@ fn the_aws_command_creates_runs_approves_retries_and_deletes() {
     let answer = |token: &Value, status: &str| {
         let result = format!("summary=good,status={status}");
         let token = token.as_str().unwrap().to_owned();
-        let words = ["put-approval-result", "--pipeline-name", "shop", "--stage-name", "Gate", "--action-name"];
+        let words =
+            ["put-approval-result", "--pipeline-name", "shop", "--stage-name", "Gate", "--action-name"];
         let mut words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
         words.extend(["Sign".into(), "--result".into(), result, "--token".into(), token]);
         words

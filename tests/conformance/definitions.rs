@@ -7,7 +7,8 @@ use tests::{folder::Folder, server::Server};
 
 fn fixtures(valid: bool) -> Vec<(Value, Value)> {
     let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../domain/tests/fixtures/pipelines"));
-    let read = |file: &str| -> Value { serde_json::from_slice(&fs::read(folder.join(file)).unwrap()).unwrap() };
+    let read =
+        |file: &str| -> Value { serde_json::from_slice(&fs::read(folder.join(file)).unwrap()).unwrap() };
     let all = read("index.json");
     let chosen = all.as_array().unwrap().iter().filter(|fixture| fixture["valid"] == valid);
     chosen.map(|fixture| (fixture.clone(), read(fixture["file"].as_str().unwrap()))).collect()

@@ -21,7 +21,8 @@ fn an_unknown_pipeline_is_told_as_such_by_every_operation_that_names_one() {
     let server = Server::start(&server_folder);
     let client = &server.client;
     let stop = json!({ "pipelineName": "none", "pipelineExecutionId": NO_ID });
-    let door = json!({ "pipelineName": "none", "stageName": "S", "transitionType": "Inbound", "reason": "r" });
+    let door =
+        json!({ "pipelineName": "none", "stageName": "S", "transitionType": "Inbound", "reason": "r" });
     let answer = json!({ "pipelineName": "none", "stageName": "S", "actionName": "A", "token": NO_ID,
         "result": { "summary": "", "status": "Approved" } });
     let retry = json!({ "pipelineName": "none", "stageName": "S", "pipelineExecutionId": NO_ID,
@@ -73,9 +74,7 @@ fn names_of_stages_actions_executions_and_versions_are_checked() {
         "latestInPipelineExecution": { "pipelineExecutionId": first, "startTimeRange": "All" } } });
     client.refused("ListActionExecutions", &both, "ValidationException");
 
-    let door = |stage: &str, kind: &str| {
-        json!({ "pipelineName": "shop", "stageName": stage, "transitionType": kind, "reason": "why" })
-    };
+    let door = |stage: &str, kind: &str| json!({ "pipelineName": "shop", "stageName": stage, "transitionType": kind, "reason": "why" });
     for operation in ["DisableStageTransition", "EnableStageTransition"] {
         client.refused(operation, &door("None", "Inbound"), "StageNotFoundException");
         client.refused(operation, &door("Build", "Outbound"), "ValidationException");
@@ -91,7 +90,11 @@ fn names_of_stages_actions_executions_and_versions_are_checked() {
     };
     client.refused("RetryStageExecution", &retry("None", &first), "StageNotFoundException");
     client.refused("RetryStageExecution", &retry("Build", &first), "NotLatestPipelineExecutionException");
-    client.refused("RetryStageExecution", &retry("Gate", &json!(NO_ID)), "NotLatestPipelineExecutionException");
+    client.refused(
+        "RetryStageExecution",
+        &retry("Gate", &json!(NO_ID)),
+        "NotLatestPipelineExecutionException",
+    );
     client.refused("RetryStageExecution", &retry("Gate", &first), "StageNotRetryableException");
 
     let answer = |stage: &str, action: &str, token: &Value| {
@@ -181,9 +184,7 @@ fn retries_need_the_latest_run_of_the_current_version_and_a_stage_that_stands_st
     let client = &server.client;
     client.call("CreatePipeline", &definition);
     let first = executions(client, "shop")[0]["pipelineExecutionId"].as_str().unwrap().to_owned();
-    let retry = |id: &str, mode: &str| {
-        json!({ "pipelineName": "shop", "stageName": "Live", "pipelineExecutionId": id, "retryMode": mode })
-    };
+    let retry = |id: &str, mode: &str| json!({ "pipelineName": "shop", "stageName": "Live", "pipelineExecutionId": id, "retryMode": mode });
     action_reaches(client, "shop", ("Live", "Ship"), "Failed");
     action_reaches(client, "shop", ("Live", "Slow"), "InProgress");
     client.refused("RetryStageExecution", &retry(&first, "ALL_ACTIONS"), "ConflictException");

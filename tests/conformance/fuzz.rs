@@ -15,7 +15,8 @@ const REQUESTS: usize = 2_000;
 /// Inputs that are good, to begin with.
 fn inputs(definition: &Value, execution: &str) -> Vec<(&'static str, Value)> {
     let run = json!({ "pipelineName": "shop", "pipelineExecutionId": execution });
-    let door = json!({ "pipelineName": "shop", "stageName": "Build", "transitionType": "Inbound", "reason": "r" });
+    let door =
+        json!({ "pipelineName": "shop", "stageName": "Build", "transitionType": "Inbound", "reason": "r" });
     let of_shop = json!({ "pipelineName": "shop", "maxResults": 3, "filter": {} });
     vec![
         ("CreatePipeline", definition.clone()),
@@ -25,13 +26,19 @@ fn inputs(definition: &Value, execution: &str) -> Vec<(&'static str, Value)> {
         ("ListPipelines", json!({ "maxResults": 2, "nextToken": "1-00000000-00" })),
         ("StartPipelineExecution", json!({ "name": "shop", "clientRequestToken": "a", "variables": [] })),
         ("StopPipelineExecution", run.clone()),
-        ("RetryStageExecution", json!({ "pipelineName": "shop", "stageName": "Build",
-            "pipelineExecutionId": execution, "retryMode": "FAILED_ACTIONS" })),
+        (
+            "RetryStageExecution",
+            json!({ "pipelineName": "shop", "stageName": "Build",
+            "pipelineExecutionId": execution, "retryMode": "FAILED_ACTIONS" }),
+        ),
         ("GetPipelineExecution", run),
         ("ListPipelineExecutions", of_shop.clone()),
         ("ListActionExecutions", of_shop),
-        ("PutApprovalResult", json!({ "pipelineName": "shop", "stageName": "Build", "actionName": "Say",
-            "token": execution, "result": { "summary": "", "status": "Approved" } })),
+        (
+            "PutApprovalResult",
+            json!({ "pipelineName": "shop", "stageName": "Build", "actionName": "Say",
+            "token": execution, "result": { "summary": "", "status": "Approved" } }),
+        ),
         ("DisableStageTransition", door.clone()),
         ("EnableStageTransition", door),
     ]

@@ -104,6 +104,10 @@ fn a_token_is_good_for_its_own_listing_alone() {
     client.refused("ListPipelineExecutions", &with("shop", token), invalid);
     client.refused("ListPipelines", &json!({ "nextToken": token }), invalid);
     client.refused("ListPipelines", &json!({ "nextToken": "garbled" }), invalid);
-    client.refused("ListPipelineExecutions", &with("shop", pipelines["nextToken"].as_str().unwrap()), invalid);
+    client.refused(
+        "ListPipelineExecutions",
+        &with("shop", pipelines["nextToken"].as_str().unwrap()),
+        invalid,
+    );
     client.refused("ListActionExecutions", &with("shop", "1-00000000-zz"), invalid);
 }

@@ -2,8 +2,8 @@
 //! histories show it.
 
 use crate::steps::{
-    action, action_reaches, create, execution, executions, needs, reaches, stage as stage_state, start, state,
-    wait_for,
+    action, action_reaches, create, execution, executions, needs, reaches, stage as stage_state, start,
+    state, wait_for,
 };
 use serde_json::{Value, json};
 use tests::{
@@ -21,8 +21,7 @@ fn a_run_is_told_the_same_way_by_state_and_histories() {
     let mut say = commands("Say", &["WORD=hello", "echo $WORD #{Src.BranchName} #{variables.COLOUR}"]);
     say["namespace"] = json!("Out");
     say["outputVariables"] = json!(["WORD"]);
-    let mut definition =
-        pipeline("shop", vec![stage("Source", vec![checkout]), stage("Build", vec![say])]);
+    let mut definition = pipeline("shop", vec![stage("Source", vec![checkout]), stage("Build", vec![say])]);
     definition["pipeline"]["variables"] = json!([{ "name": "COLOUR", "defaultValue": "red" }]);
     let folder = Folder::repository(&definition, &[]);
     let commit = folder.git(&["rev-parse", "HEAD"]);
@@ -89,8 +88,7 @@ fn a_pipeline_that_never_ran_shows_names_and_open_doors_alone() {
 #[test]
 fn an_approval_is_asked_answered_once_and_remembered() {
     let gate = stage("Gate", vec![approval("Sign")]);
-    let definition =
-        pipeline("shop", vec![source(), gate, stage("Live", vec![commands("Ship", &["true"])])]);
+    let definition = pipeline("shop", vec![source(), gate, stage("Live", vec![commands("Ship", &["true"])])]);
     let folder = Folder::repository(&definition, &[]);
     let server = Server::start(&folder);
     let client = &server.client;
@@ -143,9 +141,7 @@ fn a_failed_stage_is_retried_in_the_same_execution_with_what_succeeded_kept() {
     let first = create(client, &definition, "Failed");
     let failed = action_reaches(client, "shop", ("Build", "Flaky"), "Failed");
     assert_eq!(failed["errorDetails"]["code"], "JobFailed");
-    let retry = |mode: &str| {
-        json!({ "pipelineName": "shop", "stageName": "Build", "pipelineExecutionId": first, "retryMode": mode })
-    };
+    let retry = |mode: &str| json!({ "pipelineName": "shop", "stageName": "Build", "pipelineExecutionId": first, "retryMode": mode });
     client.call("RetryStageExecution", &retry("FAILED_ACTIONS"));
     reaches(client, "shop", &first, "Failed");
     marks.write("go", "");
@@ -181,9 +177,7 @@ fn stopping_waits_for_what_runs_or_gives_it_up() {
     client.call("CreatePipeline", &definition);
     let first = executions(client, "shop")[0]["pipelineExecutionId"].as_str().unwrap().to_owned();
     action_reaches(client, "shop", ("Build", "Slow"), "InProgress");
-    let stop = |id: &str, abandon: bool| {
-        json!({ "pipelineName": "shop", "pipelineExecutionId": id, "abandon": abandon, "reason": "no need" })
-    };
+    let stop = |id: &str, abandon: bool| json!({ "pipelineName": "shop", "pipelineExecutionId": id, "abandon": abandon, "reason": "no need" });
     client.call("StopPipelineExecution", &stop(&first, false));
     assert_eq!(execution(client, "shop", &first)["status"], "Stopping");
     assert_eq!(stage_state(client, "shop", "Build")["latestExecution"]["status"], "Stopping");
@@ -268,8 +262,7 @@ fn a_pipeline_that_is_deleted_is_gone_with_its_history_and_its_processes() {
 #[test]
 fn what_was_under_way_goes_on_after_a_restart() {
     let gate = stage("Gate", vec![approval("Sign")]);
-    let definition =
-        pipeline("shop", vec![source(), gate, stage("Live", vec![commands("Ship", &["true"])])]);
+    let definition = pipeline("shop", vec![source(), gate, stage("Live", vec![commands("Ship", &["true"])])]);
     let folder = Folder::repository(&definition, &[]);
     let server = Server::start(&folder);
     server.client.call("CreatePipeline", &definition);

@@ -42,7 +42,8 @@ fn only_requests_signed_with_the_key_are_answered() {
     redirected.headers_mut().insert("x-amz-target", target);
     refused(client, &redirected, 403, "InvalidSignatureException");
     let mut torn = good.clone();
-    torn.headers_mut().insert("authorization", http::HeaderValue::from_static("AWS4-HMAC-SHA256 Credential=x"));
+    torn.headers_mut()
+        .insert("authorization", http::HeaderValue::from_static("AWS4-HMAC-SHA256 Credential=x"));
     refused(client, &torn, 403, "IncompleteSignatureException");
     let mut late = good;
     late.headers_mut().insert("x-amz-date", http::HeaderValue::from_static("20200101T000000Z"));
@@ -99,8 +100,17 @@ fn bodies_that_are_no_json_object_are_refused_as_such() {
     let (_folder, server) = server();
     let deep = "[".repeat(100_000);
     let nested = format!("{{\"a\":{}", "{\"a\":".repeat(50_000));
-    let bodies: [&[u8]; 9] =
-        [b"{", b"[]", b"null", b"7", b"\"x\"", b"\xff\xfe", b"{\"a\":1,}", deep.as_bytes(), nested.as_bytes()];
+    let bodies: [&[u8]; 9] = [
+        b"{",
+        b"[]",
+        b"null",
+        b"7",
+        b"\"x\"",
+        b"\xff\xfe",
+        b"{\"a\":1,}",
+        deep.as_bytes(),
+        nested.as_bytes(),
+    ];
     for body in bodies {
         let answer = server.client.post("ListPipelines", body).unwrap();
         tests::conforming::check("ListPipelines", &answer);

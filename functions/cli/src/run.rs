@@ -86,7 +86,7 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
     let variables = pairs(&args.var, "--var", "K=V")?;
     let approvals = Approvals::parse(&args.approve, &file.definition)?;
     let state = args.state.clone().unwrap_or_else(|| base.join(".towpath"));
-    for warning in settings.warnings() {
+    for warning in settings.warnings().into_iter().chain(unheard(&file.definition)) {
         anstream::eprintln!("warning: {warning}");
     }
     let opening =
@@ -245,6 +245,24 @@ fn settings(args: &Args, base: &Path) -> anyhow::Result<Settings> {
     }
     settings.from_commit.clone_from(&args.from_commit);
     Ok(settings)
+}
+
+/// Approvals that would notify a topic, which this machine does not.
+fn unheard(definition: &domain::pipeline::PipelineDeclaration) -> Vec<String> {
+    let notifies = |action: &domain::pipeline::ActionDeclaration| {
+        action.configuration.get("NotificationArn").map(String::as_str).unwrap_or_default().to_owned()
+    };
+    definition
+        .actions()
+        .map(|(stage, action)| (stage, action, notifies(action)))
+        .filter(|(_, _, topic)| !topic.is_empty())
+        .map(|(stage, action, topic)| {
+            format!(
+                "{}/{} notifies `{topic}` on AWS; on this machine nobody is notified",
+                stage.name, action.name
+            )
+        })
+        .collect()
 }
 
 fn folder_of(file: &Path) -> anyhow::Result<PathBuf> {

@@ -12,8 +12,11 @@ use axum::{
 };
 use bytes::Bytes;
 use handlers::{Caller, operations};
-use std::{any::Any, sync::Arc};
+use std::{any::Any, sync::Arc, time::Duration};
 use tower_http::catch_panic::CatchPanicLayer;
+
+/// How long a caller may take to send a body.
+const BODY_SECONDS_MAX: Duration = Duration::from_secs(30);
 
 /// What requests are answered with.
 #[derive(Clone)]
@@ -61,7 +64,11 @@ async fn operate(
     request_id: &str,
 ) -> Result<Response<Bytes>, ApiError> {
     let (mut parts, body) = request.into_parts();
-    let body = to_bytes(body, codec::BODY_BYTES_MAX).await.map_err(|error| body_error(&error))?;
+    let read = tokio::time::timeout(BODY_SECONDS_MAX, to_bytes(body, codec::BODY_BYTES_MAX));
+    let body = match read.await {
+        Ok(body) => body.map_err(|error| body_error(&error))?,
+        Err(_) => return Err(ApiError::new(Code::Serialization, "the request body did not arrive in time")),
+    };
     // Signed for `/`, whatever form the request line has.
     parts.uri = Uri::from_static("/");
     let request = Request::from_parts(parts, body);

@@ -18,6 +18,7 @@ use events::{CommandId, ExecutionId, PipelineName, StreamName};
 use log::{Log, LogError};
 use ports::{Actions, Clock, Ids, Timers};
 use std::sync::Arc;
+use tokio::sync::watch;
 
 /// The core over its ports. Clones share everything.
 pub struct Engine<L, A>(Arc<Shared<L, A>>);
@@ -27,6 +28,7 @@ struct Shared<L, A> {
     pipelines: Cache<Pipeline>,
     lanes: Cache<Lane>,
     executions: Cache<Execution>,
+    trouble: watch::Sender<Option<String>>,
 }
 
 /// What an engine is made of.
@@ -61,6 +63,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
             pipelines: Cache::default(),
             lanes: Cache::default(),
             executions: Cache::default(),
+            trouble: watch::Sender::new(None),
         }))
     }
 
@@ -120,6 +123,17 @@ impl<L: Log, A: Actions> Engine<L, A> {
         let state = self.execution(id).await?;
         self.carry_out(react::resume(id, &state));
         Ok(())
+    }
+
+    /// Tells when the engine gave something up that only a new start will mend: the log could not be read or
+    /// written for so long that a result was dropped.
+    pub fn trouble(&self) -> watch::Receiver<Option<String>> {
+        self.0.trouble.subscribe()
+    }
+
+    pub(crate) fn give_up(&self, what: &str, error: &dyn std::fmt::Display) {
+        tracing::error!(%error, "{what}");
+        self.0.trouble.send_replace(Some(format!("{what}: {error}")));
     }
 
     /// A command id nobody used before.

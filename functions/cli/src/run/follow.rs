@@ -54,6 +54,7 @@ impl Follower<'_> {
         let mut stopping = false;
         let mut at = self.from;
         let mut head = self.machine.log.watch();
+        let mut trouble = self.machine.service.engine.trouble();
         let mut give_up_at = tokio::time::Instant::now() + Duration::from_secs(u64::from(u32::MAX));
         loop {
             if self.pressed > 0 && !stopping {
@@ -80,8 +81,12 @@ impl Follower<'_> {
                 let waiting = waiting.filter(|_| !open.is_empty() && !stopping);
                 return Ok(Seen { executions, waiting, interrupted: stopping });
             }
+            if let Some(trouble) = trouble.borrow_and_update().clone() {
+                anyhow::bail!("{trouble}\n  mend that, then go on with `towpath run … --resume`");
+            }
             tokio::select! {
                 changed = head.changed() => changed?,
+                changed = trouble.changed() => changed?,
                 () = tokio::time::sleep(TICK) => self.progress.tick(),
                 () = self.signals.told() => {
                     self.pressed += 1;

@@ -38,12 +38,12 @@ fn number(name: &str, default: u64) -> u64 {
 }
 
 /// An action that writes down when it begins and when it is done.
-fn action(name: &str, marks: &Folder, order: u32) -> Value {
+fn action(name: &str, marks: &Folder, order: u32, seconds: &str) -> Value {
     let mark = |what: &str| {
         let file = marks.at("marks");
         format!("echo \"{what} $RUN {name} $(date +%s%3N)\" >> {}", file.display())
     };
-    let mut action = commands(name, &[&mark("begin"), "sleep 0.0$((RANDOM % 10))", &mark("end")]);
+    let mut action = commands(name, &[&mark("begin"), &format!("sleep {seconds}"), &mark("end")]);
     action["runOrder"] = json!(order);
     action["environmentVariables"] =
         json!([{ "name": "RUN", "value": "#{codepipeline.PipelineExecutionId}", "type": "PLAINTEXT" }]);
@@ -51,8 +51,9 @@ fn action(name: &str, marks: &Folder, order: u32) -> Value {
 }
 
 fn definition(name: &str, mode: &str, marks: &Folder) -> Value {
-    let build = stage("Build", vec![action("A", marks, 1), action("B", marks, 1), action("C", marks, 2)]);
-    let live = stage("Live", vec![action("D", marks, 1)]);
+    let side_by_side = [action("A", marks, 1, "0.15"), action("B", marks, 1, "0.05")];
+    let build = stage("Build", [&side_by_side[..], &[action("C", marks, 2, "0.1")]].concat());
+    let live = stage("Live", vec![action("D", marks, 1, "0.02")]);
     let mut definition = pipeline(name, vec![source(), build, live]);
     definition["pipeline"]["executionMode"] = json!(mode);
     definition

@@ -3,7 +3,7 @@
 use std::fs;
 use tests::{
     folder::Folder,
-    pipelines::{commands, pipeline, source, stage},
+    pipelines::{approval, commands, pipeline, source, stage},
 };
 
 #[test]
@@ -27,4 +27,26 @@ fn a_whole_log_verifies_and_a_flipped_byte_is_found_and_nothing_is_overwritten()
     folder.towpath(&["audit", "verify"]).exits(1).says(&["damaged: ", "execution#", "1 damaged"]);
     // The verification itself changed nothing.
     assert_eq!(fs::read(&log).unwrap(), bytes);
+}
+
+#[test]
+fn a_run_whose_history_is_damaged_is_not_taken_up_and_nothing_is_overwritten() {
+    let gate = stage("Gate", vec![approval("Sign")]);
+    let folder = Folder::repository(&pipeline("shop", vec![source(), gate]), &[]);
+    folder.towpath(&["run", "pipeline.json"]).exits(3);
+    let log = folder.state().join(local::log::LOG_FILE);
+    let text = fs::read(&log).unwrap();
+    let word = b"\"type\":\"ActionStarted\"";
+    let places: Vec<usize> = (0..text.len()).filter(|at| text[*at..].starts_with(word)).collect();
+    let mut bytes = text;
+    places.into_iter().for_each(|at| bytes[at + 8] = b'a');
+    fs::write(&log, &bytes).unwrap();
+    for arguments in [
+        &["run", "pipeline.json", "--resume", "--approve", "Gate/Sign"][..],
+        &["run", "pipeline.json"],
+        &["up", "--port", "0", "--dir", ".towpath"],
+    ] {
+        folder.towpath(arguments).exits(2).complains(&["is damaged at version", "`towpath audit verify`"]);
+        assert!(fs::read(&log).unwrap() == bytes, "{arguments:?} wrote to a damaged log");
+    }
 }

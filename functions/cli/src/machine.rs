@@ -108,6 +108,8 @@ impl Machine {
         self.actions.shut_down().await;
         // The listings may stay behind: the next start brings them up to the log.
         self.projector.abort();
+        // Aborted, so this is the end of it: it must not read from a log that is closed.
+        drop(self.projector.await);
         self.log.close().await;
     }
 }

@@ -18,6 +18,8 @@ mod up;
 mod watcher;
 
 use clap::{Parser, Subcommand};
+use engine::{log::LogError, transact::TransactError};
+use handlers::project::ProjectError;
 use std::{io::IsTerminal, process::ExitCode};
 
 /// Runs CodePipeline pipelines on this machine, for real.
@@ -72,10 +74,40 @@ fn main() -> ExitCode {
     match done {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            anstream::eprintln!("towpath: {error:#}");
+            anstream::eprintln!("towpath: {}", in_words(&error));
             ExitCode::from(2)
         }
     }
+}
+
+/// An error with its causes, up to the first that was told already, and what to do about a damaged history.
+fn in_words(error: &anyhow::Error) -> String {
+    let mut words = String::new();
+    for cause in error.chain() {
+        let told = cause.to_string();
+        if words.contains(&told) {
+            break;
+        }
+        words = if words.is_empty() { told } else { format!("{words}: {told}") };
+    }
+    if matches!(log_error(error), Some(LogError::Broken(_))) {
+        words.push_str(
+            "\n  nothing was changed; `towpath audit verify` lists all damage: restore the log from a backup, or \
+             use another state folder",
+        );
+    }
+    words
+}
+
+/// What the log said, if that is what went wrong. The layers above pass it on as it is, so that no cause names it.
+fn log_error(error: &anyhow::Error) -> Option<&LogError> {
+    if let Some(TransactError::Log(error)) = error.downcast_ref() {
+        return Some(error);
+    }
+    if let Some(ProjectError::Log(error)) = error.downcast_ref() {
+        return Some(error);
+    }
+    error.downcast_ref()
 }
 
 /// The command line as typed, for whoever finds a folder locked by it. No argument of ours is a secret but

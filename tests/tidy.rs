@@ -49,7 +49,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
 /// Crates that touch the world, and who alone may use them. A name that ends in `-` stands for all that begin so.
 const TOUCHES_THE_WORLD: &[(&str, &[&str])] = &[
     ("rusqlite", &["local"]),
-    ("rustix", &["local", "cli"]),
+    ("rustix", &["local", "cli", "tests"]),
     ("axum", &["cli", "tests"]),
     ("aws-", &["aws", "lambda", "tests"]),
     ("uuid", &["local", "aws", "lambda", "cli"]),

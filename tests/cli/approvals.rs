@@ -9,26 +9,32 @@ use tests::{
 fn gated() -> Value {
     pipeline(
         "shop",
-        vec![source(), stage("Gate", vec![approval("Sign")]), stage("Live", vec![commands("Ship", &["true"])])],
+        vec![
+            source(),
+            stage("Gate", vec![approval("Sign")]),
+            stage("Live", vec![commands("Ship", &["true"])]),
+        ],
     )
 }
 
 #[test]
 fn an_approval_given_by_flag_lets_the_run_through() {
     let folder = Folder::repository(&gated(), &[]);
-    folder
-        .towpath(&["run", "pipeline.json", "--approve", "Gate/Sign"])
-        .exits(0)
-        .says(&["Gate/Sign", "approved by flag", "Live/Ship", "shop succeeded"]);
+    folder.towpath(&["run", "pipeline.json", "--approve", "Gate/Sign"]).exits(0).says(&[
+        "Gate/Sign",
+        "approved by flag",
+        "Live/Ship",
+        "shop succeeded",
+    ]);
 }
 
 #[test]
 fn without_a_flag_the_run_says_what_it_waits_for_and_can_be_taken_up_again() {
     let folder = Folder::repository(&gated(), &[]);
-    let waiting = folder.towpath(&["run", "pipeline.json"]).exits(3).says(&[
-        "Waiting for approval: Gate/Sign",
-        "towpath run pipeline.json --resume --approve Gate/Sign",
-    ]);
+    let waiting = folder
+        .towpath(&["run", "pipeline.json"])
+        .exits(3)
+        .says(&["Waiting for approval: Gate/Sign", "towpath run pipeline.json --resume --approve Gate/Sign"]);
     assert!(!waiting.out.contains("Live/Ship"), "{}", waiting.out);
     // Nobody answered meanwhile: it waits on.
     folder.towpath(&["run", "pipeline.json", "--resume"]).exits(3).says(&["Gate/Sign"]);

@@ -30,7 +30,10 @@ fn broken_constraints_are_listed_with_their_paths() {
     let mut definition = pipeline("shop", vec![source(), stage("Build", vec![approval("Ask")])]);
     definition["pipeline"]["stages"][1]["name"] = json!("a/b");
     definition["pipeline"]["stages"][1]["actions"][0]["actionTypeId"]["category"] = json!("Fly");
-    definition["pipeline"]["stages"][0]["actions"][0]["actionTypeId"].as_object_mut().unwrap().remove("owner");
+    definition["pipeline"]["stages"][0]["actions"][0]["actionTypeId"]
+        .as_object_mut()
+        .unwrap()
+        .remove("owner");
     let folder = Folder::repository(&definition, &[]);
     folder.towpath(&["run", "pipeline.json"]).exits(2).complains(&[
         "pipeline.stages.2.member.name",

@@ -46,7 +46,8 @@ fn the_definition_may_lie_elsewhere_than_one_stands() {
 
 #[test]
 fn a_failing_command_is_named_with_its_last_lines_and_its_log() {
-    let lines = ["for i in $(seq 40); do echo \"line $i of output\"; done", "ls /nowhere/at-all", "echo never"];
+    let lines =
+        ["for i in $(seq 40); do echo \"line $i of output\"; done", "ls /nowhere/at-all", "echo never"];
     let definition = pipeline(
         "shop",
         vec![
@@ -84,7 +85,10 @@ fn variables_reach_the_commands_and_unknown_or_missing_ones_stop_the_start() {
     let logs = logs(&folder.state());
     assert!(logs.iter().any(|log| log.contains("red-large")), "{logs:?}");
     folder.towpath(&["run", "pipeline.json"]).exits(2).complains(&["'SIZE'", "`--var NAME=VALUE`"]);
-    folder.towpath(&["run", "pipeline.json", "--var", "SIZE=1", "--var", "WIDTH=2"]).exits(2).complains(&["WIDTH"]);
+    folder
+        .towpath(&["run", "pipeline.json", "--var", "SIZE=1", "--var", "WIDTH=2"])
+        .exits(2)
+        .complains(&["WIDTH"]);
     folder.towpath(&["run", "pipeline.json", "--var", "SIZE"]).exits(2).complains(&["`--var SIZE`", "`K=V`"]);
 }
 
@@ -132,15 +136,18 @@ fn a_branch_that_does_not_exist_fails_the_source_and_says_which() {
 fn a_provider_without_a_runner_names_the_setting_and_a_mock_is_shown_as_one() {
     let definition = pipeline("shop", vec![source(), stage("Live", vec![foreign("Ship")])]);
     let folder = Folder::repository(&definition, &[]);
-    folder
-        .towpath(&["run", "pipeline.json"])
-        .exits(1)
-        .says(&["Live/Ship", "`\"Deploy/ECS\" = \"succeed\"`", "`[mock]`", "towpath.toml"]);
+    folder.towpath(&["run", "pipeline.json"]).exits(1).says(&[
+        "Live/Ship",
+        "`\"Deploy/ECS\" = \"succeed\"`",
+        "`[mock]`",
+        "towpath.toml",
+    ]);
     folder.write("towpath.toml", "[mock]\n\"Deploy/ECS\" = \"succeed\"\n");
-    folder
-        .towpath(&["run", "pipeline.json"])
-        .exits(0)
-        .says(&["Live/Ship", "MOCKED", "mocked, nothing was really done: Live/Ship"]);
+    folder.towpath(&["run", "pipeline.json"]).exits(0).says(&[
+        "Live/Ship",
+        "MOCKED",
+        "mocked, nothing was really done: Live/Ship",
+    ]);
     folder.write("towpath.toml", "[mock]\n\"Deploy/ECS\" = \"fail\"\n");
     folder.towpath(&["run", "pipeline.json"]).exits(1).says(&["FAILED"]);
 }
@@ -149,7 +156,9 @@ fn a_provider_without_a_runner_names_the_setting_and_a_mock_is_shown_as_one() {
 fn actions_of_one_order_run_side_by_side_and_the_next_order_waits() {
     // Each of the two waits for the other's mark: one after the other they would never end.
     let meet = |own: &str, other: &str| {
-        format!("touch \"$MEET/{own}\"; for i in $(seq 300); do [ -e \"$MEET/{other}\" ] && exit 0; sleep 0.02; done; exit 1")
+        format!(
+            "touch \"$MEET/{own}\"; for i in $(seq 300); do [ -e \"$MEET/{other}\" ] && exit 0; sleep 0.02; done; exit 1"
+        )
     };
     let marks = Folder::new();
     let action = |name: &str, line: &str, order: u32| {
@@ -159,7 +168,8 @@ fn actions_of_one_order_run_side_by_side_and_the_next_order_waits() {
         action
     };
     let both = "[ -e \"$MEET/a\" ] && [ -e \"$MEET/b\" ]";
-    let actions = vec![action("A", &meet("a", "b"), 1), action("B", &meet("b", "a"), 1), action("C", both, 2)];
+    let actions =
+        vec![action("A", &meet("a", "b"), 1), action("B", &meet("b", "a"), 1), action("C", both, 2)];
     let folder = Folder::repository(&pipeline("shop", vec![source(), stage("Build", actions)]), &[]);
     folder.towpath(&["run", "pipeline.json"]).exits(0);
 }

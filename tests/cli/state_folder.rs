@@ -1,11 +1,6 @@
 //! The state folder: one towpath at a time, rights, damage.
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt,
-    process::Stdio,
-    time::Duration,
-};
+use std::{fs, os::unix::fs::PermissionsExt, process::Stdio, time::Duration};
 use tests::{
     folder::Folder,
     pipelines::{commands, pipeline, source, stage},
@@ -23,7 +18,11 @@ fn a_second_towpath_on_the_same_folder_refuses_and_names_the_first() {
     let folder = simple(&[]);
     let server = Server::start(&folder);
     let holder = format!("process {}", server.id());
-    folder.towpath(&["run", "pipeline.json"]).exits(2).complains(&[".towpath` is in use by", &holder, "towpath up"]);
+    folder.towpath(&["run", "pipeline.json"]).exits(2).complains(&[
+        ".towpath` is in use by",
+        &holder,
+        "towpath up",
+    ]);
     let refused = folder.towpath(&["up", "--port", "0", "--dir", ".towpath"]).exits(2);
     let refused = refused.complains(&["is in use by"]);
     assert!(!refused.err.contains(tests::server::SECRET_KEY), "{}", refused.err);
@@ -64,7 +63,8 @@ fn a_folder_that_cannot_be_made_or_written_is_said_plainly() {
 fn a_log_that_is_none_is_left_as_it_is() {
     let folder = simple(&[]);
     let log = folder.write(".towpath/log.sqlite", &"this is no log of anything\n".repeat(400));
-    let log = if local::log::LOG_FILE == "log.sqlite" { log } else { folder.state().join(local::log::LOG_FILE) };
+    let log =
+        if local::log::LOG_FILE == "log.sqlite" { log } else { folder.state().join(local::log::LOG_FILE) };
     let garbage = "this is no log of anything\n".repeat(400);
     fs::write(&log, &garbage).unwrap();
     folder.towpath(&["run", "pipeline.json"]).exits(2).complains(&[local::log::LOG_FILE]);

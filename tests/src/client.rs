@@ -117,7 +117,8 @@ impl Client {
             .header("x-amz-target", format!("CodePipeline_20150709.{operation}"))
             .body(body.to_vec())
             .unwrap();
-        sigv4::sign(&mut request, &self.credentials, "us-east-1", sigv4::SERVICE, jiff::Timestamp::now()).unwrap();
+        sigv4::sign(&mut request, &self.credentials, "us-east-1", sigv4::SERVICE, jiff::Timestamp::now())
+            .unwrap();
         request
     }
 
@@ -156,7 +157,9 @@ impl Client {
 
     /// `GET` of a path.
     pub fn get(&self, path: &str) -> io::Result<Answer> {
-        self.raw(format!("GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", self.address).as_bytes())
+        self.raw(
+            format!("GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", self.address).as_bytes(),
+        )
     }
 }
 

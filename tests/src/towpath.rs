@@ -15,7 +15,8 @@ pub fn binary() -> &'static Path {
     BINARY.get_or_init(|| {
         let own = env::current_exe().unwrap();
         // target/<profile>/deps/<test>
-        let profile = own.parent().and_then(Path::parent).expect("a test lies two folders below the target's");
+        let profile =
+            own.parent().and_then(Path::parent).expect("a test lies two folders below the target's");
         let binary = profile.join("towpath");
         if !binary.exists() {
             build(profile);

@@ -93,7 +93,8 @@ pub async fn up(args: Args) -> anyhow::Result<u8> {
     }
     let watching =
         tokio::spawn(watcher::watch(machine.service.clone(), Arc::clone(&machine.log), settings, dir));
-    let served = axum::serve(listener, router).with_graceful_shutdown(async move { signals.told().await }).await;
+    let served =
+        axum::serve(listener, router).with_graceful_shutdown(async move { signals.told().await }).await;
     watching.abort();
     anstream::println!("stopping: what runs is taken up again at the next start");
     machine.close().await;

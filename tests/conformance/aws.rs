@@ -133,7 +133,8 @@ fn the_aws_command_creates_runs_approves_retries_and_deletes() {
     assert_eq!(aws.call(&start), second);
     let second = second["pipelineExecutionId"].as_str().unwrap();
     let token = aws.action(1, 0, "InProgress")["token"].clone();
-    assert!(call(&answer(&token, "Approved")).unwrap()["approvedAt"].is_string());
+    // A number or a date, as the version of the command has it.
+    assert!(!call(&answer(&token, "Approved")).unwrap()["approvedAt"].is_null());
     let twice = call(&answer(&token, "Approved")).unwrap_err();
     assert!(twice.contains("(ApprovalAlreadyCompletedException)"), "{twice}");
 

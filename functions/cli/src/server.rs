@@ -6,7 +6,7 @@ use axum::{
     Router,
     body::{Body, to_bytes},
     extract::State,
-    http::{Method, Request, Response, StatusCode, Uri},
+    http::{Method, Request, Response, StatusCode, Uri, header::CONTENT_LENGTH},
     response::IntoResponse,
     routing::get,
 };
@@ -64,6 +64,11 @@ async fn operate(
     request_id: &str,
 ) -> Result<Response<Bytes>, ApiError> {
     let (mut parts, body) = request.into_parts();
+    // Said before it is sent: not a byte of it need be read.
+    let announced = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|length: u64| length > codec::BODY_BYTES_MAX as u64) {
+        return Err(codec::too_large());
+    }
     let read = tokio::time::timeout(BODY_SECONDS_MAX, to_bytes(body, codec::BODY_BYTES_MAX));
     let body = match read.await {
         Ok(body) => body.map_err(|error| body_error(&error))?,

@@ -136,7 +136,14 @@ impl<L: Log, A: Actions> Engine<L, A> {
         let (batch, heads) = batch(&names, envelope, &scope, &decision, &heads, &written);
         locked.put(scope, &heads);
         let answer = self.log().append(batch);
-        let held = if L::PIPELINED { None } else { Some(locked) };
+        // Dropped by name: left to the end of this function, the locks would be held through the append, and
+        // `invalidate` below would wait for them for ever.
+        let held = if L::PIPELINED {
+            drop(locked);
+            None
+        } else {
+            Some(locked)
+        };
         let answer = answer.await;
         drop(held);
         match answer {

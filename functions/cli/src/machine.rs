@@ -13,7 +13,10 @@ use local::{
     world::{ProcessTimers, RandomIds, SecretFiles, SystemClock},
 };
 use std::{path::Path, sync::Arc, time::Duration};
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    task::AbortHandle,
+};
 
 /// The operations over this machine's adapters.
 pub type LocalService = Service<Arc<SqliteLog>, LocalActions, SettledViews, SecretFiles>;
@@ -30,6 +33,7 @@ pub struct Machine {
     /// The log, for following it.
     pub log: Arc<SqliteLog>,
     actions: LocalActions,
+    keeping_views: AbortHandle,
     _lock: FolderLock,
 }
 
@@ -76,7 +80,7 @@ impl Machine {
             secrets: Arc::new(SecretFiles::new(opening.state.join("secrets"))),
             registry: Arc::new(Registry::builtin()),
         };
-        tokio::spawn(keep_views(service.clone(), Arc::clone(&log), start, told));
+        let keeping_views = tokio::spawn(keep_views(service.clone(), Arc::clone(&log), start, told));
         let (fire, mut fired) = mpsc::channel::<Command>(FIRED_TIMERS_MAX);
         tokio::spawn(timers.run(SystemClock, fire));
         tokio::spawn(async move {
@@ -84,7 +88,7 @@ impl Machine {
                 engine.tell(command);
             }
         });
-        Ok(Self { service, log, actions, _lock: lock })
+        Ok(Self { service, log, actions, keeping_views: keeping_views.abort_handle(), _lock: lock })
     }
 
     /// Takes up everything that was under way when the folder was last closed. Returns the executions.
@@ -95,6 +99,8 @@ impl Machine {
     /// Stops what runs, without ending it: the next start takes it up again. Writes what waits.
     pub async fn close(self) {
         self.actions.shut_down().await;
+        // The next start goes on where it was.
+        self.keeping_views.abort();
         self.log.close().await;
     }
 }

@@ -114,9 +114,7 @@ fn servers(kills: usize, random: &mut Random) -> (Account, BTreeSet<String>) {
         for _ in 0..=random.below(4) {
             let name = random.pick(&["beside", "queued"]);
             // Too many at once is an answer too.
-            if let Ok(started) =
-                server.client.try_call("StartPipelineExecution", &json!({ "name": name }))
-            {
+            if let Ok(started) = server.client.try_call("StartPipelineExecution", &json!({ "name": name })) {
                 accepted.insert(started["pipelineExecutionId"].as_str().unwrap().to_owned());
             }
             sleep(Duration::from_millis(random.below(20) as u64));

@@ -10,6 +10,7 @@ mod audit;
 mod credentials;
 mod definition_file;
 mod machine;
+mod memory;
 mod progress;
 mod run;
 mod server;
@@ -46,6 +47,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    memory::save();
     let cli = Cli::parse();
     tracing_subscriber::fmt()
         .with_env_filter(

@@ -7,6 +7,7 @@
 mod error;
 pub(crate) mod queue;
 mod readers;
+mod reserve;
 pub(crate) mod rows;
 mod schema;
 mod verify;

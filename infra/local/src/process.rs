@@ -43,7 +43,9 @@ pub const DRAIN_GRACE: Duration = Duration::from_millis(100);
 const SEARCH_AFTER: Duration = Duration::from_secs(1);
 /// How often to look whether leftovers are gone.
 const POLL: Duration = Duration::from_millis(10);
-const CHUNK_BYTES: usize = 64 * 1024;
+/// What is read at once of a command's output: most commands say little, and a pipe holds 64 KiB.
+const CHUNK_BYTES_MIN: usize = 4 * 1024;
+const CHUNK_BYTES_MAX: usize = 64 * 1024;
 
 /// One command to run.
 #[derive(Debug, Clone, Copy)]
@@ -266,7 +268,7 @@ impl Children {
         leader: &mut Leader,
         output: &mut Option<pipe::Receiver>,
     ) -> io::Result<End> {
-        self.buffer.resize(CHUNK_BYTES, 0);
+        self.buffer.resize(self.buffer.len().max(CHUNK_BYTES_MIN), 0);
         let mut exit: Option<ExitStatus> = None;
         let mut stopped: Option<End> = None;
         let mut killed = false;
@@ -278,7 +280,12 @@ impl Children {
                 biased;
                 read = read_chunk(output, &mut self.buffer) => match read {
                     Ok(0) | Err(_) => *output = None,
-                    Ok(count) => self.log.bytes(&self.buffer[..count]),
+                    Ok(count) => {
+                        self.log.bytes(&self.buffer[..count]);
+                        if count == self.buffer.len() && count < CHUNK_BYTES_MAX {
+                            self.buffer.resize(CHUNK_BYTES_MAX, 0);
+                        }
+                    }
                 },
                 status = leader.child.wait(), if exit.is_none() => {
                     exit = Some(status?);
@@ -365,7 +372,7 @@ async fn read_chunk(output: &mut Option<pipe::Receiver>, buffer: &mut [u8]) -> i
 
 /// Reads what a background process prints, so that it neither blocks nor breaks on a full or closed pipe.
 async fn read_on(mut output: pipe::Receiver, log: ActionLog) {
-    let mut buffer = vec![0; CHUNK_BYTES];
+    let mut buffer = vec![0; CHUNK_BYTES_MIN];
     while let Ok(count @ 1..) = output.read(&mut buffer).await {
         log.bytes(&buffer[..count]);
     }

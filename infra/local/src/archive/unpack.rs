@@ -31,6 +31,9 @@ pub fn unpack(archive: &Path, into: &Path, caps: Caps) -> Result<(), ArchiveErro
     }
 }
 
+/// The buffer for content, at least; an archive may state less than it holds.
+const BUFFER_BYTES_MIN: usize = 4 << 10;
+
 struct Unpacking<'a> {
     archive: &'a Path,
     into: &'a Path,
@@ -68,7 +71,10 @@ impl Unpacking<'_> {
         for (name, _) in &plan.folders {
             self.make_folder(name, &mut made)?;
         }
-        let mut buffer = vec![0; CHUNK_BYTES];
+        // Many small artifacts are unpacked at the same time: no more memory than there is to unpack.
+        let stated = zip.decompressed_size().and_then(|bytes| usize::try_from(bytes).ok());
+        let mut buffer =
+            vec![0; stated.map_or(CHUNK_BYTES, |bytes| bytes.clamp(BUFFER_BYTES_MIN, CHUNK_BYTES))];
         let mut left = self.caps.bytes;
         for (index, name, mode) in &plan.files {
             self.make_parent(name, &mut made)?;

@@ -16,6 +16,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes the write-ahead file is cut back to after a burst.
 const WAL_BYTES_KEPT_MAX: i64 = 64 << 20;
 
+/// Bytes of pages each reader keeps: what is read twice comes from the system's own cache all the same.
+const READER_CACHE_BYTES: i64 = 512 << 10;
+
 /// Prepared statements kept for each connection.
 const STATEMENTS_MAX: usize = 48;
 
@@ -84,6 +87,8 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     let open = || {
         let conn = Connection::open_with_flags(path, flags)?;
         prepare(&conn)?;
+        // Negative: in KiB rather than in pages.
+        conn.pragma_update(None, "cache_size", -READER_CACHE_BYTES / 1024)?;
         Ok(conn)
     };
     open().map_err(|error| StoreError::new(path, error))

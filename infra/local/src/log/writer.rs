@@ -4,6 +4,7 @@
 use super::{
     error::{Failed, StoreError},
     queue::{Job, Queue, ViewJob},
+    reserve::reserve,
     rows::{self, int, number},
 };
 use crate::views;
@@ -62,6 +63,10 @@ impl Writer {
 
     /// Works until the queue is closed and empty, then folds the write-ahead file into the main one.
     pub(crate) fn run(mut self) {
+        if let Err(error) = reserve(&self.path) {
+            // Only time is lost. If the disk is full, the first append will say so.
+            tracing::debug!(%error, "no room was taken for the write-ahead file");
+        }
         while let Some(work) = self.queue.next() {
             if !work.jobs.is_empty() {
                 self.group(work.jobs);

@@ -97,6 +97,15 @@ fn blocking<T>(work: impl FnOnce() -> T) -> T {
     }
 }
 
+/// Runs work that blocks and that nobody waits for, where the runtime allows it. What has begun when the process is
+/// told to stop is still done.
+fn aside(work: impl FnOnce() + Send + 'static) {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::MultiThread => drop(tokio::task::spawn_blocking(work)),
+        _ => work(),
+    }
+}
+
 impl<'a> Build<'a> {
     fn new(order: &'a Order<'a>, voice: Voice) -> std::io::Result<Self> {
         let state = std::path::absolute(&order.site.state)?;
@@ -160,10 +169,13 @@ impl<'a> Build<'a> {
             return Ran::Again;
         }
         if result.is_ok() {
-            let removed = blocking(|| workspace::remove(&workspace.root));
-            if let Err(error) = removed {
-                self.voice.say(&format!("Warning: the workspace cannot be removed: {error}"));
-            }
+            let (voice, root) = (self.voice.clone(), workspace.root);
+            // The result need not wait for it.
+            aside(move || {
+                if let Err(error) = workspace::remove(&root) {
+                    voice.say(&format!("Warning: the workspace cannot be removed: {error}"));
+                }
+            });
         }
         Ran::Done(result)
     }

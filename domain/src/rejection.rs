@@ -35,6 +35,11 @@ pub enum Rejection {
     /// QUEUED and PARALLEL pipelines run at most so many executions at once.
     #[error("pipeline '{pipeline}' already has {limit} executions in progress")]
     ConcurrentExecutionsLimit { pipeline: PipelineName, limit: usize },
+    /// The definition asks for something this version does not do; it must not run as if it did.
+    #[error(
+        "stage '{stage}' of pipeline '{pipeline}' declares '{member}', which this version of towpath does not act on yet; take it out to run the pipeline"
+    )]
+    NotBuilt { pipeline: PipelineName, stage: StageName, member: &'static str },
     /// No such run in this pipeline.
     #[error("Pipeline '{pipeline}' does not have an execution with id '{execution}'")]
     ExecutionNotFound { pipeline: PipelineName, execution: ExecutionId },

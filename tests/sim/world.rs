@@ -138,7 +138,7 @@ impl<S: Subject> World<S> {
         self.note(|| "faults stop".to_owned());
         self.faults = Faults::NONE;
         self.unreliable = false;
-        for step in 0..STEPS_TO_REST_MAX {
+        for _ in 0..STEPS_TO_REST_MAX {
             if self.pending.iter().any(|pending| pending.due <= self.clock) {
                 self.deliver_one()?;
                 continue;
@@ -151,10 +151,10 @@ impl<S: Subject> World<S> {
                 return Ok(());
             }
             self.effects(resumed);
-            self.clock += MINUTE;
-            if step % 100 == 99 {
-                self.clock += 60 * MINUTE;
-            }
+            // A hanging action times out after hours; nothing happens until the next message is due.
+            let later = self.pending.iter().map(|pending| pending.due).filter(|due| *due > self.clock);
+            let next = later.min().unwrap_or(self.clock);
+            self.clock = next.max(self.clock + MINUTE);
         }
         self.note(|| "it goes on and on".to_owned());
         Ok(())
@@ -251,13 +251,16 @@ impl<S: Subject> World<S> {
                     Effect::RunAction { pipeline, execution, attempt, .. } => {
                         (self.clock, Message::Run { pipeline, execution, attempt })
                     }
-                    Effect::CancelAction { .. } => continue,
-                    Effect::Tell { command, at } => {
-                        self.ids += 1;
-                        let id = format!("told-{}", self.ids);
-                        let order = Order { command: *command, id, actor: "towpath".to_owned() };
-                        (at.map_or(self.clock, |at| at.0), Message::Order(Box::new(order)))
+                    // A timer that fires for an attempt that has ended must do no harm, so none is taken back.
+                    Effect::CancelAction { .. } | Effect::ClearTimer { .. } => continue,
+                    // The port keeps one timer for each attempt; the sweep sets it again and again.
+                    Effect::SetTimer { attempt, .. } if self.has_timer(&attempt) => continue,
+                    Effect::SetTimer { pipeline, execution, attempt, at } => {
+                        let wish = Wish::ExpireAction { attempt };
+                        let order = self.told(Command { pipeline, execution: Some(execution), wish });
+                        (at.0, order)
                     }
+                    Effect::Tell(command) => (self.clock, self.told(*command)),
                 };
                 self.pending.push(Pending { due: due + delay, message, deliveries: 1 });
             }
@@ -265,11 +268,28 @@ impl<S: Subject> World<S> {
         }
     }
 
+    fn has_timer(&self, attempt: &Attempt) -> bool {
+        self.pending.iter().any(|pending| match &pending.message {
+            Message::Order(order) => {
+                matches!(&order.command.wish, Wish::ExpireAction { attempt: timed } if timed == attempt)
+            }
+            Message::Run { .. } => false,
+        })
+    }
+
+    fn told(&mut self, command: Command) -> Message {
+        self.ids += 1;
+        let id = format!("told-{}", self.ids);
+        Message::Order(Box::new(Order { command, id, actor: "towpath".to_owned() }))
+    }
+
     fn remember(&mut self, effect: Effect) {
         let execution = match &effect {
-            Effect::RunAction { execution, .. } => Some(execution.clone()),
-            Effect::CancelAction { .. } => None,
-            Effect::Tell { command, .. } => command.execution.clone(),
+            Effect::RunAction { execution, .. } | Effect::SetTimer { execution, .. } => {
+                Some(execution.clone())
+            }
+            Effect::CancelAction { .. } | Effect::ClearTimer { .. } => None,
+            Effect::Tell(command) => command.execution.clone(),
         };
         if let Some(execution) = execution {
             let asked = self.asked.entry(execution).or_default();
@@ -341,6 +361,13 @@ impl<S: Subject> World<S> {
 fn same_wish(left: &Effect, right: &Effect) -> bool {
     match (left, right) {
         (Effect::RunAction { attempt: left, .. }, Effect::RunAction { attempt: right, .. }) => left == right,
-        (Effect::RunAction { .. } | Effect::CancelAction { .. } | Effect::Tell { .. }, _) => left == right,
+        (
+            Effect::RunAction { .. }
+            | Effect::CancelAction { .. }
+            | Effect::ClearTimer { .. }
+            | Effect::SetTimer { .. }
+            | Effect::Tell(_),
+            _,
+        ) => left == right,
     }
 }

@@ -1,1 +1,13 @@
-//! Placeholder.
+//! What the tests across crates share: the real binary, small repositories with pipelines, a running server, and a
+//! client that signs its requests and checks every answer against the service model.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic, and nothing but tests uses this crate")]
+
+pub mod client;
+pub mod conforming;
+pub mod folder;
+pub mod pipelines;
+pub mod processes;
+pub mod random;
+pub mod server;
+pub mod towpath;

@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: Towpath brings the example `shop-api` to production, then refuses a bad change.
+//! `cargo xtask demo`: Towpath brings the example `shop-api` to production, then keeps a bad change out of it.
 //!
 //! Everything happens in a copy of the example below the cache folder; the services listen on 127.0.0.1 alone.
 
@@ -80,7 +80,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     played.and(stopped)?;
     println!("\nThat was the demo ({took}). The project, its history and the logs of every action stay in");
     println!("  {}", shop.display());
-    println!("Run `{} run` there for another round.", towpath.display());
+    println!("Run `{} run pipeline.json` there for another round.", towpath.display());
     Ok(())
 }
 
@@ -137,12 +137,14 @@ fn play(towpath: &Path, shop: &Path) -> anyhow::Result<()> {
     let bad = head(shop)?;
     println!("{} Read the shipping rates from a file", short(&bad));
 
-    tools::step("Run 2: the deployment to dev must fail and be rolled back");
+    tools::step("Run 2: the deployment to dev must fail, and be rolled back before anybody is served by it");
     ensure!(
         !run_pipeline(towpath, shop)?,
         "the second run succeeded, but its change should have been refused"
     );
-    println!("\nAs it should: the probe on the new host failed, and the deployment was rolled back.");
+    let (dev, staging) = (attempts(shop, "DeployDev.Dev.")?, attempts(shop, "DeployStaging.Staging.")?);
+    ensure!(dev == 2 && staging == 1, "the second run failed, but not in the deployment to dev");
+    println!("\nAs it should: the probe on the new host failed, and traffic stays on the old one.");
     println!("Who answers now:");
     show_and_check(&commit)?;
     println!("Still the release of {}; nobody was served by {}.", short(&commit), short(&bad));
@@ -185,6 +187,17 @@ fn run_pipeline(towpath: &Path, shop: &Path) -> anyhow::Result<bool> {
     let approvals = APPROVALS.map(|approval| format!(" --approve {approval}")).concat();
     println!("$ towpath run pipeline.json{approvals}");
     tools::shown(&mut command)
+}
+
+/// How often an action was tried: each attempt has a log file of its own.
+fn attempts(shop: &Path, action: &str) -> anyhow::Result<usize> {
+    let mut found = 0;
+    for execution in fs::read_dir(shop.join(".towpath/logs"))? {
+        for log in fs::read_dir(execution?.path())? {
+            found += usize::from(log?.file_name().to_string_lossy().starts_with(action));
+        }
+    }
+    Ok(found)
 }
 
 fn stop(shop: &Path) -> anyhow::Result<()> {

@@ -220,27 +220,24 @@ pub fn of_resume(id: &ExecutionId, run: &Execution, asked: &[Effect]) -> Result<
                     || !under_way(run, &attempt.action_execution)
                     || resumed.iter().any(|owed| match owed {
                         Effect::RunAction { attempt: again, resumed, .. } => again == attempt && *resumed,
-                        Effect::CancelAction { .. } | Effect::Tell { .. } => false,
+                        Effect::CancelAction { .. }
+                        | Effect::ClearTimer { .. }
+                        | Effect::SetTimer { .. }
+                        | Effect::Tell(_) => false,
                     })
             }
             // Asking a provider to stop what no longer counts is a courtesy: nothing depends on it.
             Effect::CancelAction { .. } => true,
-            Effect::Tell { command, .. } => {
+            Effect::ClearTimer { .. } => true,
+            Effect::SetTimer { execution, attempt, .. } => {
+                let still_owed = execution == id && under_way(run, &attempt.action_execution);
+                !still_owed || resumed.contains(effect)
+            }
+            Effect::Tell(command) => {
                 let still_owed = command.execution.as_ref() == Some(id)
-                    && match &command.wish {
-                        Wish::ExpireAction { attempt } => under_way(run, &attempt.action_execution),
-                        Wish::Settle => run.exists() && !run.status.is_terminal(),
-                        Wish::CreatePipeline { .. }
-                        | Wish::UpdatePipeline { .. }
-                        | Wish::DeletePipeline
-                        | Wish::StartExecution { .. }
-                        | Wish::StopExecution { .. }
-                        | Wish::RetryStage { .. }
-                        | Wish::RecordActionResult { .. }
-                        | Wish::RecordApproval { .. }
-                        | Wish::DisableTransition { .. }
-                        | Wish::EnableTransition { .. } => false,
-                    };
+                    && command.wish == Wish::Settle
+                    && run.exists()
+                    && !run.status.is_terminal();
                 !still_owed || resumed.contains(effect)
             }
         };
@@ -255,8 +252,9 @@ pub fn of_resume(id: &ExecutionId, run: &Execution, asked: &[Effect]) -> Result<
 pub fn is_owed(effect: &Effect, run_of: impl Fn(&ExecutionId) -> bool) -> bool {
     match effect {
         Effect::RunAction { execution, .. } => run_of(execution),
-        Effect::CancelAction { .. } => false,
-        Effect::Tell { command, .. } => command.execution.as_ref().is_some_and(run_of),
+        Effect::CancelAction { .. } | Effect::ClearTimer { .. } => false,
+        Effect::SetTimer { execution, .. } => run_of(execution),
+        Effect::Tell(command) => command.execution.as_ref().is_some_and(run_of),
     }
 }
 

@@ -180,8 +180,15 @@ impl World {
             match effect {
                 Effect::RunAction { attempt, .. } => self.jobs.push(attempt),
                 Effect::CancelAction { attempt } => self.cancelled.push(attempt),
-                Effect::Tell { command, at: None } => self.messages.push_back(*command),
-                Effect::Tell { command, at: Some(at) } => self.timers.push((at, *command)),
+                Effect::Tell(command) => self.messages.push_back(*command),
+                Effect::ClearTimer { action_execution } => self.timers.retain(|(_, command)| {
+                    !matches!(&command.wish, Wish::ExpireAction { attempt }
+                        if attempt.action_execution == action_execution)
+                }),
+                Effect::SetTimer { pipeline, execution, attempt, at } => {
+                    let wish = Wish::ExpireAction { attempt };
+                    self.timers.push((at, Command { pipeline, execution: Some(execution), wish }));
+                }
             }
         }
     }

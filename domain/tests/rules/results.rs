@@ -109,7 +109,7 @@ fn a_message_under_another_pipelines_name_is_refused_and_touches_neither() {
 fn an_action_whose_time_is_up_fails_and_its_provider_is_asked_to_stop() {
     let mut world = running();
     world.succeed("e1", "A");
-    world.pass_minutes(59).then_nothing();
+    world.pass_minutes(36 * 60 - 1).then_nothing();
     world.pass_minutes(1).then(&[
         "lane: StageReleased Build e1",
         "e1: ActionFailed Build/B JobFailed",
@@ -126,11 +126,11 @@ fn a_timer_of_an_attempt_that_a_retry_replaced_changes_nothing() {
     let mut world = running();
     world.fail("e1", "A");
     world.succeed("e1", "B");
-    world.pass_minutes(30).accepted();
+    world.pass_minutes(18 * 60).accepted();
     world.when_retried("e1", "Build").accepted();
-    world.pass_minutes(30).then_nothing();
+    world.pass_minutes(18 * 60).then_nothing();
     assert_eq!(world.action_status("e1", "A"), ActionStatus::InProgress, "a retry has a fresh clock");
-    world.pass_minutes(30).accepted();
+    world.pass_minutes(18 * 60).accepted();
     assert_eq!(world.action_status("e1", "A"), ActionStatus::Failed);
 }
 

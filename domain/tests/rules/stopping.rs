@@ -160,6 +160,6 @@ fn a_stopped_run_lets_the_next_one_in() {
 fn a_timed_out_action_of_a_stopping_run_ends_it() {
     let mut world = running();
     world.when_stopped("e1").accepted();
-    world.pass_minutes(60).accepted();
+    world.pass_minutes(36 * 60).accepted();
     assert_eq!(world.status("e1"), ExecutionStatus::Stopped);
 }

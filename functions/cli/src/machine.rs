@@ -3,6 +3,7 @@
 use anyhow::Context;
 use domain::{catalogue::Registry, command::Command};
 use engine::{Engine, World, log::Position, views::Views};
+use events::{ExecutionId, PipelineName};
 use handlers::{Service, project, sweep};
 use local::{
     actions::LocalActions,
@@ -15,7 +16,7 @@ use local::{
 use std::{path::Path, sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, watch},
-    task::AbortHandle,
+    task::JoinHandle,
 };
 
 /// The operations over this machine's adapters.
@@ -33,7 +34,9 @@ pub struct Machine {
     /// The log, for following it.
     pub log: Arc<SqliteLog>,
     actions: LocalActions,
-    keeping_views: AbortHandle,
+    /// How far the listings reflect the log.
+    projected: watch::Receiver<Position>,
+    projector: JoinHandle<()>,
     _lock: FolderLock,
 }
 
@@ -71,7 +74,7 @@ impl Machine {
             account: opening.account.to_owned(),
         });
         let (told, projected) = watch::channel(Position::default());
-        let views = SettledViews::new(log.views(), Arc::clone(&log), projected);
+        let views = SettledViews::new(log.views(), Arc::clone(&log), projected.clone());
         let start = views.cursor(project::READER).await.context("the listings cannot be read")?;
         told.send_replace(start);
         let service = Service {
@@ -80,7 +83,7 @@ impl Machine {
             secrets: Arc::new(SecretFiles::new(opening.state.join("secrets"))),
             registry: Arc::new(Registry::builtin()),
         };
-        let keeping_views = tokio::spawn(keep_views(service.clone(), Arc::clone(&log), start, told));
+        let projector = tokio::spawn(keep_views(service.clone(), Arc::clone(&log), start, told));
         let (fire, mut fired) = mpsc::channel::<Command>(FIRED_TIMERS_MAX);
         tokio::spawn(timers.run(SystemClock, fire));
         tokio::spawn(async move {
@@ -88,19 +91,23 @@ impl Machine {
                 engine.tell(command);
             }
         });
-        Ok(Self { service, log, actions, keeping_views: keeping_views.abort_handle(), _lock: lock })
+        Ok(Self { service, log, actions, projected, projector, _lock: lock })
     }
 
-    /// Takes up everything that was under way when the folder was last closed. Returns the executions.
-    pub async fn resume(&self) -> anyhow::Result<Vec<events::ExecutionId>> {
-        Ok(sweep::resume_all(&self.service).await?)
+    /// Takes up everything that was under way when the folder was last closed; with `only`, what belongs to that
+    /// pipeline. Returns the executions.
+    pub async fn resume(&self, only: Option<&PipelineName>) -> anyhow::Result<Vec<ExecutionId>> {
+        // What is under way stands in the listings: none is missed only once they show the whole log.
+        let head = self.log.head();
+        self.projected.clone().wait_for(|at| *at >= head).await.context("the listings are not kept")?;
+        Ok(sweep::resume_all(&self.service, only).await?)
     }
 
     /// Stops what runs, without ending it: the next start takes it up again. Writes what waits.
     pub async fn close(self) {
         self.actions.shut_down().await;
-        // The next start goes on where it was.
-        self.keeping_views.abort();
+        // The listings may stay behind: the next start brings them up to the log.
+        self.projector.abort();
         self.log.close().await;
     }
 }

@@ -14,11 +14,12 @@ mod memory;
 mod progress;
 mod run;
 mod server;
+mod signals;
 mod up;
 mod watcher;
 
 use clap::{Parser, Subcommand};
-use std::process::ExitCode;
+use std::{io::IsTerminal, process::ExitCode};
 
 /// Runs CodePipeline pipelines on this machine, for real.
 #[derive(Parser)]
@@ -35,13 +36,11 @@ struct Cli {
     command: Command,
 }
 
+// No words here: those of a variant would hide the longer ones that each command has of its own.
 #[derive(Subcommand)]
 enum Command {
-    /// Run a pipeline here and now, from source to deployment.
     Run(run::Args),
-    /// Serve the CodePipeline API on loopback, on this machine's engine.
     Up(up::Args),
-    /// Check the history of a state folder.
     Audit(audit::Args),
 }
 
@@ -54,6 +53,7 @@ fn main() -> ExitCode {
                 .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn")),
         )
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -69,6 +69,8 @@ fn main() -> ExitCode {
             Command::Audit(args) => audit::audit(&args),
         }
     });
+    // A question that was interrupted still waits for its line: the process does not.
+    runtime.shutdown_background();
     match done {
         Ok(code) => ExitCode::from(code),
         Err(error) => {

@@ -10,15 +10,17 @@ use crate::{
     definition_file,
     machine::{Machine, Opening},
     progress::Progress,
+    signals::Signals,
 };
 use anyhow::Context;
 use approve::Approvals;
 use clap::Parser;
 use domain::{
+    Rejection,
     command::{Command, Wish},
     execution::ExecutionStatus,
 };
-use engine::transact::Envelope;
+use engine::transact::{Envelope, TransactError};
 use events::{ExecutionId, PipelineName, Trigger, TriggerType};
 use follow::Seen;
 use handlers::{Caller, operations};
@@ -75,6 +77,8 @@ pub struct Args {
 /// Runs it.
 pub async fn run(args: Args) -> anyhow::Result<u8> {
     let account = crate::up::ACCOUNT_DEFAULT;
+    // From the first moment on: what a run has started is never left behind by a signal.
+    let signals = Signals::listen().context("signals cannot be caught")?;
     let file = definition_file::read(&args.pipeline, None, account)?;
     let region = definition_file::region_of(&file.definition);
     let base = folder_of(&args.pipeline)?;
@@ -82,7 +86,7 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
     let variables = pairs(&args.var, "--var", "K=V")?;
     let approvals = Approvals::parse(&args.approve, &file.definition)?;
     let state = args.state.clone().unwrap_or_else(|| base.join(".towpath"));
-    for warning in settings.warnings() {
+    for warning in settings.warnings().into_iter().chain(unheard(&file.definition)) {
         anstream::eprintln!("warning: {warning}");
     }
     let opening =
@@ -90,22 +94,27 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
     let machine = Machine::open(opening).await?;
     let state = std::path::absolute(&state)?;
     let caller = Caller { arn: format!("arn:aws:iam::{account}:user/{}", user_name()) };
-    let done = go(&machine, &caller, &args, &file, variables, approvals, &state).await;
+    let asked = Asked { args: &args, file: &file, variables, approvals, state: &state };
+    let done = go(&machine, &caller, asked, signals).await;
     machine.close().await;
     done
 }
 
-async fn go(
-    machine: &Machine,
-    caller: &Caller,
-    args: &Args,
-    file: &definition_file::DefinitionFile,
+/// What the command line asks for, read.
+struct Asked<'a> {
+    args: &'a Args,
+    file: &'a definition_file::DefinitionFile,
     variables: BTreeMap<String, String>,
     approvals: Approvals,
-    state: &Path,
-) -> anyhow::Result<u8> {
+    state: &'a Path,
+}
+
+async fn go(machine: &Machine, caller: &Caller, asked: Asked<'_>, signals: Signals) -> anyhow::Result<u8> {
+    let Asked { args, file, variables, approvals, state } = asked;
+    let pipeline = PipelineName::parse(file.definition.name.as_str()).context("the pipeline's name")?;
     let from = machine.log.head();
-    let interrupted: BTreeSet<ExecutionId> = machine.resume().await?.into_iter().collect();
+    // Runs of other pipelines in the folder are theirs to take up, or a server's.
+    let interrupted: BTreeSet<ExecutionId> = machine.resume(Some(&pipeline)).await?.into_iter().collect();
     if !interrupted.is_empty() {
         anstream::println!(
             "{} interrupted run{} taken up again.",
@@ -125,10 +134,19 @@ async fn go(
     let watched: BTreeSet<ExecutionId> = interrupted.iter().cloned().chain(fresh.clone()).collect();
     let terminal = std::io::stdout().is_terminal() && !args.plain;
     let progress = Progress::new(&file.definition, terminal, watched.len() > 1);
-    let follower = follow::Follower { machine, caller, approvals, progress, watched, interrupted, from };
-    let pipeline = PipelineName::parse(file.definition.name.as_str()).context("the pipeline's name")?;
+    let follower = follow::Follower {
+        machine,
+        caller,
+        approvals,
+        progress,
+        watched,
+        interrupted,
+        from,
+        signals,
+        pressed: 0,
+    };
     let seen = follower.follow(&pipeline).await?;
-    finish(machine, &file.definition, &seen, state, &args.pipeline).await
+    finish(machine, &file.definition, &seen, state, args).await
 }
 
 async fn start(
@@ -150,8 +168,13 @@ async fn start(
         command: Command { pipeline: name, execution: Some(execution.clone()), wish },
         once: None,
     };
-    engine.transact(envelope).await?;
-    Ok(execution)
+    match engine.transact(envelope).await {
+        Ok(_) => Ok(execution),
+        Err(TransactError::Rejected(
+            refused @ (Rejection::MissingVariable { .. } | Rejection::BadVariableValue { .. }),
+        )) => anyhow::bail!("{refused}; give it with `--var NAME=VALUE`"),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Says how it went, and turns it into an exit code.
@@ -160,7 +183,7 @@ async fn finish(
     definition: &domain::pipeline::PipelineDeclaration,
     seen: &Seen,
     state: &Path,
-    file: &Path,
+    args: &Args,
 ) -> anyhow::Result<u8> {
     let mut code = 0;
     for id in &seen.executions {
@@ -172,12 +195,33 @@ async fn finish(
     }
     if let Some(waiting) = &seen.waiting {
         anstream::println!(
-            "\nThe run waits for the approval {waiting}. To go on:\n  towpath run {} --resume --approve {waiting}",
-            file.display()
+            "\nThe run waits for the approval {waiting}. To go on:\n  {} --resume --approve {}",
+            again(args),
+            shell_word(waiting)
         );
         return Ok(EXIT_WAITING);
     }
     Ok(if seen.interrupted { EXIT_INTERRUPTED } else { code })
+}
+
+/// The command that leads to the same run: whatever says where things are is said again.
+fn again(args: &Args) -> String {
+    let mut words = vec!["towpath".to_owned(), "run".to_owned(), args.pipeline.display().to_string()];
+    let mut flag = |name: &str, value: String| words.extend([name.to_owned(), value]);
+    args.source.iter().for_each(|source| flag("--source", source.clone()));
+    args.from_commit.iter().for_each(|revision| flag("--from-commit", revision.clone()));
+    args.settings.iter().for_each(|path| flag("--settings", path.display().to_string()));
+    args.state.iter().for_each(|path| flag("--state", path.display().to_string()));
+    words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ")
+}
+
+/// A word as a shell takes it for one.
+fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-=:@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 fn settings(args: &Args, base: &Path) -> anyhow::Result<Settings> {
@@ -201,6 +245,24 @@ fn settings(args: &Args, base: &Path) -> anyhow::Result<Settings> {
     }
     settings.from_commit.clone_from(&args.from_commit);
     Ok(settings)
+}
+
+/// Approvals that would notify a topic, which this machine does not.
+fn unheard(definition: &domain::pipeline::PipelineDeclaration) -> Vec<String> {
+    let notifies = |action: &domain::pipeline::ActionDeclaration| {
+        action.configuration.get("NotificationArn").map(String::as_str).unwrap_or_default().to_owned()
+    };
+    definition
+        .actions()
+        .map(|(stage, action)| (stage, action, notifies(action)))
+        .filter(|(_, _, topic)| !topic.is_empty())
+        .map(|(stage, action, topic)| {
+            format!(
+                "{}/{} notifies `{topic}` on AWS; on this machine nobody is notified",
+                stage.name, action.name
+            )
+        })
+        .collect()
 }
 
 fn folder_of(file: &Path) -> anyhow::Result<PathBuf> {

@@ -6,14 +6,17 @@ use axum::{
     Router,
     body::{Body, to_bytes},
     extract::State,
-    http::{Method, Request, Response, StatusCode, Uri},
+    http::{Method, Request, Response, StatusCode, Uri, header::CONTENT_LENGTH},
     response::IntoResponse,
     routing::get,
 };
 use bytes::Bytes;
 use handlers::{Caller, operations};
-use std::{any::Any, sync::Arc};
+use std::{any::Any, sync::Arc, time::Duration};
 use tower_http::catch_panic::CatchPanicLayer;
+
+/// How long a caller may take to send a body.
+const BODY_SECONDS_MAX: Duration = Duration::from_secs(30);
 
 /// What requests are answered with.
 #[derive(Clone)]
@@ -61,7 +64,16 @@ async fn operate(
     request_id: &str,
 ) -> Result<Response<Bytes>, ApiError> {
     let (mut parts, body) = request.into_parts();
-    let body = to_bytes(body, codec::BODY_BYTES_MAX).await.map_err(|error| body_error(&error))?;
+    // Said before it is sent: not a byte of it need be read.
+    let announced = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|length: u64| length > codec::BODY_BYTES_MAX as u64) {
+        return Err(codec::too_large());
+    }
+    let read = tokio::time::timeout(BODY_SECONDS_MAX, to_bytes(body, codec::BODY_BYTES_MAX));
+    let body = match read.await {
+        Ok(body) => body.map_err(|error| body_error(&error))?,
+        Err(_) => return Err(ApiError::new(Code::Serialization, "the request body did not arrive in time")),
+    };
     // Signed for `/`, whatever form the request line has.
     parts.uri = Uri::from_static("/");
     let request = Request::from_parts(parts, body);

@@ -4,6 +4,7 @@ use crate::{
     credentials::KeyPair,
     machine::{Machine, Opening},
     server::{self, Front},
+    signals::Signals,
     watcher,
 };
 use anyhow::Context;
@@ -52,6 +53,7 @@ pub async fn up(args: Args) -> anyhow::Result<u8> {
         "`--account {}` must have 12 digits",
         args.account
     );
+    let mut signals = Signals::listen().context("signals cannot be caught")?;
     let given = args.credentials.as_deref().map(KeyPair::parse).transpose()?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
     let listener = TcpListener::bind(address).await.with_context(|| {
@@ -85,30 +87,17 @@ pub async fn up(args: Args) -> anyhow::Result<u8> {
     let front = Front { service: machine.service.clone(), keys: Arc::new(keys) };
     let router = server::router(front);
     anstream::println!("towpath is ready: http://{address} (state in {})", dir.display());
-    let resumed = machine.resume().await?;
+    let resumed = machine.resume(None).await?;
     if !resumed.is_empty() {
         anstream::println!("{} interrupted executions are taken up again", resumed.len());
     }
     let watching =
         tokio::spawn(watcher::watch(machine.service.clone(), Arc::clone(&machine.log), settings, dir));
-    let served = axum::serve(listener, router).with_graceful_shutdown(told_to_stop()).await;
+    let served =
+        axum::serve(listener, router).with_graceful_shutdown(async move { signals.told().await }).await;
     watching.abort();
     anstream::println!("stopping: what runs is taken up again at the next start");
     machine.close().await;
     served?;
     Ok(0)
-}
-
-async fn told_to_stop() {
-    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(signal) => signal,
-        Err(error) => {
-            tracing::warn!(%error, "SIGTERM cannot be caught; it will stop the server at once");
-            return std::future::pending().await;
-        }
-    };
-    tokio::select! {
-        pressed = tokio::signal::ctrl_c() => drop(pressed),
-        _ = terminate.recv() => {}
-    }
 }

@@ -6,8 +6,8 @@ use domain::{
     pipeline::{ActionDeclaration, GitPatterns, PipelineDeclaration},
     views::PIPELINES,
 };
-use engine::{transact::Envelope, views::Views};
-use events::{ActionName, CommandId, PipelineName, Trigger, TriggerType};
+use engine::{log::Once, transact::Envelope, views::Views};
+use events::{ActionName, CommandId, PipelineName, Timestamp, Trigger, TriggerType};
 use local::{
     log::SqliteLog,
     patterns::Patterns,
@@ -25,6 +25,8 @@ use tokio::sync::mpsc;
 
 /// How often the list of pipelines is compared with what is watched.
 const RESCAN: Duration = Duration::from_secs(1);
+/// How long a push is remembered as acted on, milliseconds: 1 hour. Later the same step of a branch is a new push.
+const PUSH_KEPT_MS: i64 = 60 * 60 * 1000;
 /// Changes that may wait to be acted on.
 const CHANGES_MAX: usize = 256;
 
@@ -106,7 +108,6 @@ async fn start(service: &LocalService, watched: &Watched, change: &Change) -> bo
         Kind::Connection => TriggerType::WebhookV2,
     };
     let detail = format!("push of {} to {} ({})", change.new, change.branch, watched.action);
-    // The same push seen twice is one command, so it starts one execution.
     let id = format!("push#{}#{}#{}", watched.pipeline, watched.action, change.new);
     let Ok(id) = CommandId::parse(id.chars().take(128).collect::<String>().replace('@', "_")) else {
         return true;
@@ -120,8 +121,19 @@ async fn start(service: &LocalService, watched: &Watched, change: &Change) -> bo
     let envelope = Envelope {
         id,
         actor: "towpath:watcher".into(),
-        command: Command { pipeline, execution: Some(execution), wish },
-        once: None,
+        command: Command { pipeline, execution: Some(execution.clone()), wish },
+        // The same push may be seen twice: by a server that was killed before it had noted the first time.
+        once: Some(Once {
+            key: format!(
+                "push#{}#{}#{}..{}",
+                watched.pipeline,
+                watched.action,
+                change.old.as_deref().unwrap_or_default(),
+                change.new
+            ),
+            outcome: execution.to_string(),
+            expires: Timestamp(engine.clock().now().0 + PUSH_KEPT_MS),
+        }),
     };
     match engine.transact(envelope).await {
         Ok(_) => {

@@ -26,7 +26,8 @@ pub fn rejected(account: &str, rejection: &Rejection) -> ApiError {
         }
         Rejection::StageNotFound { .. } => ApiException::StageNotFoundException,
         Rejection::ActionNotFound { .. } => ApiException::ActionNotFoundException,
-        Rejection::UnknownVariable { .. }
+        Rejection::NotBuilt { .. }
+        | Rejection::UnknownVariable { .. }
         | Rejection::MissingVariable { .. }
         | Rejection::BadVariableValue { .. }
         | Rejection::NotASourceAction { .. } => ApiException::ValidationException,

@@ -10,7 +10,8 @@ pub const PAGE_ROWS_DEFAULT: usize = 100;
 pub struct Cursor {
     /// The key of the last row of the page.
     pub key: String,
-    /// How many items of that row were given out, where a row holds several.
+    /// Where a row holds several items, newest first: how many of its oldest are still to be given. Counted from
+    /// the end that does not grow, so that a page neither repeats nor leaves out what comes meanwhile.
     pub within: usize,
 }
 

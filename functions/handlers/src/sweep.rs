@@ -3,14 +3,17 @@
 use crate::{Home, project::ProjectError};
 use domain::views::OPEN;
 use engine::views::Views;
-use events::ExecutionId;
+use events::{ExecutionId, PipelineName};
 
 /// Rows read at a time.
 const PAGE_ROWS: usize = 500;
 
-/// Takes up everything under way, as the views list it. The views must have caught up with the log. Returns the
-/// executions.
-pub async fn resume_all<H: Home>(home: &H) -> Result<Vec<ExecutionId>, ProjectError> {
+/// Takes up everything under way, as the views list it; with `only`, what belongs to that pipeline. The views must
+/// have caught up with the log. Returns the executions.
+pub async fn resume_all<H: Home>(
+    home: &H,
+    only: Option<&PipelineName>,
+) -> Result<Vec<ExecutionId>, ProjectError> {
     let mut resumed = Vec::new();
     let mut after: Option<String> = None;
     loop {
@@ -18,10 +21,15 @@ pub async fn resume_all<H: Home>(home: &H) -> Result<Vec<ExecutionId>, ProjectEr
         let Some(last) = rows.last() else { return Ok(resumed) };
         after = Some(last.q.clone());
         for row in rows {
-            if let Ok(id) = ExecutionId::parse(row.q) {
-                home.engine().resume(&id).await?;
-                resumed.push(id);
+            let Ok(id) = ExecutionId::parse(row.q) else { continue };
+            if let Some(only) = only {
+                let execution = home.engine().execution(&id).await?;
+                if execution.start.as_ref().is_none_or(|start| start.pipeline != *only) {
+                    continue;
+                }
             }
+            home.engine().resume(&id).await?;
+            resumed.push(id);
         }
     }
 }

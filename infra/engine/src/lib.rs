@@ -18,6 +18,7 @@ use events::{CommandId, ExecutionId, PipelineName, StreamName};
 use log::{Log, LogError};
 use ports::{Actions, Clock, Ids, Timers};
 use std::sync::Arc;
+use tokio::sync::watch;
 
 /// The core over its ports. Clones share everything.
 pub struct Engine<L, A>(Arc<Shared<L, A>>);
@@ -27,6 +28,7 @@ struct Shared<L, A> {
     pipelines: Cache<Pipeline>,
     lanes: Cache<Lane>,
     executions: Cache<Execution>,
+    trouble: watch::Sender<Option<String>>,
 }
 
 /// What an engine is made of.
@@ -61,6 +63,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
             pipelines: Cache::default(),
             lanes: Cache::default(),
             executions: Cache::default(),
+            trouble: watch::Sender::new(None),
         }))
     }
 
@@ -75,7 +78,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
         name: &PipelineName,
     ) -> Result<(Arc<Pipeline>, events::Version), LogError> {
         let known = {
-            let slot = self.warm(self.pipelines(), &StreamName::pipeline(name)).await?;
+            let (slot, _) = self.warm(self.pipelines(), &StreamName::pipeline(name)).await?;
             slot.as_ref().map(|warm| (Arc::clone(&warm.state), warm.head.version))
         };
         self.log().barrier().await;
@@ -85,7 +88,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
     /// The traffic of a pipeline, as durable.
     pub async fn lane(&self, name: &PipelineName) -> Result<Arc<Lane>, LogError> {
         let state = {
-            let slot = self.warm(self.lanes(), &StreamName::lane(name)).await?;
+            let (slot, _) = self.warm(self.lanes(), &StreamName::lane(name)).await?;
             slot.as_ref().map(|warm| Arc::clone(&warm.state)).unwrap_or_default()
         };
         self.log().barrier().await;
@@ -104,7 +107,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
     ) -> Result<(Arc<Execution>, events::Version), LogError> {
         let stream = StreamName::execution(id);
         let (state, version) = {
-            let slot = self.warm(self.executions(), &stream).await?;
+            let (slot, _) = self.warm(self.executions(), &stream).await?;
             let known = slot.as_ref().map(|warm| (Arc::clone(&warm.state), warm.head.version));
             known.unwrap_or_default()
         };
@@ -120,6 +123,17 @@ impl<L: Log, A: Actions> Engine<L, A> {
         let state = self.execution(id).await?;
         self.carry_out(react::resume(id, &state));
         Ok(())
+    }
+
+    /// Tells when the engine gave something up that only a new start will mend: the log could not be read or
+    /// written for so long that a result was dropped.
+    pub fn trouble(&self) -> watch::Receiver<Option<String>> {
+        self.0.trouble.subscribe()
+    }
+
+    pub(crate) fn give_up(&self, what: &str, error: &dyn std::fmt::Display) {
+        tracing::error!(%error, "{what}");
+        self.0.trouble.send_replace(Some(format!("{what}: {error}")));
     }
 
     /// A command id nobody used before.

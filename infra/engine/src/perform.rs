@@ -58,8 +58,12 @@ impl<L: Log, A: Actions> Engine<L, A> {
                 command,
                 once: None,
             };
-            if let Err(error) = engine.insist(envelope).await {
-                tracing::warn!(%pipeline, command = name, %error, "a command of the system failed");
+            match engine.insist(envelope).await {
+                Ok(()) => {}
+                Err(TransactError::Rejected(rejection)) => {
+                    tracing::debug!(%pipeline, command = name, %rejection, "a command of the system was refused");
+                }
+                Err(error) => engine.give_up("a run could not be brought in line with its pipeline", &error),
             }
         });
     }
@@ -75,7 +79,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
             Ok(Some(job)) => job,
             Ok(None) => return,
             Err(error) => {
-                tracing::error!(%execution, action = %attempt.action, %error, "an action could not be started");
+                self.give_up("an action could not be started", &error);
                 return;
             }
         };
@@ -92,7 +96,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
                 tracing::info!(%execution, %rejection, "a result was not taken");
             }
             Err(error) => {
-                tracing::error!(%execution, %error, "a result could not be recorded; the action will run again");
+                self.give_up("a result could not be recorded, so its action will run again", &error);
             }
         }
     }

@@ -106,7 +106,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
     /// One attempt; `None` when somebody else was faster.
     async fn attempt(&self, envelope: &Envelope) -> Result<Option<Done>, TransactError> {
         let names = Names::of(&envelope.command);
-        let mut locked = self.lock(&names).await?;
+        let (mut locked, was_warm) = self.lock(&names).await?;
         let (mut scope, heads) = locked.take();
         let now = [heads.pipeline.time, heads.lane.time, heads.execution.time]
             .into_iter()
@@ -117,6 +117,13 @@ impl<L: Log, A: Actions> Engine<L, A> {
         let decision = match decided {
             Ok(decision) if !decision.is_empty() => decision,
             other => {
+                if !L::PIPELINED && was_warm {
+                    // Another writer may have moved the streams since they were folded: only states just read
+                    // may refuse a command, or call it satisfied.
+                    drop(locked);
+                    self.invalidate(&names).await;
+                    return Ok(None);
+                }
                 locked.put(scope, &heads);
                 drop(locked);
                 // The states may rest on appends that are still on their way: answer only when they are durable.
@@ -129,7 +136,14 @@ impl<L: Log, A: Actions> Engine<L, A> {
         let (batch, heads) = batch(&names, envelope, &scope, &decision, &heads, &written);
         locked.put(scope, &heads);
         let answer = self.log().append(batch);
-        let held = if L::PIPELINED { None } else { Some(locked) };
+        // Dropped by name: left to the end of this function, the locks would be held through the append, and
+        // `invalidate` below would wait for them for ever.
+        let held = if L::PIPELINED {
+            drop(locked);
+            None
+        } else {
+            Some(locked)
+        };
         let answer = answer.await;
         drop(held);
         match answer {
@@ -161,29 +175,34 @@ impl<L: Log, A: Actions> Engine<L, A> {
         }
     }
 
-    async fn lock(&self, names: &Names) -> Result<Locked, LogError> {
-        let pipeline = self.warm(self.pipelines(), &names.pipeline).await?;
-        let lane = self.warm(self.lanes(), &names.lane).await?;
-        let execution = match &names.execution {
-            Some(stream) => Some(self.warm(self.executions(), stream).await?),
-            None => None,
+    /// Locks the slots of a scope; true when any of them held a state before.
+    async fn lock(&self, names: &Names) -> Result<(Locked, bool), LogError> {
+        let (pipeline, pipeline_warm) = self.warm(self.pipelines(), &names.pipeline).await?;
+        let (lane, lane_warm) = self.warm(self.lanes(), &names.lane).await?;
+        let (execution, execution_warm) = match &names.execution {
+            Some(stream) => {
+                let (slot, was_warm) = self.warm(self.executions(), stream).await?;
+                (Some(slot), was_warm)
+            }
+            None => (None, false),
         };
-        Ok(Locked { pipeline, lane, execution })
+        Ok((Locked { pipeline, lane, execution }, pipeline_warm || lane_warm || execution_warm))
     }
 
-    /// Locks a stream's slot and loads it if it is cold.
+    /// Locks a stream's slot and loads it if it is cold; true when it was not.
     pub(crate) async fn warm<S: Folded>(
         &self,
         cache: &Cache<S>,
         stream: &StreamName,
-    ) -> Result<OwnedMutexGuard<Slot<S>>, LogError> {
+    ) -> Result<(OwnedMutexGuard<Slot<S>>, bool), LogError> {
         let mut slot = cache.lock(stream).await;
-        if slot.is_none() {
-            let loaded = self.log().load(stream, S::FOLD).await?;
-            let (state, head) = streams::fold::<S>(stream, &loaded)?;
-            *slot = Some(Warm { state: Arc::new(state), head });
+        if slot.is_some() {
+            return Ok((slot, true));
         }
-        Ok(slot)
+        let loaded = self.log().load(stream, S::FOLD).await?;
+        let (state, head) = streams::fold::<S>(stream, &loaded)?;
+        *slot = Some(Warm { state: Arc::new(state), head });
+        Ok((slot, false))
     }
 
     /// Forgets states that rest on an append that failed.
@@ -246,9 +265,17 @@ fn batch(
     let execution = names.execution.as_ref().and_then(|stream| {
         streams::commit(stream, &heads.execution, &decision.execution, &scope.execution, written)
     });
+    // What was read but not written must not have moved either: a run is brought in line with its lane only as
+    // both stand now. A definition matters only to commands that ask which one is current.
     let mut checks: Vec<(StreamName, Version)> = Vec::new();
     if pipeline.is_none() && envelope.command.relies_on_current_definition() {
         checks.push((names.pipeline.clone(), heads.pipeline.version));
+    }
+    if lane.is_none() {
+        checks.push((names.lane.clone(), heads.lane.version));
+    }
+    if let (Some(stream), None) = (&names.execution, &execution) {
+        checks.push((stream.clone(), heads.execution.version));
     }
     fn head(made: Option<&(Commit, Head)>, before: &Head) -> Head {
         made.map_or(*before, |(_, head)| *head)

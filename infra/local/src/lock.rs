@@ -3,10 +3,13 @@
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 use std::{
     fs::{self, File},
     io::{self, Read, Seek, Write},
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 /// The file's name in the state folder.
@@ -14,6 +17,12 @@ pub const LOCK_FILE: &str = "lock";
 
 /// What is read of a holder's own words, in bytes.
 const HOLDER_BYTES_MAX: u64 = 4096;
+
+/// How long the lock of a holder that is gone may still be held. A process it was just starting when it was killed
+/// has its open files until it becomes the program it was made for: milliseconds, more on a busy machine.
+const HEIRS_MAX: Duration = Duration::from_secs(2);
+/// How often that is looked at.
+const HEIRS_LOOK: Duration = Duration::from_millis(5);
 
 /// The state folder, held for as long as this value lives.
 #[derive(Debug)]
@@ -46,7 +55,8 @@ pub enum LockError {
 
 impl FolderLock {
     /// Takes the folder, making it if need be. `command` is how this process was called; another process that
-    /// wants the folder will be shown it. Never waits.
+    /// wants the folder will be shown it. Does not wait for a holder that is alive; blocks for at most two seconds
+    /// while one that was killed is still letting go.
     pub fn acquire(folder: &Path, command: &str) -> Result<Self, LockError> {
         let unwritable = |source| LockError::Unwritable { folder: folder.to_owned(), source };
         fs::create_dir_all(folder).map_err(unwritable)?;
@@ -58,12 +68,18 @@ impl FolderLock {
             .truncate(false)
             .open(path)
             .map_err(unwritable)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => {
-                return Err(LockError::Held { folder: folder.to_owned(), holder: holder(&mut file) });
+        let began = Instant::now();
+        loop {
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => break,
+                Err(Errno::WOULDBLOCK) => {}
+                Err(errno) => return Err(unwritable(errno.into())),
             }
-            Err(errno) => return Err(unwritable(errno.into())),
+            let holder = holder(&mut file);
+            if !holder.is_gone() || began.elapsed() > HEIRS_MAX {
+                return Err(LockError::Held { folder: folder.to_owned(), holder: holder.shown });
+            }
+            thread::sleep(HEIRS_LOOK);
         }
         let introduce = |file: &mut File| {
             file.set_len(0)?;
@@ -80,17 +96,31 @@ impl FolderLock {
     }
 }
 
-/// What the holder wrote about itself. It may be about to: then nothing is known of it.
-fn holder(file: &mut File) -> String {
-    let mut text = String::new();
-    let read = file.take(HOLDER_BYTES_MAX).read_to_string(&mut text);
-    match (read, text.split_once('\n')) {
-        (Ok(_), Some((pid, command))) if pid.parse::<u32>().is_ok() => match command.trim() {
-            "" => format!("process {pid}"),
-            command => format!("process {pid} (`{command}`)"),
-        },
-        _ => "another process".to_owned(),
+/// Who holds a folder.
+struct Holder {
+    id: Option<Pid>,
+    shown: String,
+}
+
+impl Holder {
+    /// No process has its id any more.
+    fn is_gone(&self) -> bool {
+        self.id.is_some_and(|id| test_kill_process(id) == Err(Errno::SRCH))
     }
+}
+
+/// What the holder wrote about itself. It may be about to: then nothing is known of it.
+fn holder(file: &mut File) -> Holder {
+    let mut text = String::new();
+    let read = file.rewind().and_then(|()| file.take(HOLDER_BYTES_MAX).read_to_string(&mut text));
+    let (id, command) = text.split_once('\n').unwrap_or_default();
+    let id = id.parse().ok().filter(|_| read.is_ok()).and_then(Pid::from_raw);
+    let shown = match (id, command.trim()) {
+        (None, _) => "another process".to_owned(),
+        (Some(id), "") => format!("process {}", id.as_raw_nonzero()),
+        (Some(id), command) => format!("process {} (`{command}`)", id.as_raw_nonzero()),
+    };
+    Holder { id, shown }
 }
 
 #[cfg(test)]
@@ -106,6 +136,22 @@ mod tests {
         assert!(refused.contains(&holder), "{refused}");
         drop(held);
         FolderLock::acquire(folder.path(), "towpath run").unwrap();
+    }
+
+    #[test]
+    fn a_killed_holder_whose_last_child_has_not_let_go_yet_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = FolderLock::acquire(folder.path(), "towpath up").unwrap();
+        // The id of a process that has ended stands in the file, and the lock is held all the same.
+        let mut ended = std::process::Command::new("true").spawn().unwrap();
+        ended.wait().unwrap();
+        fs::write(folder.path().join(LOCK_FILE), format!("{}\ntowpath up\n", ended.id())).unwrap();
+        let heir = thread::spawn(move || {
+            thread::sleep(HEIRS_LOOK * 4);
+            drop(held);
+        });
+        FolderLock::acquire(folder.path(), "towpath run").unwrap();
+        heir.join().unwrap();
     }
 
     #[test]

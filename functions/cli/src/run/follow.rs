@@ -1,7 +1,7 @@
 //! Following the log while runs go on: every event is shown, approvals are answered, Ctrl-C stops.
 
 use super::approve::{Answer, Approvals};
-use crate::{machine::Machine, progress::Progress};
+use crate::{machine::Machine, progress::Progress, signals::Signals};
 use domain::command::{Command, Wish};
 use engine::{
     log::{Commit, Position},
@@ -32,6 +32,9 @@ pub(super) struct Follower<'a> {
     pub(super) interrupted: BTreeSet<ExecutionId>,
     /// Where in the log to begin.
     pub(super) from: Position,
+    pub(super) signals: Signals,
+    /// How often it was told to end.
+    pub(super) pressed: u32,
 }
 
 /// How the following ended.
@@ -48,11 +51,21 @@ impl Follower<'_> {
     pub(super) async fn follow(mut self, pipeline: &PipelineName) -> anyhow::Result<Seen> {
         let mut open = self.watched.clone();
         let mut waiting = self.waiting_since_before(pipeline).await?;
-        let mut interrupted = false;
+        let mut stopping = false;
         let mut at = self.from;
         let mut head = self.machine.log.watch();
+        let mut trouble = self.machine.service.engine.trouble();
         let mut give_up_at = tokio::time::Instant::now() + Duration::from_secs(u64::from(u32::MAX));
         loop {
+            if self.pressed > 0 && !stopping {
+                stopping = true;
+                give_up_at = tokio::time::Instant::now() + STOP_MAX;
+                self.progress.say("Stopping: running actions are given up …");
+                self.stop(pipeline, &open).await?;
+            }
+            // Looked at before the log is read: what is over now has its last event in what is read next.
+            self.drop_ended(&mut open).await?;
+            let stuck = waiting.is_some() && !self.anything_runs(&open).await?;
             let commits = self.machine.log.follow(at, FOLLOW_COMMITS).await?;
             if let Some((position, _)) = commits.last() {
                 at = *position;
@@ -62,24 +75,22 @@ impl Follower<'_> {
                 }
                 continue;
             }
-            self.drop_ended(&mut open).await?;
-            let stuck = waiting.is_some() && !self.anything_runs(&open).await?;
             if open.is_empty() || stuck || tokio::time::Instant::now() > give_up_at {
                 self.progress.finish();
                 let executions = self.watched.into_iter().collect();
-                let waiting = waiting.filter(|_| !open.is_empty() && !interrupted);
-                return Ok(Seen { executions, waiting, interrupted });
+                let waiting = waiting.filter(|_| !open.is_empty() && !stopping);
+                return Ok(Seen { executions, waiting, interrupted: stopping });
+            }
+            if let Some(trouble) = trouble.borrow_and_update().clone() {
+                anyhow::bail!("{trouble}\n  mend that, then go on with `towpath run … --resume`");
             }
             tokio::select! {
                 changed = head.changed() => changed?,
+                changed = trouble.changed() => changed?,
                 () = tokio::time::sleep(TICK) => self.progress.tick(),
-                pressed = tokio::signal::ctrl_c() => {
-                    pressed?;
-                    anyhow::ensure!(!interrupted, "interrupted twice: stopped without waiting for what runs");
-                    interrupted = true;
-                    give_up_at = tokio::time::Instant::now() + STOP_MAX;
-                    self.progress.say("Stopping: running actions are given up …");
-                    self.stop(pipeline, &open).await?;
+                () = self.signals.told() => {
+                    self.pressed += 1;
+                    anyhow::ensure!(self.pressed < 2, "interrupted twice: stopped without waiting for what runs");
                 }
             }
         }
@@ -131,8 +142,15 @@ impl Follower<'_> {
             .get("CustomData")
             .or_else(|| declared.and_then(|action| action.configuration.get("CustomData")));
         self.progress.pause();
-        let answer = self.approvals.ask(&place, question.map(String::as_str)).await?;
+        let asked = tokio::select! {
+            answer = self.approvals.ask(&place, question.map(String::as_str)) => Some(answer?),
+            () = self.signals.told() => None,
+        };
         self.progress.resume();
+        let Some(answer) = asked else {
+            self.pressed += 1;
+            return Ok(None);
+        };
         let (approved, summary) = match answer {
             Answer::Approved { summary } => (true, summary),
             Answer::Rejected { summary } => (false, summary),

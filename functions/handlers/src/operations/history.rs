@@ -127,9 +127,10 @@ impl<H: Home> Listing<'_, H> {
     async fn one(&self, id: &ExecutionId, within: usize) -> Result<Page, ApiError> {
         let execution = find(self.home, self.name, self.pipeline, id).await?;
         let details = self.details(id, &execution);
-        let page: Vec<_> = details.iter().skip(within).take(self.rows_max).cloned().collect();
-        let given = within + page.len();
-        let next = (given < details.len()).then(|| paging::Cursor { key: id.to_string(), within: given });
+        let start = if within == 0 { 0 } else { details.len().saturating_sub(within) };
+        let page: Vec<_> = details.iter().skip(start).take(self.rows_max).cloned().collect();
+        let left = details.len() - start - page.len();
+        let next = (left > 0).then(|| paging::Cursor { key: id.to_string(), within: left });
         Ok((page, next))
     }
 
@@ -137,11 +138,9 @@ impl<H: Home> Listing<'_, H> {
         let partition = pipeline_partition(self.name, self.pipeline.incarnation);
         let mut page: Vec<model::ActionExecutionDetail> = Vec::new();
         let mut after = place.key;
-        // `within` counts what was given of the execution the last page ended in; its row is read once more.
-        let mut skip = place.within;
-        if skip > 0 {
-            after.push('\u{1}');
-        }
+        // The row of the execution at `key` is read once more: some of its attempts, or all, are still to be given.
+        let mut left = place.within;
+        after.push('\u{1}');
         loop {
             let rows = executions_before(self.home, &partition, &after, self.rows_max).await?;
             let Some(last) = rows.last() else { return Ok((page, None)) };
@@ -152,13 +151,15 @@ impl<H: Home> Listing<'_, H> {
                 let execution =
                     engine.execution(&summary.execution).await.map_err(exceptions::unavailable)?;
                 let details = self.details(&summary.execution, &execution);
-                for (index, detail) in details.into_iter().enumerate().skip(skip) {
+                let count = details.len();
+                let start = if left == 0 { 0 } else { count.saturating_sub(left) };
+                for (index, detail) in details.into_iter().enumerate().skip(start) {
                     if page.len() == self.rows_max {
-                        return Ok((page, Some(paging::Cursor { key: row.q, within: index })));
+                        return Ok((page, Some(paging::Cursor { key: row.q, within: count - index })));
                     }
                     page.push(detail);
                 }
-                skip = 0;
+                left = 0;
             }
         }
     }

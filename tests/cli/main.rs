@@ -1,0 +1,11 @@
+//! `towpath run` and its neighbours as a person calls them: the real binary, real repositories, in temporary
+//! folders without a terminal.
+
+#![allow(clippy::unwrap_used, reason = "clippy knows only functions marked as tests, not their helpers")]
+
+mod approvals;
+mod bad_input;
+mod history;
+mod interruption;
+mod runs;
+mod state_folder;

@@ -1,0 +1,14 @@
+//! `towpath up` as its clients see it: the unmodified `aws` command, and a client on a plain socket that compares
+//! every answer with the service model.
+
+#![allow(clippy::unwrap_used, reason = "clippy knows only functions marked as tests, not their helpers")]
+
+mod aws;
+mod definitions;
+mod errors;
+mod fuzz;
+mod lists;
+mod lives;
+mod pushes;
+mod steps;
+mod transport;

@@ -15,7 +15,7 @@ pub fn save() {
     const M_MMAP_THRESHOLD: c_int = -3;
     const M_ARENA_MAX: c_int = -8;
 
-    for (parameter, value) in [(M_ARENA_MAX, 2), (M_TRIM_THRESHOLD, 128 << 10), (M_MMAP_THRESHOLD, 64 << 10)]
+    for (parameter, value) in [(M_ARENA_MAX, 2), (M_TRIM_THRESHOLD, 128 << 10), (M_MMAP_THRESHOLD, 128 << 10)]
     {
         // SAFETY: takes two numbers and touches nothing but the allocator's settings; no other thread runs yet.
         // A refusal (0) leaves a setting as it was, which only costs memory.

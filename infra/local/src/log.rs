@@ -7,6 +7,7 @@
 mod error;
 pub(crate) mod queue;
 mod readers;
+mod recent;
 mod reserve;
 pub(crate) mod rows;
 mod schema;
@@ -25,6 +26,7 @@ use error::Failed;
 use events::{StreamName, Version};
 use queue::{Job, NotTaken, Queue};
 use readers::Readers;
+use recent::Recent;
 use std::{
     future::Future,
     path::{Path, PathBuf},
@@ -49,6 +51,7 @@ pub(crate) struct Store {
     pub(crate) queue: Arc<Queue>,
     pub(crate) readers: Readers,
     head: watch::Receiver<Position>,
+    recent: Arc<Recent>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -62,9 +65,10 @@ impl SqliteLog {
         let readers = Readers::open(&path)?;
         let queue = Arc::new(Queue::default());
         let (tell, head) = watch::channel(durable);
-        let writer = Writer::new(conn, &path, queue.clone(), tell);
+        let recent = Arc::new(Recent::default());
+        let writer = Writer::new(conn, &path, queue.clone(), recent.clone(), tell);
         let writer = Mutex::new(Some(thread::spawn(|| writer.run())));
-        Ok(Self { store: Arc::new(Store { path, queue, readers, head, writer }) })
+        Ok(Self { store: Arc::new(Store { path, queue, readers, head, recent, writer }) })
     }
 
     /// The views that lie in the same file. They answer for as long as the log is open.
@@ -90,6 +94,12 @@ impl SqliteLog {
     /// Reads commits of all streams in the order they were appended, at most `limit`, after a position.
     /// Positions have no gaps. Their chains are not checked: they lead to commits of other streams.
     pub async fn follow(&self, after: Position, limit: usize) -> Result<Vec<(Position, Commit)>, LogError> {
+        if after >= self.head() {
+            return Ok(Vec::new());
+        }
+        if let Some(commits) = self.store.recent.after(after, limit) {
+            return Ok(commits);
+        }
         let read = self.store.readers.run(move |conn| rows::follow(conn, after, limit)).await;
         let read = read.map_err(|refused| unavailable("the whole log", refused))?;
         read.map_err(|failed| failed.following(&self.store.path))

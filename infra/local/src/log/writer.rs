@@ -4,6 +4,7 @@
 use super::{
     error::{Failed, StoreError},
     queue::{Job, Queue, ViewJob},
+    recent::Recent,
     reserve::reserve,
     rows::{self, int, number},
 };
@@ -36,6 +37,7 @@ pub(crate) struct Writer {
     path: PathBuf,
     queue: Arc<Queue>,
     refused: Refused,
+    recent: Arc<Recent>,
     /// The last durable commit.
     head: watch::Sender<Position>,
     once_taken: u32,
@@ -45,7 +47,8 @@ pub(crate) struct Writer {
 
 /// What one job of a group came to, before the group is durable.
 enum Judged {
-    Append(Result<Appended, BrokenChain>),
+    /// The position of its first commit, if this group wrote it.
+    Append(Result<Appended, BrokenChain>, Option<Position>),
     Done,
 }
 
@@ -54,11 +57,12 @@ impl Writer {
         conn: Connection,
         path: &Path,
         queue: Arc<Queue>,
+        recent: Arc<Recent>,
         head: watch::Sender<Position>,
     ) -> Self {
         let store = Store { conn, heads: Heads::default() };
         let refused = Refused::default();
-        Self { store, path: path.to_owned(), queue, refused, head, once_taken: 0, synced: true }
+        Self { store, path: path.to_owned(), queue, refused, recent, head, once_taken: 0, synced: true }
     }
 
     /// Works until the queue is closed and empty, then folds the write-ahead file into the main one.
@@ -85,15 +89,28 @@ impl Writer {
         let count = jobs.len();
         match self.transaction(&jobs, &mut head) {
             Ok(judged) => {
+                // Those who are answered may ask at once whether anything is on its way.
+                self.queue.answered(count);
+                let jobs = self.remember(jobs, &judged);
                 self.head.send_if_modified(|durable| std::mem::replace(durable, head) != head);
                 jobs.into_iter().zip(judged).for_each(|(job, judged)| answer(job, judged, head));
             }
             Err(error) => {
                 let error = self.give_up(error);
                 jobs.into_iter().for_each(|job| self.refuse(job, &error));
+                self.queue.answered(count);
             }
         }
-        self.queue.answered(count);
+    }
+
+    /// Keeps what was written for those who follow; they are told of the new head afterwards.
+    fn remember(&self, mut jobs: Vec<Job>, judged: &[Judged]) -> Vec<Job> {
+        for (job, judged) in jobs.iter_mut().zip(judged) {
+            if let (Job::Append { batch, .. }, Judged::Append(_, Some(first))) = (job, judged) {
+                self.recent.push(*first, std::mem::take(&mut batch.commits));
+            }
+        }
+        jobs
     }
 
     fn transaction(&mut self, jobs: &[Job], head: &mut Position) -> rusqlite::Result<Vec<Judged>> {
@@ -104,7 +121,11 @@ impl Writer {
         let mut judged = Vec::with_capacity(jobs.len());
         for job in jobs {
             judged.push(match job {
-                Job::Append { batch, events, .. } => Judged::Append(self.append(batch, events, head)?),
+                Job::Append { batch, events, .. } => {
+                    let before = *head;
+                    let answer = self.append(batch, events, head)?;
+                    Judged::Append(answer, (*head > before).then_some(Position(before.0 + 1)))
+                }
                 Job::LimitPages(pages) => {
                     self.store.conn.pragma_update(None, "max_page_count", pages)?;
                     Judged::Done
@@ -166,6 +187,7 @@ impl Writer {
     /// be the reason it failed: a person may have written there.
     fn give_up(&mut self, error: rusqlite::Error) -> StoreError {
         self.store.heads = Heads::default();
+        self.recent.clear();
         if !self.store.conn.is_autocommit()
             && let Err(error) = self.store.conn.execute_batch("ROLLBACK")
         {
@@ -223,15 +245,16 @@ impl Writer {
 
 fn answer(job: Job, judged: Judged, head: Position) {
     match (job, judged) {
-        (Job::Append { answer, .. }, Judged::Append(judged)) => {
+        (Job::Append { answer, .. }, Judged::Append(judged, _)) => {
             let _ = answer.send(judged.map_err(LogError::from));
         }
         (Job::Flush(answer), Judged::Done) => {
             let _ = answer.send(Ok(head));
         }
         // Nobody waits for a limit, and the other pairs are not made.
-        (Job::LimitPages(_), _) | (Job::Append { .. }, Judged::Done) | (Job::Flush(_), Judged::Append(_)) => {
-        }
+        (Job::LimitPages(_), _)
+        | (Job::Append { .. }, Judged::Done)
+        | (Job::Flush(_), Judged::Append(..)) => {}
     }
 }
 

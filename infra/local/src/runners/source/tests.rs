@@ -304,28 +304,3 @@ fn commit_pages_are_those_of_the_host() {
     assert_eq!(page("file:///srv/x.git"), None);
     assert_eq!(provider_type("https://git.corp.example/a/b"), "GitHubEnterpriseServer");
 }
-
-/// Not a check: prints how long a source action takes.
-/// `cargo test --release -p local -- --ignored --nocapture source_times`
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement"]
-#[allow(clippy::print_stdout, reason = "a measurement tells its numbers")]
-async fn source_times() {
-    for count in [1, 200] {
-        let (stage, _) = repository(&[("a", "1")]);
-        let text = "line of text\n".repeat(80);
-        let names: Vec<String> = (0..count).map(|index| format!("dir{}/file{index}", index % 10)).collect();
-        let files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), text.as_str())).collect();
-        commit(&stage, &files, "Many");
-        let mut times = Vec::new();
-        for round in 0..30 {
-            let mut job = job(CODE_COMMIT, &SHOP_MAIN);
-            job.outputs[0].location.key = format!("k{round}");
-            let start = std::time::Instant::now();
-            stage.succeeds(&job).await;
-            times.push(start.elapsed());
-        }
-        times.sort();
-        println!("{count} files: source action {:?}, fastest {:?}", times[15], times[0]);
-    }
-}

@@ -163,7 +163,7 @@ phases:
   build: {{commands: ['ls deps 2>/dev/null; mkdir -p deps; date +%N > deps/dep-$(ls deps | wc -l); ln -sf dep-0 deps/link']}}
 cache:
   {key}
-  paths: ['deps/**/*', '/root/.m2/**/*']
+  paths: ['deps/**/*', '/opt/m2/**/*']
 "
         )
     };

@@ -1,10 +1,10 @@
 // Towpath and Restate carry out the same durable steps; README.md says what is compared and what is not.
 
 import { existsSync, mkdirSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, loadavg } from 'node:os';
 import { join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
 import * as plain from './plain.mjs';
 import { temporaryFolder } from './processes.mjs';
 import { startRestate } from './restate.mjs';
@@ -16,8 +16,10 @@ const ROUNDS = 3;
 const MANY_STEPS = 50;
 const FEW_STEPS = 10;
 const LOAD = { executions: 200, steps: 3, atOnce: 50 };
-/** Executions that come before the load and are not counted. */
-const WARM_UP = { ...LOAD, executions: 50 };
+/** Executions of `MANY_STEPS` that come first and are not counted: caches fill, compilers get to work. */
+const WARM_UPS = 3;
+/** Pairs of executions, one of few and one of many steps, whose medians make one round's figures. */
+const PAIRS = 5;
 /** How long a server is left alone before its memory is read, ms. */
 const REST_MS = 2000;
 
@@ -27,6 +29,7 @@ if (options.towpath === undefined || !existsSync(options.towpath)) {
   process.exit(2);
 }
 
+const loadBefore = loadavg()[0];
 const folder = temporaryFolder();
 const contenders = {
   'plain shells': async () => plain.shells,
@@ -50,10 +53,14 @@ print();
 /** One round of one contender. */
 async function measure(contender) {
   try {
-    await contender.sequentialMs(FEW_STEPS);
-    const few = await contender.sequentialMs(FEW_STEPS);
-    const many = await contender.sequentialMs(MANY_STEPS);
-    await contender.loadMs(WARM_UP);
+    for (let number = 0; number < WARM_UPS; number += 1) await contender.sequentialMs(MANY_STEPS);
+    const pairs = { few: [], many: [] };
+    for (let number = 0; number < PAIRS; number += 1) {
+      pairs.few.push(await contender.sequentialMs(FEW_STEPS));
+      pairs.many.push(await contender.sequentialMs(MANY_STEPS));
+    }
+    const [few, many] = [median(pairs.few), median(pairs.many)];
+    await contender.loadMs(LOAD);
     const load = await contender.loadMs(LOAD);
     if (contender.memory) await sleep(REST_MS);
     return {
@@ -79,7 +86,8 @@ function print() {
     ['service resident, MiB', (name) => figure(name, 'service', 0)],
   ];
   const row = (cells) => `| ${cells.join(' | ')} |`;
-  console.log(`Medians of ${ROUNDS}, lowest and highest in brackets; ${availableParallelism()} cores.\n`);
+  const busy = `load average ${loadBefore.toFixed(1)} before and ${loadavg()[0].toFixed(1)} after`;
+  console.log(`Medians of ${ROUNDS}, lowest and highest in brackets. ${availableParallelism()} cores, ${busy}.\n`);
   console.log(row(columns.map(([title]) => title)));
   console.log(`|---|${'---:|'.repeat(columns.length - 1)}`);
   for (const name of Object.keys(contenders)) console.log(row(columns.map(([, cell]) => cell(name))));
@@ -87,8 +95,13 @@ function print() {
 
 /** Median, and the extremes beside it. */
 function figure(name, key, digits) {
-  const values = results[name].map((result) => result[key]).sort((one, other) => one - other);
+  const values = results[name].map((result) => result[key]);
   if (values[0] === undefined) return '–';
-  const [low, middle, high] = [values[0], values[values.length >> 1], values.at(-1)];
+  const [middle, low, high] = [median(values), Math.min(...values), Math.max(...values)];
   return `${middle.toFixed(digits)} (${low.toFixed(digits)}–${high.toFixed(digits)})`;
+}
+
+/** The middle of an odd number of values. */
+function median(values) {
+  return values.toSorted((one, other) => one - other)[values.length >> 1];
 }

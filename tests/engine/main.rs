@@ -116,7 +116,8 @@ impl Timers for Never {
 
 fn definition() -> PipelineDeclaration {
     let json = include_str!("../../domain/tests/fixtures/pipelines/valid/own.v2-commands.json");
-    domain::pipeline::parse(&serde_json::from_str(json).unwrap()).unwrap()
+    let value = serde_json::from_str(json).expect("the fixture is JSON");
+    domain::pipeline::parse(&value).expect("the fixture is a legal definition")
 }
 
 async fn send(
@@ -127,7 +128,10 @@ async fn send(
 ) {
     let command = Command { pipeline: pipeline.clone(), execution: execution.cloned(), wish };
     let id: CommandId = engine.fresh_command_id();
-    engine.transact(Envelope { id, actor: "ann".into(), command, once: None }).await.unwrap();
+    engine
+        .transact(Envelope { id, actor: "ann".into(), command, once: None })
+        .await
+        .expect("the log takes it");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -58,3 +58,32 @@ impl<S: Folded> Cache<S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::lane::Lane;
+    use events::PipelineName;
+
+    fn stream(name: &str) -> StreamName {
+        StreamName::lane(&PipelineName::parse(name).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_state_that_rests_on_an_append_under_way_is_neither_forgotten_nor_dropped() {
+        let cache = Cache::<Lane>::default();
+        let pinned = {
+            let mut slot = cache.lock(&stream("busy")).await;
+            *slot = Some(Warm { state: Arc::default(), head: Head::default() });
+            Arc::clone(OwnedMutexGuard::mutex(&slot))
+        };
+        cache.forget(&stream("busy"));
+        for number in 0..=WARM_STREAMS_MAX {
+            drop(cache.lock(&stream(&format!("other{number}"))).await);
+        }
+        assert!(cache.lock(&stream("busy")).await.is_some());
+        drop(pinned);
+        cache.forget(&stream("busy"));
+        assert!(cache.lock(&stream("busy")).await.is_none());
+    }
+}

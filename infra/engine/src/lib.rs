@@ -111,10 +111,11 @@ impl<L: Log, A: Actions> Engine<L, A> {
             let known = slot.as_ref().map(|warm| (Arc::clone(&warm.state), warm.head.version));
             known.unwrap_or_default()
         };
+        self.log().barrier().await;
+        // Not before it is durable: see `Locked::pin`.
         if !state.exists() || state.status.is_terminal() {
             self.executions().forget(&stream);
         }
-        self.log().barrier().await;
         Ok((state, version))
     }
 

@@ -17,7 +17,7 @@ use domain::{
 };
 use events::{CommandId, StreamName, Timestamp, Version};
 use std::sync::Arc;
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 /// How often a decision is made again when somebody else was faster.
 pub const APPEND_ATTEMPTS_MAX: usize = 8;
@@ -138,14 +138,16 @@ impl<L: Log, A: Actions> Engine<L, A> {
         let answer = self.log().append(batch);
         // Dropped by name: left to the end of this function, the locks would be held through the append, and
         // `invalidate` below would wait for them for ever.
-        let held = if L::PIPELINED {
+        let (held, pinned) = if L::PIPELINED {
+            let pinned = locked.pin();
             drop(locked);
-            None
+            (None, Some(pinned))
         } else {
-            Some(locked)
+            (Some(locked), None)
         };
         let answer = answer.await;
         drop(held);
+        drop(pinned);
         match answer {
             Ok(Appended::Written) => {
                 tracing::debug!(
@@ -228,7 +230,20 @@ impl Names {
     }
 }
 
+/// Keeps slots in their caches without locking them.
+type Pinned = (Arc<Mutex<Slot<Pipeline>>>, Arc<Mutex<Slot<Lane>>>, Option<Arc<Mutex<Slot<Execution>>>>);
+
 impl Locked {
+    /// A state that rests on an append under way is not in the log yet: were its slot forgotten, whoever needs the
+    /// stream next would load the state before, and nothing would ever tell a mere reader that it is old.
+    fn pin(&self) -> Pinned {
+        (
+            Arc::clone(OwnedMutexGuard::mutex(&self.pipeline)),
+            Arc::clone(OwnedMutexGuard::mutex(&self.lane)),
+            self.execution.as_ref().map(|execution| Arc::clone(OwnedMutexGuard::mutex(execution))),
+        )
+    }
+
     /// Takes the states out to be decided on; [`Locked::put`] brings them back before the locks are released.
     fn take(&mut self) -> (Scope, Heads) {
         fn out<S: Folded>(slot: &mut Slot<S>) -> (S, Head) {

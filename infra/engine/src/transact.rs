@@ -201,9 +201,6 @@ impl<L: Log, A: Actions> Engine<L, A> {
         if slot.is_some() {
             return Ok((slot, true));
         }
-        // A cold slot may have been let go of while an append to its stream was on its way: what the log shows
-        // before that is durable must not be kept.
-        self.log().barrier().await;
         let loaded = self.log().load(stream, S::FOLD).await?;
         let (state, head) = streams::fold::<S>(stream, &loaded)?;
         *slot = Some(Warm { state: Arc::new(state), head });

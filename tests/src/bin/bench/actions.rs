@@ -8,7 +8,7 @@ use anyhow::Context;
 use serde_json::Value;
 use std::{
     fs,
-    io::Read,
+    io::{Read, Seek, Write},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -22,10 +22,35 @@ const PARALLEL: usize = 20;
 const FILES: usize = 200;
 const FILES_PER_FOLDER: usize = 10;
 const SHELLS: usize = 200;
+const DISK_ROUNDS: usize = 50;
+const PAGE_BYTES: usize = 4096;
 
 pub(crate) fn measure(place: &Place, table: &mut Table) -> anyhow::Result<()> {
+    disk(place, table)?;
     sequential_and_parallel(place, table)?;
     files(place, table)
+}
+
+/// What the disk costs at this moment, whoever writes.
+fn disk(place: &Place, table: &mut Table) -> anyhow::Result<()> {
+    let path = place.folder.join("disk");
+    fs::write(&path, vec![0; PAGE_BYTES])?;
+    let mut file = fs::OpenOptions::new().write(true).open(&path)?;
+    let (mut writes, mut folders) = (Vec::new(), Vec::new());
+    for number in 0..DISK_ROUNDS {
+        let begun = Instant::now();
+        file.rewind()?;
+        file.write_all(&[1; PAGE_BYTES])?;
+        file.sync_data()?;
+        writes.push(begun.elapsed());
+        let begun = Instant::now();
+        fs::create_dir(place.folder.join(format!("folder{number}")))?;
+        folders.push(begun.elapsed());
+    }
+    let shown = |times| format!("{:.2} ms", ms(median(times)));
+    table.note("disk: a durable write of 4 KiB into a file", shown(writes));
+    table.note("disk: making a folder", shown(folders));
+    Ok(())
 }
 
 fn sequential_and_parallel(place: &Place, table: &mut Table) -> anyhow::Result<()> {
@@ -90,16 +115,15 @@ impl Run {
         Ok(Self { towpath: place.towpath.clone(), folder, source: source.to_owned() })
     }
 
-    /// Runs it with an empty state folder, and says how long that took.
+    /// Runs it with an empty state folder, and says how long that took. The folders are left where they are: some
+    /// file systems take long to make files after many were removed.
     fn go(&self) -> anyhow::Result<Duration> {
-        let state = self.folder.join(".towpath");
-        if state.exists() {
-            fs::remove_dir_all(&state)?;
-        }
+        let number = fs::read_dir(&self.folder)?.count();
         let begun = Instant::now();
         let done = Command::new(&self.towpath)
             .args(["run", "pipeline.json", "--plain", "--source"])
             .arg(format!("{}={}", definitions::CHECKOUT, self.source.display()))
+            .args(["--state", &format!("state{number}")])
             .current_dir(&self.folder)
             .output()?;
         let time = begun.elapsed();

@@ -33,6 +33,8 @@ use tokio::{
 const VARIABLES_BYTES_MAX: usize = 122_880;
 /// Archives of this size together are unpacked within a millisecond.
 const SMALL_BYTES_MAX: u64 = 4 * 1024;
+/// Commands up to this size never need a file.
+const SHORT_BYTES_MAX: usize = 64 * 1024;
 const BUILDSPEC_FILE: &str = "buildspec.yml";
 const BUILDSPEC_FILE_OTHER: &str = "buildspec.yaml";
 
@@ -211,6 +213,17 @@ impl<'a> Build<'a> {
                 "Warning: `batch` on line {line} has no effect: the action is not a batch build"
             ));
         }
+        if self.needs_tmp(&spec) {
+            workspace.make_tmp().map_err(|error| {
+                let message = format!("`{}` cannot be made: {error}", workspace.tmp.display());
+                Broken::new(
+                    Phase::DownloadSource,
+                    "INTERNAL_SERVICE_ERROR",
+                    FailureCode::SystemUnavailable,
+                    message,
+                )
+            })?;
+        }
         // Looked at before an hour of building, not after it.
         outputs::assign(&job.outputs, spec.artifacts.as_ref())?;
         let sources: Vec<String> =
@@ -286,6 +299,16 @@ impl<'a> Build<'a> {
         };
         self.voice.say(&format!("YAML location is {name}"));
         Buildspec::parse(&name, &text).map_err(|error| refused(error.to_string()))
+    }
+
+    /// Whether anything will be written beside the sources: all but a single short command whose state nobody asks
+    /// for.
+    fn needs_tmp(&self, spec: &Buildspec) -> bool {
+        let lists = spec.phases.iter().flatten().flat_map(|phase| [&phase.commands, &phase.finally]);
+        let mut commands = lists.flatten();
+        let single =
+            commands.next().is_none_or(|text| text.len() < SHORT_BYTES_MAX) && commands.next().is_none();
+        !single || spec.cache.is_some() || self.needs_state(spec)
     }
 
     /// Whether variables as the last command leaves them decide about anything.

@@ -24,7 +24,7 @@ pub(super) struct Workspace {
     pub(super) root: PathBuf,
     /// One source directory per input.
     pub(super) sources: Vec<PathBuf>,
-    /// For the runner's own files.
+    /// For the runner's own files; made by [`Workspace::make_tmp`].
     pub(super) tmp: PathBuf,
 }
 
@@ -47,10 +47,8 @@ impl Workspace {
             )
         };
         remove(root).map_err(|error| ours(root, &error))?;
-        let tmp = root.join("tmp");
         // Its files hold the environment, secrets too.
-        let made = fs::create_dir_all(root).and_then(|()| fs::DirBuilder::new().mode(0o700).create(&tmp));
-        made.map_err(|error| ours(&tmp, &error))?;
+        fs::create_dir_all(root).map_err(|error| ours(root, &error))?;
         let root = fs::canonicalize(root).map_err(|error| ours(root, &error))?;
         let mut sources: Vec<PathBuf> = Vec::with_capacity(inputs.len());
         for (index, input) in inputs.iter().enumerate() {
@@ -71,6 +69,12 @@ impl Workspace {
             sources.push(folder);
         }
         Ok(Self { tmp: root.join("tmp"), root, sources })
+    }
+
+    /// Makes the folder for the runner's own files. Most builds of one command never need it, and folders that come
+    /// and go are what an action spends most of its time on.
+    pub(super) fn make_tmp(&self) -> io::Result<()> {
+        fs::DirBuilder::new().mode(0o700).create(&self.tmp)
     }
 
     /// Gives everything to another user, who is to run commands in it.
@@ -113,7 +117,7 @@ pub(super) fn remove_old(builds: &Path) {
     for entry in fs::read_dir(builds).into_iter().flatten().flatten() {
         let is_old = entry.metadata().and_then(|about| about.modified()).is_ok_and(|changed| changed < limit);
         if is_old
-            && entry.path().join("tmp").is_dir()
+            && ["src", "tmp"].iter().any(|folder| entry.path().join(folder).is_dir())
             && let Err(error) = remove(&entry.path())
         {
             tracing::warn!(path = %entry.path().display(), %error, "an old workspace cannot be removed");

@@ -1,5 +1,6 @@
 //! This machine as a home: the adapters, wired together.
 
+use crate::damage::is_damage;
 use anyhow::Context;
 use domain::{catalogue::Registry, command::Command};
 use engine::{Engine, World, log::Position, views::Views};
@@ -13,7 +14,11 @@ use local::{
     settled_views::SettledViews,
     world::{ProcessTimers, RandomIds, SecretFiles, SystemClock},
 };
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
@@ -37,8 +42,13 @@ pub struct Machine {
     /// How far the listings reflect the log.
     projected: watch::Receiver<Position>,
     projector: JoinHandle<()>,
+    /// Why the listings are not kept any more.
+    damage: Damage,
     _lock: FolderLock,
 }
+
+/// A history that cannot be believed, once one was met.
+type Damage = Arc<Mutex<Option<anyhow::Error>>>;
 
 /// What a machine is opened with.
 pub struct Opening<'a> {
@@ -83,7 +93,9 @@ impl Machine {
             secrets: Arc::new(SecretFiles::new(opening.state.join("secrets"))),
             registry: Arc::new(Registry::builtin()),
         };
-        let projector = tokio::spawn(keep_views(service.clone(), Arc::clone(&log), start, told));
+        let damage = Damage::default();
+        let keeping = keep_views(service.clone(), Arc::clone(&log), start, told, Arc::clone(&damage));
+        let projector = tokio::spawn(keeping);
         let (fire, mut fired) = mpsc::channel::<Command>(FIRED_TIMERS_MAX);
         tokio::spawn(timers.run(SystemClock, fire));
         tokio::spawn(async move {
@@ -91,7 +103,7 @@ impl Machine {
                 engine.tell(command);
             }
         });
-        Ok(Self { service, log, actions, projected, projector, _lock: lock })
+        Ok(Self { service, log, actions, projected, projector, damage, _lock: lock })
     }
 
     /// Takes up everything that was under way when the folder was last closed; with `only`, what belongs to that
@@ -99,7 +111,10 @@ impl Machine {
     pub async fn resume(&self, only: Option<&PipelineName>) -> anyhow::Result<Vec<ExecutionId>> {
         // What is under way stands in the listings: none is missed only once they show the whole log.
         let head = self.log.head();
-        self.projected.clone().wait_for(|at| *at >= head).await.context("the listings are not kept")?;
+        if self.projected.clone().wait_for(|at| *at >= head).await.is_err() {
+            let met = self.damage.lock().unwrap_or_else(PoisonError::into_inner).take();
+            return Err(met.unwrap_or_else(|| anyhow::anyhow!("the listings are not kept any more")));
+        }
         Ok(sweep::resume_all(&self.service, only).await?)
     }
 
@@ -123,12 +138,14 @@ fn keep_out_of_git(state: &Path) {
     }
 }
 
-/// Follows the log and keeps the listings, in order. Falls behind rather than over: a failure is tried again.
+/// Follows the log and keeps the listings, in order. Falls behind rather than over: a failure is tried again. A
+/// damaged history ends it.
 async fn keep_views(
     service: LocalService,
     log: Arc<SqliteLog>,
     start: Position,
     told: watch::Sender<Position>,
+    damage: Damage,
 ) {
     let mut at = start;
     let mut head = log.watch();
@@ -154,6 +171,12 @@ async fn keep_views(
             }
             Err(error) => {
                 if head.has_changed().is_err() {
+                    return;
+                }
+                if is_damage(&error) {
+                    tracing::warn!(%error, "the listings are not kept any more");
+                    // Noted before `told` is dropped, which is what others hear of it by.
+                    *damage.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
                     return;
                 }
                 tracing::warn!(%error, "the listings fell behind the log");

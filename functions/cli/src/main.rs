@@ -8,6 +8,7 @@
 
 mod audit;
 mod credentials;
+mod damage;
 mod definition_file;
 mod machine;
 mod memory;
@@ -19,8 +20,6 @@ mod up;
 mod watcher;
 
 use clap::{Parser, Subcommand};
-use engine::{log::LogError, transact::TransactError};
-use handlers::project::ProjectError;
 use std::{io::IsTerminal, process::ExitCode};
 
 /// Runs CodePipeline pipelines on this machine, for real.
@@ -92,24 +91,13 @@ fn in_words(error: &anyhow::Error) -> String {
         }
         words = if words.is_empty() { told } else { format!("{words}: {told}") };
     }
-    if matches!(log_error(error), Some(LogError::Broken(_))) {
+    if damage::is_damage(error) {
         words.push_str(
             "\n  nothing was changed; `towpath audit verify` lists all damage: restore the log from a backup, or \
              use another state folder",
         );
     }
     words
-}
-
-/// What the log said, if that is what went wrong. The layers above pass it on as it is, so that no cause names it.
-fn log_error(error: &anyhow::Error) -> Option<&LogError> {
-    if let Some(TransactError::Log(error)) = error.downcast_ref() {
-        return Some(error);
-    }
-    if let Some(ProjectError::Log(error)) = error.downcast_ref() {
-        return Some(error);
-    }
-    error.downcast_ref()
 }
 
 /// The command line as typed, for whoever finds a folder locked by it. No argument of ours is a secret but

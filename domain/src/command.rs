@@ -158,7 +158,8 @@ impl Command {
     }
 
     /// True when the answer depends on which definition is current, so that the pipeline's stream must not have
-    /// moved. An execution under way follows its own version, which never changes.
+    /// moved. An execution under way follows its own version, whose content never changes; that a newer one has
+    /// overtaken it may be noticed a step late.
     pub fn relies_on_current_definition(&self) -> bool {
         match self.wish {
             Wish::CreatePipeline { .. }

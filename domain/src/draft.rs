@@ -121,8 +121,8 @@ impl<'a> Draft<'a> {
     }
 
     /// 128 bits made of the command's id, what they are for, and how much this decision has made so far. The same
-    /// command decided again makes the same bits. FNV-1a with 128 bits: spreads well, promises no secrecy; the
-    /// secrecy of an approval token comes from the random command id it is derived from.
+    /// command decided again makes the same bits. FNV-1a with 128 bits: spreads well, promises no secrecy: an
+    /// approval token is as secret as the ids it is derived from, which the API shows to the same callers (ADR 5).
     pub(crate) fn derive(&self, purpose: &[&str]) -> u128 {
         const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
         const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;

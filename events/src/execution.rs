@@ -36,7 +36,7 @@ pub enum ExecutionEvent {
 pub struct ExecutionStarted {
     /// The pipeline.
     pub pipeline: PipelineName,
-    /// The definition this run follows to its end.
+    /// The definition this run follows; a later one ends it at its next step, except in PARALLEL mode.
     pub pipeline_version: PipelineVersion,
     /// How often the name had been deleted before; a run never outlives its own pipeline.
     #[serde(default, skip_serializing_if = "is_zero")]

@@ -3,7 +3,7 @@
 use crate::{log::SimLog, prng::Prng};
 use domain::{
     command::{Command, Wish},
-    execution::{ActionStatus, Execution, rollback::Past},
+    execution::{ActionStatus, Execution, StageStatus, rollback::Past},
     testing::{PipelineBuilder, action, approval, deploy, pipeline, source, stage_name},
 };
 use events::{ExecutionId, ExecutionMode, PipelineName, StageName, StageRetryMode, Trigger, TriggerType};
@@ -25,9 +25,7 @@ fn definition(name: &str, prng: &mut Prng) -> PipelineBuilder {
         action("Pack").order(2).input("App").output("Image"),
     ];
     let shape = prng.below(4);
-    let (retry, back) = (*prng.pick(&[None, Some("FAILED_ACTIONS"), Some("ALL_ACTIONS")]), prng.chance(50));
-    let built = bare.stage("Build", build);
-    let built = if retry.is_some() { built.on_failure("RETRY", retry) } else { built };
+    let built = on_failure(bare.stage("Build", build), mode, prng);
     let whole = match shape {
         0 => return built,
         1 => built.stage("Deploy", [deploy("Push").input("App").set("Tag", "#{Build.Tag}")]),
@@ -35,8 +33,16 @@ fn definition(name: &str, prng: &mut Prng) -> PipelineBuilder {
             .stage("Gate", [approval("Ask").timeout(60)])
             .stage("Deploy", [deploy("Push"), deploy("Copy").input("App"), deploy("Probe").order(2)]),
     };
-    // PARALLEL pipelines may not ask for it.
-    if back && mode != ExecutionMode::Parallel { whole.on_failure("ROLLBACK", None) } else { whole }
+    on_failure(whole, mode, prng)
+}
+
+/// What happens when the stage declared last fails. PARALLEL pipelines may not ask for a rollback.
+fn on_failure(pipeline: PipelineBuilder, mode: ExecutionMode, prng: &mut Prng) -> PipelineBuilder {
+    match prng.below(4) {
+        0 => pipeline.on_failure("RETRY", *prng.pick(&[Some("FAILED_ACTIONS"), Some("ALL_ACTIONS")])),
+        1 | 2 if mode != ExecutionMode::Parallel => pipeline.on_failure("ROLLBACK", None),
+        _ => pipeline,
+    }
 }
 
 /// Declares a pipeline.
@@ -62,7 +68,7 @@ pub fn act(log: &SimLog, new_run: &ExecutionId, prng: &mut Prng) -> Option<Comma
     let run = (!runs.is_empty()).then(|| runs[newest + prng.below(runs.len() - newest)]);
     Some(match prng.below(100) {
         0..=35 => about(Some(new_run.clone()), start(prng)),
-        36..=39 => about(Some(new_run.clone()), roll_back(stage, run?)),
+        36..=39 => about(Some(new_run.clone()), roll_back(stage, run?, prng)),
         40..=49 => {
             let wish = Wish::StopExecution { abandon: prng.chance(40), reason: None };
             about(Some(run?.0.clone()), wish)
@@ -88,7 +94,10 @@ pub fn act(log: &SimLog, new_run: &ExecutionId, prng: &mut Prng) -> Option<Comma
     })
 }
 
-fn roll_back(stage: StageName, (target, run): (&ExecutionId, &Execution)) -> Wish {
+/// Mostly a stage that can be rolled back to that run.
+fn roll_back(stage: StageName, (target, run): (&ExecutionId, &Execution), prng: &mut Prng) -> Wish {
+    let passed = run.stages.iter().skip(1).rfind(|stage| stage.status == StageStatus::Succeeded);
+    let stage = passed.filter(|_| prng.chance(80)).map_or(stage, |passed| passed.stage.clone());
     let past = Past::of(run, &stage).map(Box::new);
     Wish::RollbackStage { stage, target: target.clone(), past }
 }

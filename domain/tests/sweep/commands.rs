@@ -127,13 +127,13 @@ fn rollbacks(world: &World) -> Vec<Swept> {
     };
     let back = |name, stage| {
         let target = execution_id("e1");
-        (name, Some("r1"), Wish::RollbackStage { stage: stage_name(stage), target, past: past(stage) })
+        (name, Some("b1"), Wish::RollbackStage { stage: stage_name(stage), target, past: past(stage) })
     };
     vec![
         back("roll Source back to e1", "Source"),
         back("roll Build back to e1", "Build"),
         back("roll Prod back to e1", "Prod"),
-        ("start a rollback that nobody owes", Some("r1"), Wish::StartRollback { past: past("Prod") }),
+        ("start a rollback that nobody owes", Some("b1"), Wish::StartRollback { past: past("Prod") }),
     ]
 }
 

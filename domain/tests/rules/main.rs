@@ -17,3 +17,4 @@ mod stale;
 mod starting;
 mod stopping;
 mod transitions;
+mod why;

@@ -10,6 +10,7 @@ mod audit;
 mod credentials;
 mod damage;
 mod definition_file;
+mod lint;
 mod machine;
 mod memory;
 mod progress;
@@ -28,7 +29,8 @@ use std::{io::IsTerminal, process::ExitCode};
     name = "towpath",
     version,
     after_help = "Start here:\n  towpath run pipeline.json           run a pipeline in the repository you stand in\n  \
-                  towpath up                          serve the CodePipeline API on this machine\n\n\
+                  towpath up                          serve the CodePipeline API on this machine\n  \
+                  towpath lint pipeline.json          say what a definition will suffer from\n\n\
                   What each resource of a pipeline is on this machine stands in `towpath.toml` beside it; without \
                   the file, sensible defaults hold."
 )]
@@ -43,6 +45,7 @@ enum Command {
     Run(run::Args),
     Up(up::Args),
     Audit(audit::Args),
+    Lint(lint::Args),
 }
 
 fn main() -> ExitCode {
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
             Command::Run(args) => run::run(args).await,
             Command::Up(args) => up::up(args).await,
             Command::Audit(args) => audit::audit(&args),
+            Command::Lint(args) => lint::lint(&args),
         }
     });
     // A question that was interrupted still waits for its line: the process does not.

@@ -84,7 +84,8 @@ fn check_place(place: &Place<'_>, found: &mut Findings) {
     let deployed = stage
         .actions
         .iter()
-        .find(|action| action.run_order < order && action.action_type_id.category == ActionCategory::Deploy);
+        .filter(|action| action.run_order < order && action.action_type_id.category == ActionCategory::Deploy)
+        .max_by_key(|action| action.run_order);
     if let (true, Some(deployed)) = (last, deployed) {
         found.add(
             &APPROVAL_HOLDS_STAGE,

@@ -23,8 +23,8 @@ static DEFAULT_ARTIFACT_KEY: Rule = Rule {
     id: "default-artifact-key",
     severity: Severity::Note,
     what: "an artifact store without `encryptionKey`",
-    why: "Artifacts hold your source and what is built from it. The default encryption has no policy of its own: \
-          whoever may read the bucket may read them, and reads leave no trace in the key's log.",
+    why: "Artifacts hold your source and what is built from it. They are encrypted with a key whose policy cannot be \
+          changed: whoever in the account may read the bucket may read them, and no other account ever can.",
     mend: "Add `encryptionKey` with a KMS key of your own, if your rules ask for one.",
 };
 

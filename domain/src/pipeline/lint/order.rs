@@ -140,19 +140,19 @@ fn depends(action: &ActionDeclaration, before: &ActionDeclaration) -> bool {
 }
 
 fn check_targets(declaration: &PipelineDeclaration, found: &mut Findings) {
-    let mut taken: BTreeMap<(usize, u16, String), Place<'_>> = BTreeMap::new();
+    let mut taken: BTreeMap<_, Place<'_>> = BTreeMap::new();
     for place in places(declaration) {
-        let Some(target) = target(place.action) else { continue };
-        let role = place.action.role_arn.as_ref().map_or("", |role| role.as_str());
-        let region = place.action.region.as_deref().unwrap_or_default();
-        let key = (place.stage_index, place.action.run_order.get(), format!("{target} {role} {region}"));
+        let Some((kind, target)) = target(place.action) else { continue };
+        let action = place.action;
+        let key = (place.stage_index, action.run_order, kind, target, &action.role_arn, &action.region);
         match taken.get(&key) {
+            // The target's name stays unsaid: a setting may hold anything.
             Some(first) => found.add(
                 &SAME_TARGET_IN_PARALLEL,
                 place.path(".configuration"),
                 format!(
-                    "`{}` and `{}` deploy to {target} at the same time.",
-                    first.action.name, place.action.name
+                    "`{}` and `{}` deploy to the same {kind} at the same time.",
+                    first.action.name, action.name
                 ),
             ),
             None => {
@@ -162,28 +162,21 @@ fn check_targets(declaration: &PipelineDeclaration, found: &mut Findings) {
     }
 }
 
-/// What an action deploys to, where that takes one deployment at a time.
-fn target(action: &ActionDeclaration) -> Option<String> {
+/// What an action deploys to, where that takes one deployment at a time: what it is, and the settings that name it.
+fn target(action: &ActionDeclaration) -> Option<(&'static str, Vec<&str>)> {
     let id = &action.action_type_id;
     if (id.category, id.owner) != (ActionCategory::Deploy, ActionOwner::AWS) {
         return None;
     }
     let value = |key: &str| action.configuration.get(key).map(String::as_str);
-    match id.provider.as_str() {
-        "CloudFormation" => {
-            // Any number of change sets may be prepared for one stack.
-            let changes = value("ActionMode").is_some_and(|mode| mode != "CHANGE_SET_REPLACE");
-            changes.then(|| value("StackName")).flatten().map(|stack| format!("the stack `{stack}`"))
-        }
-        "CodeDeploy" | "CodeDeployToECS" => Some(format!(
-            "the deployment group `{}/{}`",
-            value("ApplicationName")?,
-            value("DeploymentGroupName")?
-        )),
-        "ECS" => Some(format!("the service `{}/{}`", value("ClusterName")?, value("ServiceName")?)),
-        "ElasticBeanstalk" => {
-            Some(format!("the environment `{}/{}`", value("ApplicationName")?, value("EnvironmentName")?))
-        }
-        _ => None,
-    }
+    let (kind, keys): (_, &[&str]) = match id.provider.as_str() {
+        // Any number of change sets may be prepared for one stack.
+        "CloudFormation" if value("ActionMode") == Some("CHANGE_SET_REPLACE") => return None,
+        "CloudFormation" => ("stack", &["StackName"]),
+        "CodeDeploy" | "CodeDeployToECS" => ("deployment group", &["ApplicationName", "DeploymentGroupName"]),
+        "ECS" => ("service", &["ClusterName", "ServiceName"]),
+        "ElasticBeanstalk" => ("environment", &["ApplicationName", "EnvironmentName"]),
+        _ => return None,
+    };
+    Some((kind, keys.iter().map(|key| value(key)).collect::<Option<_>>()?))
 }

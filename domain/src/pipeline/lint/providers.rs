@@ -96,7 +96,7 @@ fn check_primary(place: &Place<'_>, found: &mut Findings) {
             found.add(
                 &PRIMARY_SOURCE,
                 place.path(".configuration.PrimarySource"),
-                format!("`{primary}` is not among the inputs of `{}`.", action.name),
+                format!("`PrimarySource` of `{}` is not among its inputs.", action.name),
             );
         }
         None | Some(_) => {}

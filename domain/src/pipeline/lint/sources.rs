@@ -58,7 +58,7 @@ fn check(declaration: &PipelineDeclaration, found: &mut Findings) {
 fn deprecated(id: &ActionTypeId) -> Option<&'static str> {
     match (id.category, id.owner, id.provider.as_str()) {
         (ActionCategory::Source, ActionOwner::ThirdParty, "GitHub") => Some(
-            "takes its source by GitHub's version 1 action, with a personal OAuth token that outlives people.",
+            "takes its source by GitHub's version 1 action, with one person's OAuth token, and polls or needs a webhook.",
         ),
         (ActionCategory::Deploy, ActionOwner::AWS, "OpsWorks") => {
             Some("deploys with OpsWorks, which AWS has shut down: the action cannot succeed.")

@@ -215,7 +215,7 @@ mod tests {
         assert_eq!(at(&positions, "stages[0]"), (3, 5));
         assert_eq!(at(&positions, "stages[0].name"), (3, 7));
         assert_eq!(at(&positions, "stages[1].name"), (5, 7));
-        assert_eq!(at(&positions, "stages[1].actions[1][1]"), (5, 42));
+        assert_eq!(at(&positions, "stages[1].actions[1][1]"), (5, 44));
     }
 
     #[test]

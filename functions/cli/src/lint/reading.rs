@@ -4,12 +4,16 @@ use super::Linted;
 use super::positions::{Position, Positions};
 use crate::{definition_file, up::ACCOUNT_DEFAULT};
 use api::Invalid;
-use domain::catalogue::Registry;
+use domain::catalogue::{ActionType, ArtifactCount, Registry};
 use domain::pipeline::lint::{self, Finding, Severity};
 use domain::pipeline::{self, DefinitionError, PipelineDeclaration, Setting};
+use events::ActionOwner;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use std::{collections::BTreeSet, path::Path};
+
+/// Artifacts of one direction that a custom action type may allow, most.
+const CUSTOM_ARTIFACTS_MAX: usize = 5;
 
 /// What a file that cannot be read is told under.
 pub const UNREADABLE: &str = "unreadable-definition";
@@ -33,7 +37,7 @@ pub fn lint(path: &Path, region: Option<&str>) -> Linted {
     let (declaration, positions) = match read(path) {
         Ok(read) => read,
         Err(problem) => {
-            return Linted { path: path.to_owned(), pipeline: None, legal: false, problems: vec![problem] };
+            return Linted { path: path.to_owned(), pipeline: None, legal: false, problems: vec![*problem] };
         }
     };
     let name = declaration.get("name").and_then(Value::as_str).map(str::to_owned);
@@ -50,15 +54,17 @@ pub fn lint(path: &Path, region: Option<&str>) -> Linted {
 }
 
 /// The declaration of a file and where its members stand. Whatever form a file has is known here and nowhere else.
-fn read(path: &Path) -> Result<(Value, Positions), Problem> {
-    let unreadable = |position, error: &anyhow::Error| Problem {
-        rule: UNREADABLE.to_owned(),
-        severity: Severity::Error,
-        path: String::new(),
-        position,
-        message: error.to_string(),
-        why: None,
-        mend: None,
+fn read(path: &Path) -> Result<(Value, Positions), Box<Problem>> {
+    let unreadable = |position, error: &anyhow::Error| {
+        Box::new(Problem {
+            rule: UNREADABLE.to_owned(),
+            severity: Severity::Error,
+            path: String::new(),
+            position,
+            message: error.to_string(),
+            why: None,
+            mend: None,
+        })
     };
     let text = definition_file::text(path).map_err(|error| unreadable(Position::START, &error))?;
     let declaration = definition_file::declaration(path, &text).map_err(|error| {
@@ -85,7 +91,7 @@ fn check(
         Ok(definition) => definition,
         Err(error) => return (vec![illegal(&error, positions)], None),
     };
-    let registry = Registry::builtin();
+    let registry = registry(&definition);
     pipeline::normalize(&mut definition, events::PipelineVersion(1), None, &registry);
     let problems = regions(&definition, region)
         .iter()
@@ -98,6 +104,22 @@ fn check(
         .min_by_key(Vec::len)
         .unwrap_or_default();
     (problems.iter().map(|error| illegal(error, positions)).collect(), Some(definition))
+}
+
+/// The built-in action types, and each custom one the definition uses: those exist in an account, which is not asked.
+fn registry(definition: &PipelineDeclaration) -> Registry {
+    let mut registry = Registry::builtin();
+    let any = ArtifactCount { min: 0, max: CUSTOM_ARTIFACTS_MAX };
+    for (_, action) in definition.actions() {
+        let id = &action.action_type_id;
+        if id.owner == ActionOwner::Custom {
+            let mut custom =
+                ActionType::custom(id.category, id.provider.clone(), id.version.clone(), any, any);
+            custom.open_configuration = true;
+            registry.register(custom);
+        }
+    }
+    registry
 }
 
 /// The Regions a definition may be for. A file does not say, so it is read as for the one that suits it best.

@@ -83,7 +83,7 @@ fn write_file(text: &mut String, file: &Linted) {
             write_wrapped(text, "           ", line);
         }
         if !problem.path.is_empty() {
-            let _ = writeln!(text, "           at {}", problem.path);
+            let _ = writeln!(text, "           at {}", printable(&problem.path));
         }
         if let (None, Some(hint)) = (problem.why, &problem.mend) {
             write_wrapped(text, "           mend: ", hint);
@@ -96,6 +96,7 @@ fn write_file(text: &mut String, file: &Linted) {
 fn write_wrapped(text: &mut String, heading: &str, sentence: &str) {
     let mut line = heading.to_owned();
     let mut fresh = true;
+    let sentence = printable(sentence);
     for word in sentence.split_whitespace() {
         if !fresh && line.chars().count() + 1 + word.chars().count() > WIDTH {
             let _ = writeln!(text, "{line}");
@@ -109,6 +110,11 @@ fn write_wrapped(text: &mut String, heading: &str, sentence: &str) {
         fresh = false;
     }
     let _ = writeln!(text, "{line}");
+}
+
+/// What a file holds must not steer the terminal it is shown on.
+fn printable(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }
 
 /// The format that `docs/lint.md` promises.

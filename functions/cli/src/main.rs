@@ -13,6 +13,7 @@ mod definition_file;
 mod lint;
 mod machine;
 mod memory;
+mod past;
 mod progress;
 mod run;
 mod server;
@@ -30,6 +31,7 @@ use std::{io::IsTerminal, process::ExitCode};
     version,
     after_help = "Start here:\n  towpath run pipeline.json           run a pipeline in the repository you stand in\n  \
                   towpath up                          serve the CodePipeline API on this machine\n  \
+                  towpath why NAME                    say why a pipeline or an execution is where it is\n  \
                   towpath lint pipeline.json          say what a definition will suffer from\n\n\
                   What each resource of a pipeline is on this machine stands in `towpath.toml` beside it; without \
                   the file, sensible defaults hold."
@@ -44,6 +46,10 @@ struct Cli {
 enum Command {
     Run(run::Args),
     Up(up::Args),
+    Why(past::why::Args),
+    Log(past::log::Args),
+    Show(past::show::Args),
+    Diff(past::diff::Args),
     Audit(audit::Args),
     Lint(lint::Args),
 }
@@ -70,6 +76,10 @@ fn main() -> ExitCode {
         match cli.command {
             Command::Run(args) => run::run(args).await,
             Command::Up(args) => up::up(args).await,
+            Command::Why(args) => past::why::why(&args),
+            Command::Log(args) => past::log::log(&args),
+            Command::Show(args) => past::show::show(&args),
+            Command::Diff(args) => past::diff::diff(&args),
             Command::Audit(args) => audit::audit(&args),
             Command::Lint(args) => lint::lint(&args),
         }

@@ -40,6 +40,8 @@ pub struct Settings {
     pub mock: BTreeMap<String, Mock>,
     /// Limits on what a build may leave behind and print.
     pub limits: BuildLimits,
+    /// What `towpath lint` says nothing about.
+    pub lint: LintSettings,
 }
 
 /// Where a source action fetches from.
@@ -181,6 +183,14 @@ pub enum Mock {
     Succeed,
     /// Reports failure.
     Fail,
+}
+
+/// Hints about definitions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct LintSettings {
+    /// Ids of the rules that are passed over.
+    pub allow: Vec<String>,
 }
 
 /// Limits that keep one build from filling the disk.

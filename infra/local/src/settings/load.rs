@@ -1,6 +1,7 @@
 //! Reading `towpath.toml`: where it lies, what is wrong in it, and which paths it means.
 
 use super::{DeploymentGroup, Host, Settings, Source};
+use domain::pipeline::lint;
 use std::{
     collections::BTreeSet,
     fs::File,
@@ -176,6 +177,7 @@ fn check(settings: &Settings) -> Result<(), Fault> {
         check_path(secrets, || "secrets".into())?;
     }
     settings.mock.keys().try_for_each(|key| check_mock(key))?;
+    settings.lint.allow.iter().try_for_each(|id| check_rule(id))?;
     let limits = &settings.limits;
     for (field, value) in [
         ("log-bytes", limits.log_bytes),
@@ -187,6 +189,17 @@ fn check(settings: &Settings) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+fn check_rule(id: &str) -> Result<(), Fault> {
+    if lint::rule(id).is_some() {
+        return Ok(());
+    }
+    let hint = match lint::nearest_rule(id) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "`towpath lint --list-rules` lists them".to_owned(),
+    };
+    Err(("lint.allow".into(), format!("there is no rule `{id}`; {hint}")))
 }
 
 fn check_group(group: &DeploymentGroup, key: &str) -> Result<(), Fault> {

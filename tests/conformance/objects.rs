@@ -179,12 +179,39 @@ fn refusals_are_documents_with_a_code_and_nobody_is_let_in_without_a_signature()
     assert_eq!((none.status, none.body.len()), (404, 0));
     let strange = client.with_key("AKIASOMEBODYELSE", SECRET_KEY).object("GET", "/artifacts/k", b"").unwrap();
     assert!(text(strange.body).contains("<Code>InvalidAccessKeyId</Code>"));
-    // Too large by its own words: refused before it is sent.
-    let lent = stage.lend(&[], &["shop/Out/1"], SystemClock.now());
-    let claims = client.with_lent(&lent).object("PUT", "/artifacts/shop/Out/1?partNumber=1&uploadId=x", b"");
-    assert!(text(claims.unwrap().body).contains("<Code>NoSuchUpload</Code>"));
     let cut = client.raw(b"PUT /artifacts/k HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999999999\r\n\r\n");
-    assert!(cut.is_ok_and(|answer| answer.status == 403));
+    assert!(cut.is_ok_and(|answer| answer.status == 403), "nobody waits for a body from nobody");
+}
+
+#[test]
+fn a_body_in_chunks_counts_only_if_it_is_what_was_announced() {
+    let stage = Stage::new();
+    let client = stage.server.client.with_lent(&stage.lend(&[], &["shop/Out/1"], SystemClock.now()));
+    let chunks = |length: &str, body: &str| {
+        let headers = [
+            ("x-amz-content-sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"),
+            ("x-amz-trailer", "x-amz-checksum-crc32"),
+            ("x-amz-decoded-content-length", length),
+        ];
+        let kept = headers.iter().copied().filter(|(_, value)| !value.is_empty()).collect::<Vec<_>>();
+        client.object_with("PUT", "/artifacts/shop/Out/1", &kept, body.as_bytes()).unwrap()
+    };
+    let refused = |length: &str, body: &str, code: &str| {
+        let told = String::from_utf8(chunks(length, body).body).unwrap();
+        assert!(told.contains(&format!("<Code>{code}</Code>")), "{length} {body:?}: {told}");
+        assert!(!stage.store().exists(&at("shop/Out/1")));
+    };
+    let good = "9\r\n123456789\r\n0\r\nx-amz-checksum-crc32:y/Q5Jg==\r\n\r\n";
+    refused("99999999999999", good, "EntityTooLarge");
+    refused("", good, "MissingContentLength");
+    refused("8", good, "IncompleteBody");
+    refused("9", &good[..20], "IncompleteBody");
+    refused("9", &good.replace("y/Q", "z/Q"), "BadDigest");
+    refused("9", "9\r\n123456789\r\n0\r\n\r\n", "InvalidRequest");
+    refused("9", "123456789", "IncompleteBody");
+    assert_eq!(chunks("9", good).status, 200);
+    let kept = client.object("GET", "/artifacts/shop/Out/1", b"").unwrap();
+    assert_eq!(kept.body, b"123456789");
 }
 
 #[test]

@@ -91,12 +91,20 @@ impl Client {
 
     /// Sends a request of S3, signed with its body left out.
     pub fn object(&self, method: &str, target: &str, body: &[u8]) -> io::Result<Answer> {
-        let mut request = http::Request::builder()
-            .method(method)
-            .uri(format!("http://{}{target}", self.address))
-            .header("x-amz-content-sha256", "UNSIGNED-PAYLOAD")
-            .body(body.to_vec())
-            .map_err(io::Error::other)?;
+        self.object_with(method, target, &[("x-amz-content-sha256", "UNSIGNED-PAYLOAD")], body)
+    }
+
+    /// Sends a request of S3 with these headers, which say how its body is signed.
+    pub fn object_with(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> io::Result<Answer> {
+        let request = http::Request::builder().method(method).uri(format!("http://{}{target}", self.address));
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let mut request = request.body(body.to_vec()).map_err(io::Error::other)?;
         sigv4::sign(&mut request, &self.credentials, "us-east-1", sigv4::s3::SERVICE, jiff::Timestamp::now())
             .map_err(io::Error::other)?;
         self.send(&request)

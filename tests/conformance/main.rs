@@ -11,5 +11,6 @@ mod lists;
 mod lives;
 mod objects;
 mod pushes;
+mod rollbacks;
 mod steps;
 mod transport;

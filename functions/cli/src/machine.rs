@@ -8,6 +8,8 @@ use events::{ExecutionId, PipelineName};
 use handlers::{Service, project, sweep};
 use local::{
     actions::LocalActions,
+    artifact_access::LocalArtifactAccess,
+    artifacts::ArtifactStore,
     lock::FolderLock,
     log::SqliteLog,
     settings::Settings,
@@ -38,6 +40,8 @@ pub struct Machine {
     pub service: LocalService,
     /// The log, for following it.
     pub log: Arc<SqliteLog>,
+    /// Who lends the artifacts of a job, and knows what was lent.
+    pub access: Arc<LocalArtifactAccess>,
     actions: LocalActions,
     /// How far the listings reflect the log.
     projected: watch::Receiver<Position>,
@@ -73,6 +77,7 @@ impl Machine {
         let settings = Arc::new(opening.settings);
         let actions =
             LocalActions::new(Arc::clone(&settings), opening.state, opening.region, opening.account);
+        let access = LocalArtifactAccess::of(opening.state).context("the key for artifacts cannot be had")?;
         let timers = Arc::new(ProcessTimers::default());
         let engine = Engine::new(World {
             log: Arc::clone(&log),
@@ -108,7 +113,16 @@ impl Machine {
                 engine.tell(command);
             }
         });
-        Ok(Self { service, log, actions, projected, projector, damage, _lock: lock })
+        Ok(Self {
+            service,
+            log,
+            access: Arc::new(access),
+            actions,
+            projected,
+            projector,
+            damage,
+            _lock: lock,
+        })
     }
 
     /// Takes up everything that was under way when the folder was last closed; with `only`, what belongs to that
@@ -121,6 +135,11 @@ impl Machine {
             return Err(met.unwrap_or_else(|| anyhow::anyhow!("the listings are not kept any more")));
         }
         Ok(sweep::resume_all(&self.service, only).await?)
+    }
+
+    /// The artifact store.
+    pub fn artifacts(&self) -> &ArtifactStore {
+        self.actions.artifacts()
     }
 
     /// Stops what runs, without ending it: the next start takes it up again. Writes what waits.

@@ -102,6 +102,11 @@ pub const APPROVAL_TIMEOUT_MINUTES_DEFAULT: u32 = 7 * 24 * 60;
 pub const ACTION_TIMEOUT_MINUTES_DEFAULT: u32 = 60;
 /// How long a custom action may take, minutes.
 pub const CUSTOM_ACTION_TIMEOUT_MINUTES: u32 = 24 * 60;
+/// How long a job that was handed to a worker is kept for it, milliseconds: not acknowledged by then, it is handed
+/// to whoever asks next. Our own number.
+pub const JOB_DISPATCH_MS: i64 = 60_000;
+/// Jobs handed out by one poll, most. Our own number.
+pub const JOB_BATCH_MAX: usize = 50;
 /// How long an invoked function may stay silent, minutes; every "in progress" answer starts it anew.
 pub const LAMBDA_REPLY_WINDOW_MINUTES: u32 = 20;
 

@@ -1,6 +1,7 @@
 //! Typed refusals. Each maps to one API exception; none is a failure of the system.
 
-use events::{ActionName, ExecutionId, PipelineName, StageName};
+use crate::execution::job::JobStatus;
+use events::{ActionName, ExecutionId, JobId, PipelineName, StageName};
 
 /// Why a command cannot be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -63,6 +64,20 @@ pub enum Rejection {
         "Approval token '{token}' either does not exist or is not the correct token for the action or {stage} stage."
     )]
     InvalidApprovalToken { token: String, stage: StageName },
+    /// No such job.
+    #[error("there is no job with the id '{job}'")]
+    JobNotFound { job: JobId },
+    /// The nonce is not the newest, or the job was taken already.
+    #[error(
+        "the nonce is not the one job '{job}' was last handed out with, or the job has been acknowledged"
+    )]
+    InvalidNonce { job: JobId },
+    /// A job that was not taken, or has ended, has no result to record.
+    #[error("job '{job}' is {}, not InProgress", .status.as_str())]
+    InvalidJobState { job: JobId, status: JobStatus },
+    /// A function has one job only.
+    #[error("job '{job}' is a function's: towpath cannot invoke it again with a continuation token yet")]
+    FunctionCannotContinue { job: JobId },
     /// Someone answered before.
     #[error("the approval '{action}' in stage '{stage}' has already been answered")]
     ApprovalAlreadyCompleted { stage: StageName, action: ActionName },

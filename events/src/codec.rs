@@ -4,7 +4,7 @@
 //! an old schema can be lifted before it is read. Every type is at schema 1 today; `upcast` is where the first
 //! lift will go.
 
-use crate::{ExecutionEvent, LaneEvent, PipelineEvent};
+use crate::{ActionTypesEvent, ExecutionEvent, LaneEvent, PipelineEvent};
 use serde::de::DeserializeOwned;
 
 /// A stored event this version cannot read.
@@ -93,6 +93,7 @@ macro_rules! stored {
 }
 
 stored!(PipelineEvent { PipelineDeclared, PipelineDeleted });
+stored!(ActionTypesEvent { CustomActionTypeCreated, CustomActionTypeDeleted, ActionTypeUpdated });
 stored!(LaneEvent {
     StageHeld,
     StageReleased,
@@ -112,6 +113,10 @@ stored!(ExecutionEvent {
     ActionSucceeded,
     ActionFailed,
     ActionAbandoned,
+    JobQueued,
+    JobDispatched,
+    JobAcknowledged,
+    JobContinued,
     ResultIgnored,
     StageSucceeded,
     StageFailed,

@@ -98,6 +98,12 @@ name!(
     "a UUID in lower case"
 );
 name!(
+    /// Id of one job that workers ask for. Invariant: a lower-case UUID.
+    JobId, "job id", 1..=36,
+    |c| matches!(c, '0'..='9' | 'a'..='f' | '-'),
+    "a UUID in lower case"
+);
+name!(
     /// Id of one command, minted by whoever sends it; a command sent twice keeps its id.
     /// Invariant: 1 to 128 letters, digits, `-`, `_`, `#`, `/`, `.` or `:`.
     CommandId, "command id", 1..=128,

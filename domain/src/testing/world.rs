@@ -296,6 +296,8 @@ impl World {
             revision_id: format!("rev-{execution}"),
             summary: None,
             url: None,
+            change_id: None,
+            created: None,
         });
         let result = ActionResult::Succeeded {
             output_variables: owned(variables),

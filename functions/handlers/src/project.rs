@@ -1,6 +1,6 @@
 //! The reader of the log that keeps the views: each commit's stream is folded and its rows are written.
 
-use domain::views::{Row, listing, pipeline_state};
+use domain::views::{Row, jobs, listing, pipeline_state};
 use engine::{
     log::{Commit, LogError, Position},
     views::{Cursor, Views, ViewsError},
@@ -54,6 +54,7 @@ pub async fn project<H: Home>(home: &H, commits: &[(Position, Commit)]) -> Resul
         let (state, version) = home.engine().execution_at(&id).await?;
         rows.extend(listing::execution_rows(&id, &state, version));
         rows.extend(pipeline_state::rows(&id, &state, version, &events));
+        rows.extend(jobs::rows(&id, &state, version, &events));
     }
     home.views().put(rows, Some(Cursor { reader: READER.into(), at: *at })).await?;
     Ok(())

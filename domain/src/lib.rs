@@ -17,6 +17,7 @@ mod rejection;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod views;
+pub mod webhook;
 
 pub use decide::decide;
 pub use draft::{Decision, Scope};

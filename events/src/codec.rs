@@ -4,7 +4,7 @@
 //! an old schema can be lifted before it is read. Every type is at schema 1 today; `upcast` is where the first
 //! lift will go.
 
-use crate::{ActionTypesEvent, ExecutionEvent, LaneEvent, PipelineEvent};
+use crate::{ActionTypesEvent, ExecutionEvent, LaneEvent, PipelineEvent, WebhookEvent};
 use serde::de::DeserializeOwned;
 
 /// A stored event this version cannot read.
@@ -128,4 +128,14 @@ stored!(ExecutionEvent {
     ExecutionStopped,
     ExecutionCancelled,
     ExecutionSuperseded,
+});
+stored!(WebhookEvent {
+    WebhookPut,
+    WebhookDeleted,
+    WebhookTagged,
+    WebhookUntagged,
+    WebhookRegistered,
+    WebhookRegistrationFailed,
+    WebhookDeregistered,
+    DeliveryEvaluated,
 });

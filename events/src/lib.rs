@@ -11,6 +11,7 @@ mod jobs;
 mod lane;
 mod pipeline;
 mod shapes;
+mod webhook;
 
 pub use action_types::*;
 pub use execution::*;
@@ -19,3 +20,4 @@ pub use jobs::*;
 pub use lane::*;
 pub use pipeline::*;
 pub use shapes::*;
+pub use webhook::*;

@@ -4,6 +4,7 @@
 pub mod jobs;
 pub mod listing;
 pub mod pipeline_state;
+pub mod webhooks;
 
 use events::{Entry, Version};
 
@@ -22,6 +23,8 @@ pub struct Row {
 
 /// Partition of the list of pipelines.
 pub const PIPELINES: &str = "pipelines";
+/// Partition of the list of webhooks.
+pub const WEBHOOKS: &str = "webhooks";
 /// Partition of executions under way, of all pipelines.
 pub const OPEN: &str = "open";
 

@@ -13,3 +13,4 @@ mod stale;
 mod starting;
 mod stopping;
 mod transitions;
+mod webhooks;

@@ -41,6 +41,8 @@ pub fn rejected(account: &str, rejection: &Rejection) -> ApiError {
         Rejection::StageNotRetryable { .. } => ApiException::StageNotRetryableException,
         Rejection::Conflict { .. } => ApiException::ConflictException,
         Rejection::InvalidApprovalToken { .. } => ApiException::InvalidApprovalTokenException,
+        Rejection::WebhookNotFound { .. } => ApiException::WebhookNotFoundException,
+        Rejection::TooManyTags { .. } => ApiException::TooManyTagsException,
         Rejection::ApprovalAlreadyCompleted { .. } => ApiException::ApprovalAlreadyCompletedException,
     };
     ApiError::new(exception, rejection.to_string())

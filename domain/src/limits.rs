@@ -43,6 +43,8 @@ pub const RULE_CONFIGURATION_ENTRIES_MAX: usize = 200;
 pub const RESOLVED_CONFIGURATION_BYTES_MAX: usize = 100 * 1024;
 /// Characters of the one configuration value jobs may be queried by, most.
 pub const QUERYABLE_VALUE_CHARS_MAX: usize = 20;
+/// Characters of a value that a worker asks for jobs by, most; references in it have been replaced by then.
+pub const QUERY_VALUE_CHARS_MAX: usize = 50;
 /// Configuration properties of a custom action type, most.
 pub const CUSTOM_TYPE_PROPERTIES_MAX: usize = 10;
 
@@ -153,5 +155,6 @@ const _: () = assert!(LAMBDA_REPLY_WINDOW_MINUTES < CUSTOM_ACTION_TIMEOUT_MINUTE
 // that is found when references are replaced. A value in ASCII must not.
 const _: () = assert!(CONFIGURATION_VALUE_CHARS_MAX <= RESOLVED_CONFIGURATION_BYTES_MAX);
 const _: () = assert!(RULE_CONFIGURATION_VALUE_CHARS_MAX <= CONFIGURATION_VALUE_CHARS_MAX);
+const _: () = assert!(QUERYABLE_VALUE_CHARS_MAX <= QUERY_VALUE_CHARS_MAX);
 const _: () = assert!(EVENT_BYTES_MAX < ITEM_BYTES_MAX);
 const _: () = assert!(OUTPUT_VARIABLES_BYTES_MAX < ITEM_BYTES_MAX);

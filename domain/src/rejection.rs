@@ -1,7 +1,7 @@
 //! Typed refusals. Each maps to one API exception; none is a failure of the system.
 
 use crate::execution::job::JobStatus;
-use events::{ActionName, ExecutionId, JobId, PipelineName, StageName, WebhookName};
+use events::{ActionName, ActionTypeId, ExecutionId, JobId, PipelineName, StageName, WebhookName};
 
 /// Why a command cannot be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -81,6 +81,21 @@ pub enum Rejection {
     /// Someone answered before.
     #[error("the approval '{action}' in stage '{stage}' has already been answered")]
     ApprovalAlreadyCompleted { stage: StageName, action: ActionName },
+    /// A custom action type that breaks a rule.
+    #[error("{message}")]
+    InvalidActionType { message: String },
+    /// The same 4-tuple has another definition.
+    #[error("the action type {id} already exists with another definition; create a new version of it")]
+    ActionTypeAlreadyExists { id: ActionTypeId },
+    /// No such type, or none any more.
+    #[error("there is no action type {id}")]
+    ActionTypeNotFound { id: ActionTypeId },
+    /// As many types as an account may have.
+    #[error("the account has {limit} custom action types already, the most it may have")]
+    TooManyActionTypes { limit: usize },
+    /// A declaration that may not follow the one before.
+    #[error("{message}")]
+    ActionTypeUpdateRefused { message: String },
     /// No such webhook.
     #[error("there is no webhook with the name '{webhook}'")]
     WebhookNotFound { webhook: WebhookName },

@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 pub enum ActionTypesEvent {
     CustomActionTypeCreated(CustomActionTypeCreated),
     CustomActionTypeDeleted(CustomActionTypeDeleted),
+    CustomActionTypeTagged(CustomActionTypeTagged),
+    CustomActionTypeUntagged(CustomActionTypeUntagged),
     ActionTypeUpdated(ActionTypeUpdated),
 }
 
@@ -41,6 +43,28 @@ pub struct CustomActionTypeDeleted {
     /// The 4-tuple.
     pub id: ActionTypeId,
     /// Principal that deleted it.
+    pub by: String,
+}
+
+/// Tags were added to a custom type, or got other values. Schema 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CustomActionTypeTagged {
+    /// The 4-tuple.
+    pub id: ActionTypeId,
+    /// The tags.
+    pub tags: BTreeMap<String, String>,
+    /// Principal that added them.
+    pub by: String,
+}
+
+/// Tags were taken off a custom type. Schema 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CustomActionTypeUntagged {
+    /// The 4-tuple.
+    pub id: ActionTypeId,
+    /// Their keys.
+    pub keys: Vec<String>,
+    /// Principal that took them off.
     pub by: String,
 }
 

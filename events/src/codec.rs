@@ -93,7 +93,13 @@ macro_rules! stored {
 }
 
 stored!(PipelineEvent { PipelineDeclared, PipelineDeleted });
-stored!(ActionTypesEvent { CustomActionTypeCreated, CustomActionTypeDeleted, ActionTypeUpdated });
+stored!(ActionTypesEvent {
+    CustomActionTypeCreated,
+    CustomActionTypeDeleted,
+    CustomActionTypeTagged,
+    CustomActionTypeUntagged,
+    ActionTypeUpdated,
+});
 stored!(LaneEvent {
     StageHeld,
     StageReleased,

@@ -4,17 +4,18 @@ use crate::damage::is_damage;
 use anyhow::Context;
 use domain::{catalogue::Registry, command::Command};
 use engine::{Engine, World, log::Position, views::Views};
-use events::{ExecutionId, PipelineName};
-use handlers::{Service, project, sweep};
+use events::{ActionTypeId, ExecutionId, PipelineName};
+use handlers::{Partner, Service, project, sweep};
 use local::{
     actions::LocalActions,
     lock::FolderLock,
     log::SqliteLog,
-    settings::Settings,
+    settings::{RegisteredType, Settings},
     settled_views::SettledViews,
     world::{ProcessTimers, RandomIds, SecretFiles, SystemClock},
 };
 use std::{
+    collections::BTreeMap,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -62,6 +63,8 @@ pub struct Opening<'a> {
     pub account: &'a str,
     /// The command line, for whoever finds the folder locked.
     pub command: &'a str,
+    /// An endpoint is served, so that workers can ask for jobs.
+    pub serves_workers: bool,
 }
 
 impl Machine {
@@ -71,8 +74,13 @@ impl Machine {
         keep_out_of_git(opening.state);
         let log = Arc::new(SqliteLog::open(&lock)?);
         let settings = Arc::new(opening.settings);
-        let actions =
-            LocalActions::new(Arc::clone(&settings), opening.state, opening.region, opening.account);
+        let actions = LocalActions::new(
+            Arc::clone(&settings),
+            opening.state,
+            opening.region,
+            opening.account,
+            opening.serves_workers,
+        );
         let timers = Arc::new(ProcessTimers::default());
         let engine = Engine::new(World {
             log: Arc::clone(&log),
@@ -91,7 +99,8 @@ impl Machine {
             engine: engine.clone(),
             views: Arc::new(views),
             secrets: Arc::new(SecretFiles::new(opening.state.join("secrets"))),
-            registry: Arc::new(Registry::builtin()),
+            registry: Arc::new(registry(&settings, opening.account)),
+            partners: Arc::new(partners(&settings)),
         };
         let damage = Damage::default();
         let keeping = keep_views(service.clone(), Arc::clone(&log), start, told, Arc::clone(&damage));
@@ -127,6 +136,23 @@ impl Machine {
         drop(self.projector.await);
         self.log.close().await;
     }
+}
+
+/// The built-in action types, and those the settings register.
+fn registry(settings: &Settings, account: &str) -> Registry {
+    let mut registry = Registry::builtin();
+    for registered in &settings.action_types {
+        registry.register_integration(registered.declaration(account));
+    }
+    registry
+}
+
+fn partners(settings: &Settings) -> BTreeMap<ActionTypeId, Partner> {
+    let partner = |registered: &RegisteredType| {
+        let RegisteredType { client_id, client_token, .. } = registered.clone();
+        (registered.id(), Partner { client_id, client_token })
+    };
+    settings.action_types.iter().map(partner).collect()
 }
 
 /// The state folder usually lies in somebody's repository; nothing in it belongs there.

@@ -72,6 +72,7 @@ pub async fn up(args: Args) -> anyhow::Result<u8> {
         region: &args.region,
         account: &args.account,
         command: &crate::command_line(),
+        serves_workers: true,
     };
     let machine = Machine::open(opening).await?;
     let keys = match given {

@@ -13,7 +13,8 @@ use engine::{
     ports::{Actions, Secrets},
     views::Views,
 };
-use std::sync::Arc;
+use events::ActionTypeId;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// What the operations work on. Clones share everything.
 pub struct Service<L, A, V, S> {
@@ -25,6 +26,24 @@ pub struct Service<L, A, V, S> {
     pub secrets: Arc<S>,
     /// The action types this installation knows.
     pub registry: Arc<Registry>,
+    /// Who does the work of third-party types.
+    pub partners: Arc<BTreeMap<ActionTypeId, Partner>>,
+}
+
+/// A partner that does the work of a third-party action type.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Partner {
+    /// By what a partner knows for whom a job is.
+    pub client_id: String,
+    /// By what we know the partner.
+    pub client_token: String,
+}
+
+/// A partner never shows its token by accident.
+impl std::fmt::Debug for Partner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Partner({})", self.client_id)
+    }
 }
 
 impl<L, A, V, S> Clone for Service<L, A, V, S> {
@@ -34,6 +53,7 @@ impl<L, A, V, S> Clone for Service<L, A, V, S> {
             views: Arc::clone(&self.views),
             secrets: Arc::clone(&self.secrets),
             registry: Arc::clone(&self.registry),
+            partners: Arc::clone(&self.partners),
         }
     }
 }
@@ -57,6 +77,8 @@ pub trait Home: Clone + Send + Sync + 'static {
     fn secrets(&self) -> &Self::Secrets;
     /// The action types.
     fn registry(&self) -> &Registry;
+    /// Who does the work of a third-party type.
+    fn partner(&self, action_type: &ActionTypeId) -> Option<&Partner>;
 }
 
 impl<L: Log, A: Actions, V: Views, S: Secrets> Home for Service<L, A, V, S> {
@@ -79,6 +101,10 @@ impl<L: Log, A: Actions, V: Views, S: Secrets> Home for Service<L, A, V, S> {
 
     fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    fn partner(&self, action_type: &ActionTypeId) -> Option<&Partner> {
+        self.partners.get(action_type)
     }
 }
 

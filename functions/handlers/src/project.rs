@@ -37,6 +37,8 @@ pub async fn project<H: Home>(home: &H, commits: &[(Position, Commit)]) -> Resul
             Ok(StreamKind::Pipeline(name)) => pipelines.push(name),
             // What the lane knows is folded when it is asked for.
             Ok(StreamKind::Lane(_)) => {}
+            // Few enough to be folded when they are asked for.
+            Ok(StreamKind::ActionTypes(_)) => {}
             Ok(StreamKind::Webhook(name)) => drop(hooks.insert(name)),
             Ok(StreamKind::Execution(id)) => {
                 let decode = |stored: &engine::log::StoredEvent| {

@@ -2,7 +2,7 @@
 
 use crate::action::{ActionJob, Outcome};
 use domain::{command::Command, pipeline::secrets::Secret};
-use events::{ActionExecutionId, PipelineName, Timestamp};
+use events::{ActionExecutionId, ActionOwner, ActionTypeId, PipelineName, Timestamp};
 use std::future::Future;
 
 /// Carries out actions.
@@ -10,6 +10,17 @@ pub trait Actions: Send + Sync + 'static {
     /// Starts one attempt. `Some` is its outcome; `None` means that the outcome will be reported later, by
     /// whoever learns of it. Called again for an attempt that may have been started before (`job.resumed`).
     fn run(&self, job: ActionJob) -> impl Future<Output = Option<Outcome>> + Send;
+
+    /// True when attempts of this type are not for [`Actions::run`]: workers ask for them.
+    fn leaves_to_workers(&self, action_type: &ActionTypeId) -> bool {
+        action_type.owner == ActionOwner::Custom
+    }
+
+    /// True when actions of this type can be carried out here, by whomever. Others fail when they are reached.
+    fn can_carry_out(&self, action_type: &ActionTypeId) -> bool {
+        let _ = action_type;
+        true
+    }
 
     /// Stops an attempt that no longer counts; its outcome is dropped. Unknown attempts are none of its business.
     fn cancel(&self, attempt: &ActionExecutionId);

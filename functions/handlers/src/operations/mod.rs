@@ -1,9 +1,13 @@
 //! The operations of the API, by family.
 
+mod action_types;
 mod approvals;
 mod definition;
 mod executions;
 mod history;
+mod job_data;
+mod jobs;
+mod partner_jobs;
 mod pipelines;
 mod state;
 mod transitions;
@@ -56,35 +60,45 @@ pub async fn dispatch<H: Home>(
         Operation::EnableStageTransition => {
             answer(transitions::enable(home, caller, decode_input(input)?).await)
         }
-        Operation::AcknowledgeJob
-        | Operation::AcknowledgeThirdPartyJob
-        | Operation::CreateCustomActionType
-        | Operation::DeleteCustomActionType
-        | Operation::DeleteWebhook
+        Operation::CreateCustomActionType => answer(action_types::create(home, caller, input).await),
+        Operation::DeleteCustomActionType => {
+            answer(action_types::delete(home, caller, decode_input(input)?).await)
+        }
+        Operation::ListActionTypes => answer(action_types::list(home, decode_input(input)?).await),
+        Operation::GetActionType => answer(action_types::get(home, decode_input(input)?).await),
+        Operation::UpdateActionType => answer(action_types::update(home, caller, decode_input(input)?).await),
+        Operation::PollForJobs => answer(jobs::poll(home, caller, decode_input(input)?).await),
+        Operation::AcknowledgeJob => answer(jobs::acknowledge(home, caller, decode_input(input)?).await),
+        Operation::GetJobDetails => answer(jobs::details(home, decode_input(input)?).await),
+        Operation::PutJobSuccessResult => answer(jobs::succeed(home, caller, decode_input(input)?).await),
+        Operation::PutJobFailureResult => answer(jobs::fail(home, caller, decode_input(input)?).await),
+        Operation::PollForThirdPartyJobs => {
+            answer(partner_jobs::poll(home, caller, decode_input(input)?).await)
+        }
+        Operation::GetThirdPartyJobDetails => answer(partner_jobs::details(home, decode_input(input)?).await),
+        Operation::AcknowledgeThirdPartyJob => {
+            answer(partner_jobs::acknowledge(home, caller, decode_input(input)?).await)
+        }
+        Operation::PutThirdPartyJobSuccessResult => {
+            answer(partner_jobs::succeed(home, caller, decode_input(input)?).await)
+        }
+        Operation::PutThirdPartyJobFailureResult => {
+            answer(partner_jobs::fail(home, caller, decode_input(input)?).await)
+        }
+        Operation::DeleteWebhook
         | Operation::DeregisterWebhookWithThirdParty
-        | Operation::GetActionType
-        | Operation::GetJobDetails
-        | Operation::GetThirdPartyJobDetails
-        | Operation::ListActionTypes
         | Operation::ListDeployActionExecutionTargets
         | Operation::ListRuleExecutions
         | Operation::ListRuleTypes
         | Operation::ListTagsForResource
         | Operation::ListWebhooks
         | Operation::OverrideStageCondition
-        | Operation::PollForJobs
-        | Operation::PollForThirdPartyJobs
         | Operation::PutActionRevision
-        | Operation::PutJobFailureResult
-        | Operation::PutJobSuccessResult
-        | Operation::PutThirdPartyJobFailureResult
-        | Operation::PutThirdPartyJobSuccessResult
         | Operation::PutWebhook
         | Operation::RegisterWebhookWithThirdParty
         | Operation::RollbackStage
         | Operation::TagResource
-        | Operation::UntagResource
-        | Operation::UpdateActionType => Err(ApiError::not_served(operation)),
+        | Operation::UntagResource => Err(ApiError::not_served(operation)),
     }
 }
 

@@ -36,6 +36,16 @@ pub enum Wish {
     },
     /// Delete it with everything under way.
     DeletePipeline,
+    /// Add tags, or change their values.
+    TagPipeline {
+        /// The tags.
+        tags: BTreeMap<String, String>,
+    },
+    /// Take tags off.
+    UntagPipeline {
+        /// Their keys.
+        keys: Vec<String>,
+    },
     /// Start the run of this id.
     StartExecution {
         /// What started it.
@@ -214,6 +224,8 @@ impl Command {
             Wish::CreatePipeline { .. }
             | Wish::UpdatePipeline { .. }
             | Wish::DeletePipeline
+            | Wish::TagPipeline { .. }
+            | Wish::UntagPipeline { .. }
             | Wish::StartExecution { .. }
             | Wish::RetryStage { .. }
             | Wish::DisableTransition { .. }
@@ -233,6 +245,8 @@ impl Command {
             Wish::CreatePipeline { .. } => "CreatePipeline",
             Wish::UpdatePipeline { .. } => "UpdatePipeline",
             Wish::DeletePipeline => "DeletePipeline",
+            Wish::TagPipeline { .. } => "TagPipeline",
+            Wish::UntagPipeline { .. } => "UntagPipeline",
             Wish::StartExecution { .. } => "StartExecution",
             Wish::StopExecution { .. } => "StopExecution",
             Wish::RetryStage { .. } => "RetryStage",

@@ -92,7 +92,7 @@ macro_rules! stored {
     };
 }
 
-stored!(PipelineEvent { PipelineDeclared, PipelineDeleted });
+stored!(PipelineEvent { PipelineDeclared, PipelineDeleted, PipelineTagged, PipelineUntagged });
 stored!(ActionTypesEvent {
     CustomActionTypeCreated,
     CustomActionTypeDeleted,

@@ -52,6 +52,8 @@ fn of_repetition(after: &Scope, command: &Command, context: Context<'_>) -> Resu
         | Wish::OnJob { .. }
         | Wish::RecordApproval { .. } => return Ok(()),
         Wish::DeletePipeline
+        | Wish::TagPipeline { .. }
+        | Wish::UntagPipeline { .. }
         | Wish::StartExecution { .. }
         | Wish::RecordActionResult { .. }
         | Wish::ExpireAction { .. }

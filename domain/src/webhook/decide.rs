@@ -1,7 +1,7 @@
 //! What may happen to a webhook.
 
 use super::{IDLE_DELIVERIES_WRITTEN_MAX, IDLE_WINDOW_MS, Webhook, WebhookDefinition};
-use crate::{command::Context, limits::TAGS_MAX, rejection::Rejection};
+use crate::{command::Context, pipeline::new_tags, rejection::Rejection};
 use events::{
     DeliveryEvaluated, DeliveryVerdict, Timestamp, WebhookDeleted, WebhookDeregistered, WebhookEvent,
     WebhookName, WebhookPut, WebhookRegistered, WebhookRegistrationFailed, WebhookTagged, WebhookUntagged,
@@ -171,12 +171,7 @@ impl Webhook {
         name: &WebhookName,
         tags: &BTreeMap<String, String>,
     ) -> Result<BTreeMap<String, String>, Rejection> {
-        let mut new = tags.clone();
-        new.retain(|key, value| self.tags.get(key) != Some(value));
-        let added = new.keys().filter(|key| !self.tags.contains_key(*key)).count();
-        if self.tags.len() + added > TAGS_MAX {
-            return Err(Rejection::TooManyTags { resource: format!("webhook:{name}") });
-        }
-        Ok(new)
+        new_tags(&self.tags, tags)
+            .ok_or_else(|| Rejection::TooManyTags { resource: format!("webhook:{name}") })
     }
 }

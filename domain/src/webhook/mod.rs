@@ -1,9 +1,15 @@
 //! Webhooks: addresses that Git hosts call, and what a call leads to. A webhook is decided alone: it names a pipeline
 //! and shares no stream with it.
 
+mod check;
+pub mod cidr;
 mod decide;
+mod delivery;
+pub mod json_path;
 
+pub use check::{BadWebhook, check, check_authentication};
 pub use decide::WebhookWish;
+pub use delivery::{Asked, evaluate};
 
 use events::{
     ActionName, DeliveryEvaluated, DeliveryVerdict, PipelineName, Timestamp, WebhookAuthentication,

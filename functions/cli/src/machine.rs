@@ -101,6 +101,7 @@ impl Machine {
             secrets: Arc::new(SecretFiles::new(opening.state.join("secrets"))),
             registry: Arc::new(registry(&settings, opening.account)),
             partners: Arc::new(partners(&settings)),
+            outside: Arc::default(),
         };
         let damage = Damage::default();
         let keeping = keep_views(service.clone(), Arc::clone(&log), start, told, Arc::clone(&damage));

@@ -5,16 +5,26 @@ pub mod operations;
 pub mod paging;
 pub mod project;
 pub mod sweep;
+pub mod webhook;
 
 use domain::catalogue::Registry;
 use engine::{
     Engine,
     log::Log,
-    ports::{Actions, Secrets},
+    ports::{Actions, GitHosts, Secrets},
     views::Views,
 };
 use events::ActionTypeId;
 use std::{collections::BTreeMap, sync::Arc};
+
+/// What the world outside knows this home by, and what it may call there.
+#[derive(Default)]
+pub struct Outside {
+    /// The address others reach it at, without `/` at its end.
+    pub public_url: String,
+    /// Who tells Git hosts where to send their pushes.
+    pub git_hosts: Option<Box<dyn GitHosts>>,
+}
 
 /// What the operations work on. Clones share everything.
 pub struct Service<L, A, V, S> {
@@ -28,6 +38,8 @@ pub struct Service<L, A, V, S> {
     pub registry: Arc<Registry>,
     /// Who does the work of third-party types.
     pub partners: Arc<BTreeMap<ActionTypeId, Partner>>,
+    /// The world outside.
+    pub outside: Arc<Outside>,
 }
 
 /// A partner that does the work of a third-party action type.
@@ -54,6 +66,7 @@ impl<L, A, V, S> Clone for Service<L, A, V, S> {
             secrets: Arc::clone(&self.secrets),
             registry: Arc::clone(&self.registry),
             partners: Arc::clone(&self.partners),
+            outside: Arc::clone(&self.outside),
         }
     }
 }
@@ -79,6 +92,8 @@ pub trait Home: Clone + Send + Sync + 'static {
     fn registry(&self) -> &Registry;
     /// Who does the work of a third-party type.
     fn partner(&self, action_type: &ActionTypeId) -> Option<&Partner>;
+    /// The world outside.
+    fn outside(&self) -> &Outside;
 }
 
 impl<L: Log, A: Actions, V: Views, S: Secrets> Home for Service<L, A, V, S> {
@@ -105,6 +120,10 @@ impl<L: Log, A: Actions, V: Views, S: Secrets> Home for Service<L, A, V, S> {
 
     fn partner(&self, action_type: &ActionTypeId) -> Option<&Partner> {
         self.partners.get(action_type)
+    }
+
+    fn outside(&self) -> &Outside {
+        &self.outside
     }
 }
 

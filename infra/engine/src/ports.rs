@@ -3,7 +3,7 @@
 use crate::action::{ActionJob, Outcome};
 use domain::{command::Command, pipeline::secrets::Secret};
 use events::{ActionExecutionId, ActionOwner, ActionTypeId, PipelineName, Timestamp};
-use std::future::Future;
+use std::{future::Future, pin::Pin};
 
 /// Carries out actions.
 pub trait Actions: Send + Sync + 'static {
@@ -58,6 +58,48 @@ pub trait Secrets: Send + Sync + 'static {
 
     /// A pipeline's secrets; empty when it has none.
     fn get(&self, pipeline: &PipelineName) -> impl Future<Output = Result<Vec<Secret>, SecretsError>> + Send;
+
+    /// Keeps one value under a name of its own, durably. Names have letters, digits, `.`, `@`, `-` or `_`.
+    fn keep(&self, name: &str, value: &str) -> impl Future<Output = Result<(), SecretsError>> + Send;
+
+    /// The value kept under a name.
+    fn recall(&self, name: &str) -> impl Future<Output = Result<Option<String>, SecretsError>> + Send;
+
+    /// Drops the value kept under a name; there may be none.
+    fn forget(&self, name: &str) -> impl Future<Output = Result<(), SecretsError>> + Send;
+}
+
+/// Tells Git hosts where to send their pushes. A trait object, since a home may do without.
+pub trait GitHosts: Send + Sync + 'static {
+    /// Has the host call an address on every push to a repository. Made again for the same address, it gives the
+    /// hook that is there.
+    fn register<'a>(&'a self, hook: &'a Hook<'a>) -> HostAnswer<'a, String>;
+
+    /// Has the host forget a hook; one that is gone is forgotten already.
+    fn deregister<'a>(&'a self, repository: &'a str, id: &'a str) -> HostAnswer<'a, ()>;
+}
+
+/// A Git host's answer, on its way.
+pub type HostAnswer<'a, T> = Pin<Box<dyn Future<Output = Result<T, HostError>> + Send + 'a>>;
+
+/// What a Git host is told.
+pub struct Hook<'a> {
+    /// `owner/name`.
+    pub repository: &'a str,
+    /// Where to send pushes.
+    pub url: &'a str,
+    /// What to sign them with.
+    pub secret: Option<&'a str>,
+}
+
+/// Why a Git host did not do as told.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct HostError {
+    /// One word for programs.
+    pub code: String,
+    /// For people; at most 1,000 characters, and no secret.
+    pub message: String,
 }
 
 /// The store of secrets did not answer.

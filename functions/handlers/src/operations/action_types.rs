@@ -133,7 +133,7 @@ pub(super) fn arn<H: Home>(home: &H, id: &ActionTypeId) -> String {
     format!("arn:aws:codepipeline:{region}:{account}:actiontype:{owner:?}/{category:?}/{provider}/{version}")
 }
 
-async fn record<H: Home>(home: &H, caller: &Caller, wish: ActionTypeWish) -> Result<(), ApiError> {
+pub(super) async fn record<H: Home>(home: &H, caller: &Caller, wish: ActionTypeWish) -> Result<(), ApiError> {
     let engine = home.engine();
     let key = engine.account_id().ok_or_else(|| {
         let text = format!("`{}` is not an account that can have action types", engine.account());

@@ -10,7 +10,9 @@ mod jobs;
 mod partner_jobs;
 mod pipelines;
 mod state;
+mod tags;
 mod transitions;
+mod webhooks;
 
 pub use definition::{Masked, accept};
 pub use pipelines::declare;
@@ -20,9 +22,13 @@ use api::{ApiError, Operation, decode_input};
 use domain::{
     command::{Command, Wish},
     pipeline::versions::Pipeline,
+    webhook::{Webhook, WebhookWish},
 };
-use engine::transact::{Done, Envelope};
-use events::{ExecutionId, PipelineName, Timestamp};
+use engine::{
+    single::Order,
+    transact::{Done, Envelope},
+};
+use events::{ExecutionId, PipelineName, Timestamp, WebhookName};
 use serde::Serialize;
 use serde_json::Value;
 use std::sync::Arc;
@@ -85,20 +91,24 @@ pub async fn dispatch<H: Home>(
         Operation::PutThirdPartyJobFailureResult => {
             answer(partner_jobs::fail(home, caller, decode_input(input)?).await)
         }
-        Operation::DeleteWebhook
-        | Operation::DeregisterWebhookWithThirdParty
-        | Operation::ListDeployActionExecutionTargets
+        Operation::PutWebhook => answer(webhooks::put(home, caller, decode_input(input)?).await),
+        Operation::DeleteWebhook => answer(webhooks::delete(home, caller, decode_input(input)?).await),
+        Operation::ListWebhooks => answer(webhooks::list(home, decode_input(input)?).await),
+        Operation::RegisterWebhookWithThirdParty => {
+            answer(webhooks::register(home, caller, decode_input(input)?).await)
+        }
+        Operation::DeregisterWebhookWithThirdParty => {
+            answer(webhooks::deregister(home, caller, decode_input(input)?).await)
+        }
+        Operation::TagResource => answer(tags::tag(home, caller, decode_input(input)?).await),
+        Operation::UntagResource => answer(tags::untag(home, caller, decode_input(input)?).await),
+        Operation::ListTagsForResource => answer(tags::list(home, decode_input(input)?).await),
+        Operation::ListDeployActionExecutionTargets
         | Operation::ListRuleExecutions
         | Operation::ListRuleTypes
-        | Operation::ListTagsForResource
-        | Operation::ListWebhooks
         | Operation::OverrideStageCondition
         | Operation::PutActionRevision
-        | Operation::PutWebhook
-        | Operation::RegisterWebhookWithThirdParty
-        | Operation::RollbackStage
-        | Operation::TagResource
-        | Operation::UntagResource => Err(ApiError::not_served(operation)),
+        | Operation::RollbackStage => Err(ApiError::not_served(operation)),
     }
 }
 
@@ -124,6 +134,19 @@ async fn send<H: Home>(
         once: None,
     };
     engine.transact(envelope).await.map_err(|error| exceptions::not_done(engine.account(), error))
+}
+
+/// Sends a caller's wish about a webhook.
+async fn order_webhook<H: Home>(
+    home: &H,
+    caller: &Caller,
+    key: &WebhookName,
+    wish: WebhookWish,
+) -> Result<Done, ApiError> {
+    let engine = home.engine();
+    let id = engine.fresh_command_id();
+    let order = Order::<Webhook> { id, actor: caller.arn.clone(), key: key.clone(), wish, once: None };
+    engine.record(order).await.map_err(|error| exceptions::not_done(engine.account(), error))
 }
 
 fn pipeline_name(text: &str) -> Result<PipelineName, ApiError> {

@@ -8,6 +8,8 @@ use events::{ActionTypeId, ExecutionId, PipelineName};
 use handlers::{Partner, Service, project, sweep};
 use local::{
     actions::LocalActions,
+    artifact_access::LocalArtifactAccess,
+    artifacts::ArtifactStore,
     lock::FolderLock,
     log::SqliteLog,
     settings::{RegisteredType, Settings},
@@ -26,7 +28,7 @@ use tokio::{
 };
 
 /// The operations over this machine's adapters.
-pub type LocalService = Service<Arc<SqliteLog>, LocalActions, SettledViews, SecretFiles>;
+pub type LocalService = Service<Arc<SqliteLog>, LocalActions, SettledViews, SecretFiles, LocalArtifactAccess>;
 
 /// Commits that the projector reads at a time.
 const PROJECT_COMMITS: usize = 512;
@@ -39,6 +41,8 @@ pub struct Machine {
     pub service: LocalService,
     /// The log, for following it.
     pub log: Arc<SqliteLog>,
+    /// Who lends the artifacts of a job, and knows what was lent.
+    pub access: Arc<LocalArtifactAccess>,
     actions: LocalActions,
     /// How far the listings reflect the log.
     projected: watch::Receiver<Position>,
@@ -81,6 +85,8 @@ impl Machine {
             opening.account,
             opening.serves_workers,
         );
+        let access = LocalArtifactAccess::of(opening.state).context("the key for artifacts cannot be had")?;
+        let access = Arc::new(access);
         let timers = Arc::new(ProcessTimers::default());
         let engine = Engine::new(World {
             log: Arc::clone(&log),
@@ -99,6 +105,7 @@ impl Machine {
             engine: engine.clone(),
             views: Arc::new(views),
             secrets: Arc::new(SecretFiles::new(opening.state.join("secrets"))),
+            access: Arc::clone(&access),
             registry: Arc::new(registry(&settings, opening.account)),
             partners: Arc::new(partners(&settings)),
             outside: Arc::default(),
@@ -113,7 +120,7 @@ impl Machine {
                 engine.tell(command);
             }
         });
-        Ok(Self { service, log, actions, projected, projector, damage, _lock: lock })
+        Ok(Self { service, log, access, actions, projected, projector, damage, _lock: lock })
     }
 
     /// Takes up everything that was under way when the folder was last closed; with `only`, what belongs to that
@@ -126,6 +133,11 @@ impl Machine {
             return Err(met.unwrap_or_else(|| anyhow::anyhow!("the listings are not kept any more")));
         }
         Ok(sweep::resume_all(&self.service, only).await?)
+    }
+
+    /// The artifact store.
+    pub fn artifacts(&self) -> &ArtifactStore {
+        self.actions.artifacts()
     }
 
     /// Stops what runs, without ending it: the next start takes it up again. Writes what waits.

@@ -12,6 +12,7 @@ mod damage;
 mod definition_file;
 mod machine;
 mod memory;
+mod objects;
 mod progress;
 mod run;
 mod server;

@@ -3,6 +3,7 @@
 use crate::{
     credentials::KeyPair,
     machine::{Machine, Opening},
+    objects::Objects,
     server::{self, Front},
     signals::Signals,
     watcher,
@@ -14,6 +15,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     sync::Arc,
+    time::SystemTime,
 };
 use tokio::net::TcpListener;
 
@@ -85,7 +87,14 @@ pub async fn up(args: Args) -> anyhow::Result<u8> {
             pair
         }
     };
-    let front = Front { service: machine.service.clone(), keys: Arc::new(keys) };
+    let keys = Arc::new(keys);
+    let store = machine.artifacts().clone();
+    if let Err(error) = store.sweep_incoming(SystemTime::now()) {
+        // Nothing depends on it but the space that it takes.
+        tracing::warn!(%error, "what is left of broken uploads could not be removed");
+    }
+    let objects = Objects::new(store, Arc::clone(&machine.access), Arc::clone(&keys), &args.region);
+    let front = Front { service: machine.service.clone(), keys, objects };
     let router = server::router(front);
     anstream::println!("towpath is ready: http://{address} (state in {})", dir.display());
     let resumed = machine.resume(None).await?;

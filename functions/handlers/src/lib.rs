@@ -11,7 +11,7 @@ use domain::catalogue::Registry;
 use engine::{
     Engine,
     log::Log,
-    ports::{Actions, GitHosts, Secrets},
+    ports::{Actions, ArtifactAccess, GitHosts, Secrets},
     views::Views,
 };
 use events::ActionTypeId;
@@ -27,13 +27,15 @@ pub struct Outside {
 }
 
 /// What the operations work on. Clones share everything.
-pub struct Service<L, A, V, S> {
+pub struct Service<L, A, V, S, X> {
     /// The core over its ports.
     pub engine: Engine<L, A>,
     /// Listings.
     pub views: Arc<V>,
     /// Secret configuration values, kept outside the log.
     pub secrets: Arc<S>,
+    /// Who lends workers the artifacts of their jobs.
+    pub access: Arc<X>,
     /// The action types this installation knows.
     pub registry: Arc<Registry>,
     /// Who does the work of third-party types.
@@ -58,12 +60,13 @@ impl std::fmt::Debug for Partner {
     }
 }
 
-impl<L, A, V, S> Clone for Service<L, A, V, S> {
+impl<L, A, V, S, X> Clone for Service<L, A, V, S, X> {
     fn clone(&self) -> Self {
         Self {
             engine: self.engine.clone(),
             views: Arc::clone(&self.views),
             secrets: Arc::clone(&self.secrets),
+            access: Arc::clone(&self.access),
             registry: Arc::clone(&self.registry),
             partners: Arc::clone(&self.partners),
             outside: Arc::clone(&self.outside),
@@ -81,6 +84,8 @@ pub trait Home: Clone + Send + Sync + 'static {
     type Views: Views;
     /// Secrets.
     type Secrets: Secrets;
+    /// Who lends artifacts.
+    type Access: ArtifactAccess;
 
     /// The core.
     fn engine(&self) -> &Engine<Self::Log, Self::Actions>;
@@ -88,6 +93,8 @@ pub trait Home: Clone + Send + Sync + 'static {
     fn views(&self) -> &Self::Views;
     /// Secrets.
     fn secrets(&self) -> &Self::Secrets;
+    /// Who lends artifacts.
+    fn access(&self) -> &Self::Access;
     /// The action types.
     fn registry(&self) -> &Registry;
     /// Who does the work of a third-party type.
@@ -96,11 +103,12 @@ pub trait Home: Clone + Send + Sync + 'static {
     fn outside(&self) -> &Outside;
 }
 
-impl<L: Log, A: Actions, V: Views, S: Secrets> Home for Service<L, A, V, S> {
+impl<L: Log, A: Actions, V: Views, S: Secrets, X: ArtifactAccess> Home for Service<L, A, V, S, X> {
     type Log = L;
     type Actions = A;
     type Views = V;
     type Secrets = S;
+    type Access = X;
 
     fn engine(&self) -> &Engine<L, A> {
         &self.engine
@@ -112,6 +120,10 @@ impl<L: Log, A: Actions, V: Views, S: Secrets> Home for Service<L, A, V, S> {
 
     fn secrets(&self) -> &S {
         &self.secrets
+    }
+
+    fn access(&self) -> &X {
+        &self.access
     }
 
     fn registry(&self) -> &Registry {

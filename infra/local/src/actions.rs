@@ -63,6 +63,11 @@ impl LocalActions {
         }
     }
 
+    /// Where artifacts lie.
+    pub fn artifacts(&self) -> &ArtifactStore {
+        &self.shared.artifacts
+    }
+
     /// Stops everything that runs, without recording a result: the next start takes it up again.
     pub async fn shut_down(&self) {
         self.shared.stopping.send_replace(true);

@@ -6,7 +6,7 @@ use api::{ApiError, Code, model};
 use domain::{command::Attempt, pipeline::versions::Pipeline, views::jobs::JobPlace};
 use engine::{
     action::{ActionJob, ArtifactLocation},
-    ports::Secrets,
+    ports::{ArtifactAccess, ArtifactLoan, Secrets},
 };
 use events::JobId;
 
@@ -122,6 +122,18 @@ async fn credentials<H: Home>(
     home: &H,
     job: &ActionJob,
 ) -> Result<Option<model::AWSSessionCredentials>, ApiError> {
-    let _ = (home, job);
-    Ok(None)
+    if job.inputs.is_empty() && job.outputs.is_empty() {
+        return Ok(None);
+    }
+    let now = home.engine().clock().now();
+    let lent = home
+        .access()
+        .lend(&ArtifactLoan::of(job), now)
+        .await
+        .map_err(|error| ApiError::new(Code::ServiceUnavailable, error.to_string()))?;
+    Ok(Some(model::AWSSessionCredentials {
+        access_key_id: lent.access_key_id,
+        secret_access_key: lent.secret_access_key,
+        session_token: lent.session_token,
+    }))
 }

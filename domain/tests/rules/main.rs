@@ -1,8 +1,10 @@
 //! The rules, as sentences. Every command also passes the laws in `domain::testing::laws`.
 
+mod action_types;
 mod actions;
 mod approvals;
 mod deletion;
+mod jobs;
 mod lanes;
 mod laws;
 mod not_built;

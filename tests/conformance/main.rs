@@ -9,6 +9,7 @@ mod errors;
 mod fuzz;
 mod lists;
 mod lives;
+mod objects;
 mod pushes;
 mod steps;
 mod transport;

@@ -15,12 +15,15 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     sync::Arc,
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 use tokio::net::TcpListener;
 
 /// The account unless another is given.
 pub const ACCOUNT_DEFAULT: &str = "123456789012";
+
+/// How long requests under way may take when the server is told to stop.
+const LAST_REQUESTS_MAX: Duration = Duration::from_secs(5);
 
 /// Serve the CodePipeline API on loopback, on this machine's engine.
 ///
@@ -103,8 +106,16 @@ pub async fn up(args: Args) -> anyhow::Result<u8> {
     }
     let watching =
         tokio::spawn(watcher::watch(machine.service.clone(), Arc::clone(&machine.log), settings, dir));
-    let served =
-        axum::serve(listener, router).with_graceful_shutdown(async move { signals.told().await }).await;
+    let (tell, told) = tokio::sync::oneshot::channel::<()>();
+    let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
+        signals.told().await;
+        let _ = tell.send(());
+    });
+    let served = tokio::select! {
+        served = serving.into_future() => served,
+        // Whoever is in the middle of a large object tries again.
+        () = async { let _ = told.await; tokio::time::sleep(LAST_REQUESTS_MAX).await } => Ok(()),
+    };
     watching.abort();
     anstream::println!("stopping: what runs is taken up again at the next start");
     machine.close().await;

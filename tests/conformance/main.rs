@@ -7,6 +7,7 @@ mod aws;
 mod definitions;
 mod errors;
 mod fuzz;
+mod jobs;
 mod lists;
 mod lives;
 mod objects;

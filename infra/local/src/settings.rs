@@ -192,7 +192,7 @@ pub struct RegisteredType {
     /// For people, at most 1,024 characters.
     #[serde(default)]
     pub description: Option<String>,
-    /// By what the partner knows for whom a job is: 1 to 512 characters.
+    /// By what the partner knows for whom a job is: a UUID.
     pub client_id: String,
     /// By what the partner is known: 1 to 256 characters. A secret.
     pub client_token: String,

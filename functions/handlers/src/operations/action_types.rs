@@ -244,8 +244,8 @@ fn other(found: &ActionType, registered: Option<&Integration>) -> model::ActionT
         r#type: None,
     };
     let details = |count: domain::catalogue::ArtifactCount| model::ArtifactDetails {
-        minimum_count: i64::try_from(count.min).unwrap_or(i64::MAX),
-        maximum_count: i64::try_from(count.max).unwrap_or(i64::MAX),
+        minimum_count: shown_count(count.min),
+        maximum_count: shown_count(count.max),
     };
     let urls = registered.and_then(|declaration| declaration.urls.as_ref());
     let url = |name: &str| urls.and_then(|urls| urls[name].as_str()).map(str::to_owned);
@@ -262,6 +262,12 @@ fn other(found: &ActionType, registered: Option<&Integration>) -> model::ActionT
         input_artifact_details: details(found.inputs),
         output_artifact_details: details(found.outputs),
     }
+}
+
+/// The model lets this list show five at most, though some types take more.
+fn shown_count(count: usize) -> i64 {
+    const SHOWN_MAX: usize = 5;
+    count.min(SHOWN_MAX) as i64
 }
 
 /// The 4-tuple, as the wire has it.

@@ -204,7 +204,7 @@ fn check_types(registered: &[RegisteredType]) -> Result<(), Fault> {
         let faults = [
             (name(&registered.provider, 35), "provider", "must have 1 to 35 letters, digits, `-` or `_`"),
             (name(&registered.version, 9), "version", "must have 1 to 9 letters, digits, `-` or `_`"),
-            (length(&registered.client_id, 512), "client-id", "must have 1 to 512 characters"),
+            (is_uuid(&registered.client_id), "client-id", "must be a UUID in lower case"),
             (length(&registered.client_token, 256), "client-token", "must have 1 to 256 characters"),
             (registered.inputs.0.max(registered.inputs.1) <= 10, "inputs", "must be 0 to 10"),
             (registered.outputs.0.max(registered.outputs.1) <= 10, "outputs", "must be 0 to 10"),
@@ -224,6 +224,13 @@ fn check_types(registered: &[RegisteredType]) -> Result<(), Fault> {
         registered.declaration("").check().map_err(|message| (key("properties"), message))?;
     }
     Ok(())
+}
+
+fn is_uuid(text: &str) -> bool {
+    let groups: Vec<&str> = text.split('-').collect();
+    let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
+    let hex = |c: char| matches!(c, '0'..='9' | 'a'..='f');
+    lengths == [8, 4, 4, 4, 12] && groups.iter().all(|group| group.chars().all(hex))
 }
 
 fn check_group(group: &DeploymentGroup, key: &str) -> Result<(), Fault> {

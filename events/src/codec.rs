@@ -107,6 +107,8 @@ stored!(LaneEvent {
     ExecutionLeft,
     ExecutionSuperseded,
     SupersessionSettled,
+    RollbackOwed,
+    RollbackSettled,
     TransitionDisabled,
     TransitionEnabled,
     LaneCleared,

@@ -12,5 +12,6 @@ mod lists;
 mod lives;
 mod objects;
 mod pushes;
+mod rollbacks;
 mod steps;
 mod transport;

@@ -1,6 +1,6 @@
 //! What the engine needs of the world, besides the log: who acts, what time it is, fresh ids, timers.
 
-use crate::action::{ActionJob, Outcome};
+use crate::action::{ActionJob, DeployTargets, Outcome};
 use domain::{command::Command, pipeline::secrets::Secret};
 use events::{ActionExecutionId, PipelineName, Timestamp};
 use std::{future::Future, pin::Pin};
@@ -13,7 +13,22 @@ pub trait Actions: Send + Sync + 'static {
 
     /// Stops an attempt that no longer counts; its outcome is dropped. Unknown attempts are none of its business.
     fn cancel(&self, attempt: &ActionExecutionId);
+
+    /// Where an attempt at a deployment went, as durable as its result; `None` when no provider made a deployment to
+    /// targets for it.
+    fn targets(
+        &self,
+        attempt: &ActionExecutionId,
+    ) -> impl Future<Output = Result<Option<DeployTargets>, TargetsError>> + Send {
+        let _ = attempt;
+        std::future::ready(Ok(None))
+    }
 }
+
+/// The record of a deployment could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("the record of the deployment could not be read: {0}")]
+pub struct TargetsError(pub String);
 
 /// The time.
 pub trait Clock: Send + Sync + 'static {

@@ -5,8 +5,10 @@ mod definition;
 mod executions;
 mod history;
 mod pipelines;
+mod revisions;
 mod state;
 mod tags;
+mod targets;
 mod transitions;
 mod webhooks;
 
@@ -71,6 +73,10 @@ pub async fn dispatch<H: Home>(
         Operation::DeregisterWebhookWithThirdParty => {
             answer(webhooks::deregister(home, caller, decode_input(input)?).await)
         }
+        Operation::PutActionRevision => answer(revisions::put(home, caller, decode_input(input)?).await),
+        Operation::ListDeployActionExecutionTargets => {
+            answer(targets::list(home, decode_input(input)?).await)
+        }
         Operation::TagResource => answer(tags::tag(home, caller, decode_input(input)?).await),
         Operation::UntagResource => answer(tags::untag(home, caller, decode_input(input)?).await),
         Operation::ListTagsForResource => answer(tags::list(home, decode_input(input)?).await),
@@ -82,13 +88,11 @@ pub async fn dispatch<H: Home>(
         | Operation::GetJobDetails
         | Operation::GetThirdPartyJobDetails
         | Operation::ListActionTypes
-        | Operation::ListDeployActionExecutionTargets
         | Operation::ListRuleExecutions
         | Operation::ListRuleTypes
         | Operation::OverrideStageCondition
         | Operation::PollForJobs
         | Operation::PollForThirdPartyJobs
-        | Operation::PutActionRevision
         | Operation::PutJobFailureResult
         | Operation::PutJobSuccessResult
         | Operation::PutThirdPartyJobFailureResult

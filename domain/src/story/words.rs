@@ -11,11 +11,14 @@ pub fn pipeline_words(event: &PipelineEvent) -> String {
         PipelineEvent::PipelineDeclared(declared) => {
             format!("version {} was declared by {}", declared.version, declared.by)
         }
-        PipelineEvent::PipelineDeleted(deleted) => format!("the pipeline was deleted by {}", deleted.by),
-        PipelineEvent::PipelineTagged(tagged) => format!("the pipeline was tagged by {}", tagged.by),
-        PipelineEvent::PipelineUntagged(untagged) => {
-            format!("tags of the pipeline were taken off by {}", untagged.by)
+        PipelineEvent::PipelineTagged(tagged) => {
+            let tags: Vec<String> = tagged.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            format!("tagged {} by {}", tags.join(", "), tagged.by)
         }
+        PipelineEvent::PipelineUntagged(untagged) => {
+            format!("tags {} were taken off by {}", untagged.keys.join(", "), untagged.by)
+        }
+        PipelineEvent::PipelineDeleted(deleted) => format!("the pipeline was deleted by {}", deleted.by),
     }
 }
 

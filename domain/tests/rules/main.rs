@@ -17,6 +17,7 @@ mod stages;
 mod stale;
 mod starting;
 mod stopping;
+mod tags;
 mod transitions;
 mod webhooks;
 mod why;

@@ -3,13 +3,14 @@
 use crate::damage::is_damage;
 use anyhow::Context;
 use domain::{catalogue::Registry, command::Command};
-use engine::{Engine, World, log::Position, views::Views};
+use engine::{Engine, World, log::Position, ports::GitHosts, views::Views};
 use events::{ActionTypeId, ExecutionId, PipelineName};
-use handlers::{Partner, Service, project, sweep};
+use handlers::{Outside, Partner, Service, project, sweep};
 use local::{
     actions::LocalActions,
     artifact_access::LocalArtifactAccess,
     artifacts::ArtifactStore,
+    git_host::CurlGitHost,
     lock::FolderLock,
     log::SqliteLog,
     settings::{RegisteredType, Settings},
@@ -67,8 +68,8 @@ pub struct Opening<'a> {
     pub account: &'a str,
     /// The command line, for whoever finds the folder locked.
     pub command: &'a str,
-    /// An endpoint is served, so that workers can ask for jobs.
-    pub serves_workers: bool,
+    /// The address that others reach the API at; empty when it is not served.
+    pub public_url: &'a str,
 }
 
 impl Machine {
@@ -83,7 +84,7 @@ impl Machine {
             opening.state,
             opening.region,
             opening.account,
-            opening.serves_workers,
+            !opening.public_url.is_empty(),
         );
         let access = LocalArtifactAccess::of(opening.state).context("the key for artifacts cannot be had")?;
         let access = Arc::new(access);
@@ -113,7 +114,13 @@ impl Machine {
             access: Arc::clone(&access),
             registry: Arc::new(registry(&settings, opening.account)),
             partners: Arc::new(partners(&settings)),
-            outside: Arc::default(),
+            outside: Arc::new(Outside {
+                public_url: opening.public_url.trim_end_matches('/').to_owned(),
+                git_hosts: settings
+                    .git_host
+                    .clone()
+                    .map(|host| Box::new(CurlGitHost::new(host)) as Box<dyn GitHosts>),
+            }),
         };
         let damage = Damage::default();
         let keeping = keep_views(service.clone(), Arc::clone(&log), start, told, Arc::clone(&damage));

@@ -95,7 +95,7 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
         region: &region,
         account,
         command: &crate::command_line(),
-        serves_workers: false,
+        public_url: "",
     };
     let machine = Machine::open(opening).await?;
     let state = std::path::absolute(&state)?;

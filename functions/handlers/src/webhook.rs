@@ -47,6 +47,11 @@ pub fn fresh_token<H: Home>(home: &H, name: &WebhookName) -> String {
     format!("{random}.{name}")
 }
 
+/// The `t` of an address, from its query.
+pub fn token_of(query: &str) -> Option<String> {
+    payload::field(query.as_bytes(), b"t").and_then(|token| String::from_utf8(token).ok())
+}
+
 /// A webhook that an address belongs to.
 pub struct Found {
     name: WebhookName,

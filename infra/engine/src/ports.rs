@@ -1,7 +1,7 @@
 //! What the engine needs of the world, besides the log: who acts, what time it is, fresh ids, timers, secrets, and
 //! credentials for artifacts.
 
-use crate::action::{ActionJob, ArtifactLocation, Outcome};
+use crate::action::{ActionJob, ArtifactLocation, DeployTargets, Outcome};
 use domain::{command::Command, pipeline::secrets::Secret};
 use events::{ActionExecutionId, ActionOwner, ActionTypeId, PipelineName, Timestamp};
 use std::{future::Future, pin::Pin};
@@ -25,7 +25,22 @@ pub trait Actions: Send + Sync + 'static {
 
     /// Stops an attempt that no longer counts; its outcome is dropped. Unknown attempts are none of its business.
     fn cancel(&self, attempt: &ActionExecutionId);
+
+    /// Where an attempt at a deployment went, as durable as its result; `None` when no provider made a deployment to
+    /// targets for it.
+    fn targets(
+        &self,
+        attempt: &ActionExecutionId,
+    ) -> impl Future<Output = Result<Option<DeployTargets>, TargetsError>> + Send {
+        let _ = attempt;
+        std::future::ready(Ok(None))
+    }
 }
+
+/// The record of a deployment could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("the record of the deployment could not be read: {0}")]
+pub struct TargetsError(pub String);
 
 /// The time.
 pub trait Clock: Send + Sync + 'static {

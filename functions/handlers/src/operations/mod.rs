@@ -9,8 +9,10 @@ mod job_data;
 mod jobs;
 mod partner_jobs;
 mod pipelines;
+mod revisions;
 mod state;
 mod tags;
+mod targets;
 mod transitions;
 mod webhooks;
 
@@ -102,14 +104,16 @@ pub async fn dispatch<H: Home>(
         Operation::DeregisterWebhookWithThirdParty => {
             answer(webhooks::deregister(home, caller, decode_input(input)?).await)
         }
+        Operation::PutActionRevision => answer(revisions::put(home, caller, decode_input(input)?).await),
+        Operation::ListDeployActionExecutionTargets => {
+            answer(targets::list(home, decode_input(input)?).await)
+        }
         Operation::TagResource => answer(tags::tag(home, caller, decode_input(input)?).await),
         Operation::UntagResource => answer(tags::untag(home, caller, decode_input(input)?).await),
         Operation::ListTagsForResource => answer(tags::list(home, decode_input(input)?).await),
-        Operation::ListDeployActionExecutionTargets
-        | Operation::ListRuleExecutions
-        | Operation::ListRuleTypes
-        | Operation::OverrideStageCondition
-        | Operation::PutActionRevision => Err(ApiError::not_served(operation)),
+        Operation::ListRuleExecutions | Operation::ListRuleTypes | Operation::OverrideStageCondition => {
+            Err(ApiError::not_served(operation))
+        }
     }
 }
 

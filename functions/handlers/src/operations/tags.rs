@@ -1,7 +1,7 @@
 //! Tags of pipelines, webhooks and custom action types. See `spec/api.md`, section 2.8.
 
 use super::{action_types, order_webhook, send};
-use crate::{Caller, Home, exceptions, webhook};
+use crate::{Caller, Home, exceptions};
 use api::{ApiError, ApiException, model};
 use domain::{
     Rejection,
@@ -173,11 +173,6 @@ fn of_resource<H: Home>(home: &H, resource: &Resource, arn: &str, error: ApiErro
         return ApiError::new(ApiException::TooManyTagsException, text);
     }
     error
-}
-
-/// The ARN that a webhook's tags are checked under.
-pub(super) fn webhook_arn<H: Home>(home: &H, name: &WebhookName) -> String {
-    webhook::arn(home, name)
 }
 
 #[cfg(test)]

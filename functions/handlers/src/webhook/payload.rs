@@ -21,7 +21,8 @@ pub(super) fn read(content_type: Option<&str>, body: &[u8]) -> Result<Value, Str
     }
 }
 
-fn field(form: &[u8], name: &[u8]) -> Option<Vec<u8>> {
+/// A field of a form, or of a query, which is written alike.
+pub(super) fn field(form: &[u8], name: &[u8]) -> Option<Vec<u8>> {
     form.split(|byte| *byte == b'&').find_map(|pair| {
         let middle = pair.iter().position(|byte| *byte == b'=')?;
         (decoded(&pair[..middle]) == name).then(|| decoded(&pair[middle + 1..]))
@@ -29,7 +30,7 @@ fn field(form: &[u8], name: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Undoes percent encoding; what is no code stands for itself.
-pub(super) fn decoded(text: &[u8]) -> Vec<u8> {
+fn decoded(text: &[u8]) -> Vec<u8> {
     let digit = |at: usize| text.get(at).and_then(|byte| char::from(*byte).to_digit(16));
     let mut bytes = Vec::with_capacity(text.len());
     let mut at = 0;

@@ -8,13 +8,13 @@ use domain::{
     testing::{custom, pipeline, source},
 };
 use engine::{
-    log::{Log as _, Position},
+    log::{Appended, Batch, Log as _, Position},
     memory::{MemoryLog, MemoryViews},
     single::Order,
 };
 use events::{
-    ActionCategory, ActionOwner, ActionTypeId, ActionTypeSettings, ExecutionId, StreamName, Trigger,
-    TriggerType, Version,
+    AccountId, ActionCategory, ActionOwner, ActionTypeId, ActionTypeSettings, ExecutionId, PipelineName,
+    StreamName, Trigger, TriggerType, Version,
 };
 use handlers::{Caller, operations, project};
 use serde_json::{Value, json};
@@ -144,16 +144,44 @@ async fn of_many_workers_that_poll_at_once_one_is_handed_the_job() {
     assert_eq!(handed, 1);
 }
 
+/// What had been written when the process ended right before it queued the job.
+async fn cut_before_the_job(log: &Kept, id: &ExecutionId) -> Kept {
+    let cut = Kept(Arc::new(MemoryLog::new()));
+    let name = PipelineName::parse("p").unwrap();
+    let account = AccountId::parse("123456789012").unwrap();
+    let streams = [
+        StreamName::pipeline(&name),
+        StreamName::lane(&name),
+        StreamName::execution(id),
+        StreamName::action_types(&account),
+    ];
+    for stream in streams {
+        for commit in log.read(&stream, Version(0), 100).await.unwrap() {
+            if commit.events.iter().any(|event| event.kind == "JobQueued") {
+                break;
+            }
+            let batch = Batch { commits: vec![commit], checks: Vec::new(), once: None };
+            assert_eq!(cut.append(batch).await.unwrap(), Appended::Written);
+        }
+    }
+    cut
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_that_was_not_queued_before_a_crash_is_queued_in_the_next_life_and_only_once() {
     let (log, views) = fresh();
     let fails = Arc::new(AtomicBool::new(false));
     let first = life(&log, &views, &fails, 1);
     let id = started(&first).await;
-    let known = job(&first, &id).await["id"].clone();
+    job(&first, &id).await;
     drop(first);
-    // Resuming asks for the same work again; the job stays the one there was.
-    let second = life(&log, &views, &fails, 1_000);
+    let cut = cut_before_the_job(&log, &id).await;
+    let second = life(&cut, &Arc::new(MemoryViews::new()), &fails, 1_000);
+    let state = second.engine.execution(&id).await.unwrap();
+    assert!(state.running().all(|(_, run)| run.job.is_none()), "{state:#?}");
+    second.engine.resume(&id).await.unwrap();
+    let known = job(&second, &id).await["id"].clone();
+    // Resuming asks for the same work again; the job stays the one there is.
     second.engine.resume(&id).await.unwrap();
     tokio::time::sleep(Duration::from_millis(50)).await;
     let state = second.engine.execution(&id).await.unwrap();

@@ -56,7 +56,7 @@ fn at(key: &str) -> ArtifactLocation {
 }
 
 /// A program of the Python environment that `cargo xtask test` makes, or of the path.
-fn program(variable: &str, name: &str) -> PathBuf {
+pub(crate) fn program(variable: &str, name: &str) -> PathBuf {
     if let Some(named) = env::var_os(variable) {
         return named.into();
     }

@@ -49,8 +49,11 @@ fn of_repetition(after: &Scope, command: &Command, context: Context<'_>) -> Resu
         | Wish::UpdatePipeline { .. }
         | Wish::StopExecution { .. }
         | Wish::RetryStage { .. }
+        | Wish::OnJob { .. }
         | Wish::RecordApproval { .. } => return Ok(()),
         Wish::DeletePipeline
+        | Wish::TagPipeline { .. }
+        | Wish::UntagPipeline { .. }
         | Wish::StartExecution { .. }
         | Wish::RollbackStage { .. }
         | Wish::StartRollback { .. }

@@ -1,8 +1,10 @@
 //! The rules, as sentences. Every command also passes the laws in `domain::testing::laws`.
 
+mod action_types;
 mod actions;
 mod approvals;
 mod deletion;
+mod jobs;
 mod lanes;
 mod laws;
 mod modes;
@@ -16,5 +18,7 @@ mod stages;
 mod stale;
 mod starting;
 mod stopping;
+mod tags;
 mod transitions;
+mod webhooks;
 mod why;

@@ -3,6 +3,7 @@
 mod actions;
 mod approvals;
 mod deletion;
+mod deliveries;
 mod lanes;
 mod laws;
 mod not_built;

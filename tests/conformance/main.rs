@@ -12,6 +12,7 @@ mod lists;
 mod lives;
 mod pushes;
 mod revisions;
+mod rollbacks;
 mod steps;
 mod tags;
 mod targets;

@@ -16,9 +16,10 @@ pub use definition::{Masked, accept};
 pub use pipelines::declare;
 
 use crate::{Caller, Home, exceptions};
-use api::{ApiError, Operation, decode_input};
+use api::{ApiError, Operation, decode_input, model};
 use domain::{
     command::{Command, Wish},
+    execution::ExecutionType,
     pipeline::versions::Pipeline,
     webhook::{Webhook, WebhookWish},
 };
@@ -52,6 +53,7 @@ pub async fn dispatch<H: Home>(
             answer(executions::stop(home, caller, decode_input(input)?).await)
         }
         Operation::RetryStageExecution => answer(executions::retry(home, caller, decode_input(input)?).await),
+        Operation::RollbackStage => answer(executions::roll_back(home, caller, decode_input(input)?).await),
         Operation::GetPipelineExecution => answer(history::get(home, decode_input(input)?).await),
         Operation::ListPipelineExecutions => {
             answer(history::list_executions(home, decode_input(input)?).await)
@@ -97,7 +99,6 @@ pub async fn dispatch<H: Home>(
         | Operation::PutJobSuccessResult
         | Operation::PutThirdPartyJobFailureResult
         | Operation::PutThirdPartyJobSuccessResult
-        | Operation::RollbackStage
         | Operation::UpdateActionType => Err(ApiError::not_served(operation)),
     }
 }
@@ -150,6 +151,13 @@ async fn existing<H: Home>(home: &H, name: &PipelineName) -> Result<Arc<Pipeline
         return Err(exceptions::pipeline_not_found(home.engine().account(), name));
     }
     Ok(pipeline)
+}
+
+fn execution_type(kind: ExecutionType) -> model::ExecutionType {
+    match kind {
+        ExecutionType::Standard => model::ExecutionType::Standard,
+        ExecutionType::Rollback => model::ExecutionType::Rollback,
+    }
 }
 
 fn at(timestamp: Timestamp) -> Option<api::Timestamp> {

@@ -7,6 +7,7 @@ mod aws;
 mod definitions;
 mod errors;
 mod fuzz;
+mod git_host;
 mod jobs;
 mod lists;
 mod lives;

@@ -4,6 +4,7 @@ mod action_types;
 mod actions;
 mod approvals;
 mod deletion;
+mod deliveries;
 mod jobs;
 mod lanes;
 mod laws;

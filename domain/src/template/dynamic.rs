@@ -16,7 +16,12 @@ impl Evaluator<'_> {
                 true => Found::Value(value),
                 false => Found::Unknown,
             },
-            other @ (Found::Nothing | Found::Unknown) => other,
+            Found::Nothing => Found::Nothing,
+            Found::Unknown => {
+                // Something else is missing already: this is told along with it, not afterwards.
+                self.resolve(&mut value.clone(), at, false);
+                Found::Unknown
+            }
         }
     }
 
@@ -35,6 +40,12 @@ impl Evaluator<'_> {
                 let items = items.iter_mut().enumerate();
                 // Each is looked at, so that all that is missing is told at once.
                 items.fold(true, |known, (index, item)| self.resolve(item, &at.index(index), unread) && known)
+            }
+            // Of what could not be evaluated: which of the texts in it matter is not known.
+            Value::Object(members)
+                if members.keys().any(|name| name == "Ref" || name.starts_with("Fn::")) =>
+            {
+                true
             }
             Value::Object(members) => members.iter_mut().fold(true, |known, (name, member)| {
                 let unread = UNREAD.contains(&name.as_str());

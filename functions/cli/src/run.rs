@@ -146,9 +146,6 @@ async fn go(machine: &Machine, caller: &Caller, asked: Asked<'_>, signals: Signa
     } else {
         declare(machine, caller, file).await?;
     }
-    for stage in enable {
-        send(machine, caller, &pipeline, Wish::EnableTransition { stage }).await?;
-    }
     let fresh = match args.resume {
         true => None,
         false => Some(start(machine, caller, &pipeline, variables).await?),
@@ -161,6 +158,7 @@ async fn go(machine: &Machine, caller: &Caller, asked: Asked<'_>, signals: Signa
         caller,
         approvals,
         progress,
+        enable,
         watched,
         interrupted,
         from,

@@ -95,30 +95,27 @@ impl Node {
     /// The place of a path such as `Resources.Pipeline.Properties.Stages[0]`: of its end, or of as much of it as
     /// there is.
     pub fn place_of(&self, path: &str) -> Place {
-        let path = path.strip_prefix('.').unwrap_or(path);
+        self.find(path, self.place)
+    }
+
+    /// `above` is the place of what leads here.
+    fn find(&self, path: &str, above: Place) -> Place {
         match &self.content {
             Content::Map(entries) => {
-                let mut below = entries.iter().filter_map(|(key, node)| {
+                let path = path.strip_prefix('.').unwrap_or(path);
+                let below = entries.iter().find_map(|(key, node)| {
                     let rest = path.strip_prefix(key.name.as_str())?;
                     (rest.is_empty() || rest.starts_with(['.', '['])).then_some((key, node, rest))
                 });
-                match below.next() {
-                    Some((key, _, "")) => key.place,
-                    Some((key, node, rest)) => match node.place_of(rest) {
-                        // A value written on the line of its key, or nothing more to find.
-                        place if place == node.place => key.place,
-                        place => place,
-                    },
-                    None => self.place,
-                }
+                below.map_or(above, |(key, node, rest)| node.find(rest, key.place))
             }
             Content::List(items) => {
                 let index = path.strip_prefix('[').and_then(|rest| rest.split_once(']'));
                 let entry =
                     index.and_then(|(index, rest)| Some((items.get(index.parse::<usize>().ok()?)?, rest)));
-                entry.map_or(self.place, |(node, rest)| node.place_of(rest))
+                entry.map_or(above, |(node, rest)| node.find(rest, node.place))
             }
-            Content::Null | Content::Scalar(_) => self.place,
+            Content::Null | Content::Scalar(_) => above,
         }
     }
 
@@ -399,6 +396,7 @@ mod tests {
         let node = parse(text).unwrap().unwrap();
         let line = |path: &str| node.place_of(path).line;
         assert_eq!(line("Resources.P"), 2);
+        assert_eq!(line("Resources.P.Properties.Stages"), 4);
         assert_eq!(line("Resources.P.Properties.Stages[1].Name"), 6);
         assert_eq!(line("Resources.P.Properties.Stages[1].Name.Fn::Sub"), 6);
         assert_eq!(line("Resources.P.Properties.Stages[1].Actions[0].Configuration.K.L"), 8);

@@ -27,6 +27,8 @@ pub(super) struct Follower<'a> {
     pub(super) caller: &'a Caller,
     pub(super) approvals: Approvals,
     pub(super) progress: Progress,
+    /// Stages whose inbound transitions are enabled first.
+    pub(super) enable: Vec<StageName>,
     pub(super) watched: BTreeSet<ExecutionId>,
     /// Those among them that began before this process.
     pub(super) interrupted: BTreeSet<ExecutionId>,
@@ -61,6 +63,10 @@ impl Follower<'_> {
     pub(super) async fn follow(mut self, pipeline: &PipelineName) -> anyhow::Result<Seen> {
         let mut open = self.watched.clone();
         let mut waiting = self.waiting_since_before(pipeline).await?;
+        // Not before: what starts because of it is shown as the log tells of it.
+        for stage in std::mem::take(&mut self.enable) {
+            super::send(self.machine, self.caller, pipeline, Wish::EnableTransition { stage }).await?;
+        }
         let mut stopping = false;
         let mut at = self.from;
         let mut head = self.machine.log.watch();

@@ -86,6 +86,21 @@ async fn dispatch(job: &ActionJob, site: &Site) -> Outcome {
     }
 }
 
+/// An action of this type runs on this machine, or is mocked.
+pub fn has_runner(action_type: &ActionTypeId, settings: &Settings) -> bool {
+    let ActionTypeId { category, owner, provider, version } = action_type;
+    let built = match (category, owner, provider.as_str()) {
+        (ActionCategory::Source, ActionOwner::AWS, "S3" | "CodeCommit" | "CodeStarSourceConnection")
+        | (ActionCategory::Source, ActionOwner::ThirdParty, "GitHub")
+        | (ActionCategory::Deploy, ActionOwner::AWS, "CodeDeploy" | "S3")
+        | (ActionCategory::Build | ActionCategory::Test, ActionOwner::AWS, "CodeBuild")
+        | (ActionCategory::Compute, ActionOwner::AWS, "Commands")
+        | (ActionCategory::Invoke, ActionOwner::AWS, "Lambda") => version == "1",
+        _ => false,
+    };
+    built || settings.mock.contains_key(&format!("{category:?}/{provider}"))
+}
+
 fn no_runner(action_type: &ActionTypeId) -> Failure {
     let ActionTypeId { category, provider, .. } = action_type;
     let message = format!(

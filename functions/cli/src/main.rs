@@ -10,6 +10,7 @@ mod audit;
 mod credentials;
 mod damage;
 mod definition_file;
+mod import;
 mod machine;
 mod memory;
 mod past;
@@ -43,6 +44,7 @@ struct Cli {
 enum Command {
     Run(run::Args),
     Up(up::Args),
+    Import(import::Args),
     Why(past::why::Args),
     Log(past::log::Args),
     Show(past::show::Args),
@@ -72,6 +74,7 @@ fn main() -> ExitCode {
         match cli.command {
             Command::Run(args) => run::run(args).await,
             Command::Up(args) => up::up(args).await,
+            Command::Import(args) => import::import(args).await,
             Command::Why(args) => past::why::why(&args),
             Command::Log(args) => past::log::log(&args),
             Command::Show(args) => past::show::show(&args),

@@ -1,13 +1,16 @@
 //! A pipeline's definition as a file: what `get-pipeline` prints, as JSON or YAML, or a CloudFormation template.
 
+mod needs;
 mod resources;
 mod template;
 mod text;
 mod yaml;
 
+pub use needs::needs;
 pub use resources::settle;
 pub use template::{TemplateFile, home_of};
 
+use anyhow::Context;
 use api::Invalid;
 use domain::{
     catalogue::Registry,
@@ -105,8 +108,20 @@ fn from_api(text: Text, reading: &Reading<'_>) -> anyhow::Result<DefinitionFile>
     }
     let region = reading.region.map_or_else(|| region_of(&definition), str::to_owned);
     let account = reading.account.to_owned();
-    let (tags, closed, template) = (BTreeMap::new(), Vec::new(), None);
+    let tags = tags(&text)?;
+    let (closed, template) = (Vec::new(), None);
     Ok(DefinitionFile { declaration, definition, region, account, tags, closed, template, text })
+}
+
+/// Tags beside a wrapped definition, as `create-pipeline --cli-input-json` takes them.
+fn tags(text: &Text) -> anyhow::Result<BTreeMap<String, String>> {
+    let listed =
+        text.value.get("pipeline").and_then(|_| text.value.get("tags")).filter(|tags| !tags.is_null());
+    let Some(listed) = listed else { return Ok(BTreeMap::new()) };
+    let pair =
+        |tag: &Value| Some((tag.get("key")?.as_str()?.to_owned(), tag.get("value")?.as_str()?.to_owned()));
+    let tags = listed.as_array().and_then(|tags| tags.iter().map(pair).collect());
+    tags.with_context(|| format!("`{}`: `tags` must be a list of `key` and `value`", text.shown))
 }
 
 /// Says where a place of the definition is in the file.

@@ -39,6 +39,14 @@ pub fn lane_words(event: &LaneEvent, execution: &ExecutionId) -> Option<String> 
             "takes the place of the older execution {} in front of stage {}",
             superseded.execution, superseded.stage
         )),
+        LaneEvent::RollbackOwed(owed) if owed.failed == *execution => Some(format!(
+            "hands stage {} to the rollback {}, back to execution {}",
+            owed.stage, owed.execution, owed.target
+        )),
+        LaneEvent::RollbackOwed(owed) if owed.execution == *execution => Some(format!(
+            "shall roll stage {} back to execution {}, since {} failed",
+            owed.stage, owed.target, owed.failed
+        )),
         LaneEvent::LaneCleared(cleared) if cleared.executions.contains(execution) => {
             Some("is sent away: its pipeline was deleted".to_owned())
         }
@@ -48,6 +56,8 @@ pub fn lane_words(event: &LaneEvent, execution: &ExecutionId) -> Option<String> 
         | LaneEvent::ExecutionLeft(_)
         | LaneEvent::ExecutionSuperseded(_)
         | LaneEvent::SupersessionSettled(_)
+        | LaneEvent::RollbackOwed(_)
+        | LaneEvent::RollbackSettled(_)
         | LaneEvent::TransitionDisabled(_)
         | LaneEvent::TransitionEnabled(_)
         | LaneEvent::LaneCleared(_) => None,
@@ -74,7 +84,8 @@ pub fn execution_words(event: &ExecutionEvent) -> String {
                 StageRetryMode::FailedActions => "its failed actions",
                 StageRetryMode::AllActions => "all its actions",
             };
-            format!("stage {} is retried by {}: {which}", retried.stage, retried.by)
+            let by = if retried.automatic { "on its own".to_owned() } else { format!("by {}", retried.by) };
+            format!("stage {} is retried {by}: {which}", retried.stage)
         }
         ExecutionEvent::ActionStarted(started) => {
             let kind = &started.action_type;

@@ -3,6 +3,7 @@
 use crate::states::definition;
 use domain::{
     command::{ActionResult, Attempt, Details, Wish},
+    execution::rollback::Past,
     testing::*,
 };
 use events::{
@@ -19,6 +20,8 @@ pub(crate) const KINDS: &[&str] = &[
     "StartExecution",
     "StopExecution",
     "RetryStage",
+    "RollbackStage",
+    "StartRollback",
     "RecordActionResult",
     "ExpireAction",
     "RecordApproval",
@@ -36,6 +39,8 @@ pub(crate) fn kind(wish: &Wish) -> &'static str {
         Wish::StartExecution { .. } => "StartExecution",
         Wish::StopExecution { .. } => "StopExecution",
         Wish::RetryStage { .. } => "RetryStage",
+        Wish::RollbackStage { .. } => "RollbackStage",
+        Wish::StartRollback { .. } => "StartRollback",
         Wish::RecordActionResult { .. } => "RecordActionResult",
         Wish::ExpireAction { .. } => "ExpireAction",
         Wish::RecordApproval { .. } => "RecordApproval",
@@ -89,6 +94,7 @@ pub(crate) fn all(world: &World) -> Vec<Swept> {
         ("settle e9", Some("e9"), Wish::Settle),
     ];
     all.extend(retries());
+    all.extend(rollbacks(world));
     all.extend(approvals(world));
     all.extend(results(world));
     all
@@ -112,6 +118,22 @@ fn retries() -> Vec<Swept> {
         retry("retry what failed in Source of e1", "e1", "Source", StageRetryMode::FailedActions),
         retry("retry Nowhere of e1", "e1", "Nowhere", StageRetryMode::FailedActions),
         retry("retry what failed in Build of e9", "e9", "Build", StageRetryMode::FailedActions),
+    ]
+}
+
+fn rollbacks(world: &World) -> Vec<Swept> {
+    let past = |stage| {
+        world.exists("e1").then(|| Past::of(world.run("e1"), &stage_name(stage))).flatten().map(Box::new)
+    };
+    let back = |name, stage| {
+        let target = execution_id("e1");
+        (name, Some("b1"), Wish::RollbackStage { stage: stage_name(stage), target, past: past(stage) })
+    };
+    vec![
+        back("roll Source back to e1", "Source"),
+        back("roll Build back to e1", "Build"),
+        back("roll Prod back to e1", "Prod"),
+        ("start a rollback that nobody owes", Some("b1"), Wish::StartRollback { past: past("Prod") }),
     ]
 }
 

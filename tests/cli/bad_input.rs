@@ -49,7 +49,7 @@ fn broken_json_is_shown_by_line_and_column() {
     folder.write("pipeline.json", "{\n  \"pipeline\": {\n    \"name\": \"shop\",,\n  }\n}\n");
     folder.towpath(&["run", "pipeline.json"]).exits(2).complains(&["`pipeline.json`", "line 3, column 20"]);
     folder.write("pipeline.json", "name: [shop\n");
-    folder.towpath(&["run", "pipeline.json"]).exits(2).complains(&["`pipeline.json`", "line 2", "not YAML"]);
+    folder.towpath(&["run", "pipeline.json"]).exits(2).complains(&["`pipeline.json`", "line 1", "not YAML"]);
     for text in ["", "shop", "- a", "# nothing\n"] {
         folder.write("pipeline.json", text);
         folder.towpath(&["run", "pipeline.json"]).exits(2).complains(&["holds no pipeline", "get-pipeline"]);

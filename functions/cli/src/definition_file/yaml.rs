@@ -345,6 +345,7 @@ fn flaw(place: Place, message: &str) -> Flaw {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use serde_json::json;
 
     fn value(text: &str) -> Value {
@@ -407,7 +408,7 @@ mod tests {
     #[test]
     fn mistakes_are_named_with_their_place() {
         assert_eq!(why("a: 1\nb: 2\na: 3\n"), "3:1: `a` is given twice: first on line 1");
-        assert_eq!(why("a: !Reff X\n"), "1:4: `!Reff` is no tag of CloudFormation's: `!Ref` and `!Sub` are");
+        assert_eq!(why("a: !Reff X\n"), "1:10: `!Reff` is no tag of CloudFormation's: `!Ref` and `!Sub` are");
         assert_eq!(why("a: 1\n---\nb: 1\n"), "2:1: a second document starts here: one is expected");
         assert!(why("a: [1\n").contains(": this is not YAML: "));
         assert_eq!(why(&format!("{}{}", "[".repeat(200), "]".repeat(200))), "1:101: more than 100 levels");
@@ -422,5 +423,76 @@ mod tests {
             text.push_str(&format!("a{level}: &a{level} [{}]\n", vec![below; 9].join(", ")));
         }
         assert!(why(&text).contains("too much once its aliases are replaced"));
+    }
+
+    /// Pieces of templates, in any order.
+    fn pieces() -> impl Strategy<Value = String> {
+        let piece = prop::sample::select(vec![
+            "a: ",
+            "- ",
+            "  ",
+            "\n",
+            "\n  ",
+            "\n    - ",
+            "!Sub ",
+            "!Ref ",
+            "!If ",
+            "!GetAtt ",
+            "!x ",
+            "! ",
+            "!!str ",
+            "[",
+            "]",
+            "{",
+            "}",
+            ", ",
+            ": ",
+            "&a ",
+            "*a",
+            "<<: ",
+            "'",
+            "\"",
+            "|\n",
+            ">-\n",
+            "#",
+            "---\n",
+            "...\n",
+            "%TAG ! x\n",
+            "? ",
+            "${X}",
+            "012",
+            "~",
+            "\t",
+            "\u{feff}",
+            "é",
+            "\0",
+        ]);
+        prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_text_is_read_or_refused(text in prop_oneof![pieces(), any::<String>()], path in "[a-c.\\[\\]0-9]{0,12}") {
+            match parse(&text) {
+                Ok(Some(node)) => {
+                    node.to_value();
+                    prop_assert!(node.place_of(&path).line >= 1);
+                }
+                Ok(None) => {}
+                Err(flaw) => prop_assert!(flaw.place.line >= 1 && !flaw.message.is_empty()),
+            }
+        }
+
+        /// Whatever JSON can say, YAML reads the same, but that everything is a text: so lines can be found in both.
+        #[test]
+        fn json_is_read_alike(texts in prop::collection::btree_map("[ -~]{1,8}", "[ -~]{0,8}", 0..6)) {
+            prop_assume!(!texts.contains_key("<<"));
+            let value = json!({ "list": [texts], "map": texts });
+            for text in [value.to_string(), format!("{value:#}")] {
+                prop_assert_eq!(parse(&text).unwrap().unwrap().to_value(), value.clone(), "{}", text);
+            }
+        }
     }
 }

@@ -74,6 +74,19 @@ fn settings_win_over_the_template() {
     );
     folder.towpath(&["run", "template.yaml"]).exits(0).says(&["; 1 variable;"]);
     assert!(folder.read("out/try/index.html").contains("of the toml site"));
+    let text = folder.read("template.yaml").replace("Provider: S3, Version: 1", "Provider: ECS, Version: 1");
+    let text = text
+        .replace("BucketName: !Ref SiteBucket", "ClusterName: c")
+        .replace("Extract: true", "ServiceName: s");
+    folder.write(
+        "ecs.yaml",
+        &text.replace("                ObjectKey: !FindInMap [Sites, !Ref Stage, Folder]\n", ""),
+    );
+    let told = "Publish/Site: this machine cannot do `Deploy/ECS`, and the run fails there";
+    folder.towpath(&["run", "ecs.yaml"]).exits(1).says(&[told, "`\"Deploy/ECS\" = \"succeed\"`"]);
+    folder.write("towpath.toml", "[mock]\n\"Deploy/ECS\" = \"succeed\"\n");
+    let ran = folder.towpath(&["run", "ecs.yaml"]).exits(0);
+    assert!(!ran.out.contains("cannot do"), "{}", ran.out);
     folder.write("towpath.toml", "[codebuild.harbour-build-test]\nbuildspec = \"own.yml\"\n");
     folder.write("own.yml", "version: 0.2\nphases: {build: {commands: [exit 7]}}\nartifacts: {files: [x]}\n");
     folder.commit("Own buildspec");

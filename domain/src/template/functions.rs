@@ -22,7 +22,7 @@ impl Evaluator<'_> {
             "Fn::ImportValue" => self.import_value(argument, at),
             "Fn::Base64" => self.base64(argument, at),
             "Fn::Length" => self.length(argument, at),
-            "Fn::ToJsonString" => self.to_json(argument, at),
+            "Fn::ToJsonString" => self.json_text(argument, at),
             "Fn::GetAZs" => self.zones(argument, at),
             "Fn::Cidr" => self.cidr(argument, at),
             "Fn::And" | "Fn::Or" | "Fn::Not" | "Fn::Equals" => {
@@ -185,7 +185,7 @@ impl Evaluator<'_> {
         }
     }
 
-    fn to_json(&mut self, argument: &Value, at: &At<'_>) -> Found {
+    fn json_text(&mut self, argument: &Value, at: &At<'_>) -> Found {
         match self.value(argument, at) {
             Found::Value(value) => self.made(value.to_string(), at),
             other @ (Found::Nothing | Found::Unknown) => other,

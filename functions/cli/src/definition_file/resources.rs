@@ -5,8 +5,15 @@ use domain::{
     pipeline::ActionDeclaration,
     template::{DeploymentGroup, Project, VariableKind},
 };
-use local::settings::{DeploymentStyle, Host, Settings};
-use std::{collections::BTreeSet, path::Path};
+use events::ActionCategory;
+use local::{
+    runners::has_runner,
+    settings::{DeploymentStyle, Host, Settings},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 /// Deployment configurations that mean something on this machine.
 const CONFIGS: [&str; 3] =
@@ -36,7 +43,28 @@ pub fn settle(file: &DefinitionFile, settings: &mut Settings, state: &Path) -> a
             _ => {}
         }
     }
+    lines.extend(undone(file, settings));
     Ok(lines)
+}
+
+/// Actions that this machine cannot do: told before the run, not when it gets there.
+fn undone(file: &DefinitionFile, settings: &Settings) -> Vec<String> {
+    let mut kinds: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (stage, action) in file.definition.actions() {
+        let kind = &action.action_type_id;
+        if kind.category != ActionCategory::Approval && !has_runner(kind, settings) {
+            let name = format!("{:?}/{}", kind.category, kind.provider);
+            kinds.entry(name).or_default().push(format!("{}/{}", stage.name, action.name));
+        }
+    }
+    let told = |(kind, actions): (&String, &Vec<String>)| {
+        let places = actions.join(", ");
+        format!(
+            "  {places}: this machine cannot do `{kind}`, and the run fails there; to mock it openly, write \
+             `\"{kind}\" = \"succeed\"` under `[mock]` in towpath.toml"
+        )
+    };
+    kinds.iter().map(told).collect()
 }
 
 /// Repositories that are taken from the folder of the template.
@@ -89,7 +117,7 @@ fn project(
     let Some(found) = found else {
         return Ok(format!(
             "  build project `{name}`: not in the template{}",
-            told(settings.codebuild.get(name).is_some())
+            told(settings.codebuild.contains_key(name))
         ));
     };
     let Project { id, buildspec, variables, timeout_minutes, image, .. } = found;

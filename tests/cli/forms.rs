@@ -157,12 +157,15 @@ fn what_cannot_be_known_is_listed_with_its_lines_and_can_be_given() {
         "ImportValue:eu-bucket=artifacts",
         "--param",
         "GetAtt:Thing.Name=site",
+        "--param",
+        "Token=hush-hush",
     ];
     let ship = [&ship[..], &given].concat();
-    folder
-        .towpath(&ship)
-        .exits(3)
-        .says(&["the transition into Deploy is disabled: freeze", "--resume --enable Deploy"]);
+    let ran = folder.towpath(&ship).exits(3).says(&[
+        "the transition into Deploy is disabled: freeze",
+        "--param 'Token=…' --resume --enable Deploy",
+    ]);
+    assert!(!ran.out.contains("hush-hush"), "{}", ran.out);
     folder
         .towpath(&[&ship[..], &["--resume", "--enable", "Deplyo"]].concat())
         .exits(2)

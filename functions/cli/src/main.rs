@@ -112,15 +112,19 @@ fn in_words(error: &anyhow::Error) -> String {
     words
 }
 
-/// The command line as typed, for whoever finds a folder locked by it. No argument of ours is a secret but
-/// `--credentials`.
+/// The command line as typed, for whoever finds a folder locked by it. `--credentials` is a secret, and the value of
+/// a `--param` may be one.
 fn command_line() -> String {
-    let mut secret_follows = false;
+    let mut before = String::new();
     let shown = std::env::args().map(|argument| {
-        let hide = std::mem::replace(&mut secret_follows, argument == "--credentials");
-        match argument.split_once('=') {
-            _ if hide => "***".to_owned(),
-            Some(("--credentials", _)) => "--credentials=***".to_owned(),
+        let before = std::mem::replace(&mut before, argument.clone());
+        match (before.as_str(), argument.split_once('=')) {
+            ("--credentials", _) => "***".to_owned(),
+            (_, Some(("--credentials", _))) => "--credentials=***".to_owned(),
+            ("--param", Some((key, _))) => format!("{key}=***"),
+            (_, Some(("--param", pair))) => {
+                format!("--param={}=***", pair.split_once('=').map_or(pair, |(key, _)| key))
+            }
             _ => argument,
         }
     });

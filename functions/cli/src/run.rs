@@ -166,7 +166,7 @@ async fn go(machine: &Machine, caller: &Caller, asked: Asked<'_>, signals: Signa
         pressed: 0,
     };
     let seen = follower.follow(&pipeline).await?;
-    finish(machine, &file.definition, &seen, state, args).await
+    finish(machine, file, &seen, state, args).await
 }
 
 /// Makes the pipeline what the file says. Transitions that a template closes are closed on its first appearance:
@@ -227,7 +227,7 @@ async fn start(
 /// Says how it went, and turns it into an exit code.
 async fn finish(
     machine: &Machine,
-    definition: &domain::pipeline::PipelineDeclaration,
+    file: &definition_file::DefinitionFile,
     seen: &Seen,
     state: &Path,
     args: &Args,
@@ -235,7 +235,7 @@ async fn finish(
     let mut code = 0;
     for id in &seen.executions {
         let execution = machine.service.engine.execution(id).await?;
-        summary::print(definition, id, &execution, state);
+        summary::print(&file.definition, id, &execution, state);
         if execution.status != ExecutionStatus::Succeeded {
             code = EXIT_FAILED;
         }
@@ -245,7 +245,7 @@ async fn finish(
             "\nThe run waits: the transition into {} is disabled: {}. To go on:\n  {} --resume --enable {}",
             closed.stage,
             closed.reason,
-            again(args),
+            again(args, file),
             shell_word(closed.stage.as_str())
         );
         return Ok(EXIT_WAITING);
@@ -253,7 +253,7 @@ async fn finish(
     if let Some(waiting) = &seen.waiting {
         anstream::println!(
             "\nThe run waits for the approval {waiting}. To go on:\n  {} --resume --approve {}",
-            again(args),
+            again(args, file),
             shell_word(waiting)
         );
         return Ok(EXIT_WAITING);
@@ -262,11 +262,15 @@ async fn finish(
 }
 
 /// The command that leads to the same run: whatever says where things are is said again.
-fn again(args: &Args) -> String {
+fn again(args: &Args, file: &definition_file::DefinitionFile) -> String {
     let mut words = vec!["towpath".to_owned(), "run".to_owned(), args.file.display().to_string()];
     let mut flag = |name: &str, value: String| words.extend([name.to_owned(), value]);
     args.pipeline.iter().for_each(|name| flag("--pipeline", name.clone()));
-    args.param.iter().for_each(|param| flag("--param", param.clone()));
+    let secret = |key: &str| file.template.as_ref().is_some_and(|template| template.is_secret(key));
+    for param in &args.param {
+        let key = param.split('=').next().unwrap_or_default().trim();
+        flag("--param", if secret(key) { format!("{key}=…") } else { param.clone() });
+    }
     args.source.iter().for_each(|source| flag("--source", source.clone()));
     args.from_commit.iter().for_each(|revision| flag("--from-commit", revision.clone()));
     args.settings.iter().for_each(|path| flag("--settings", path.display().to_string()));

@@ -73,6 +73,13 @@ impl TemplateFile {
         Ok((file, declared))
     }
 
+    /// Whether what was given under a key is not to be shown: a parameter with `NoEcho`, a value looked up.
+    pub fn is_secret(&self, key: &str) -> bool {
+        let echo = self.value.get("Parameters").and_then(|all| all.get(key)?.get("NoEcho"));
+        key.starts_with("resolve:")
+            || echo.is_some_and(|echo| matches!(echo.to_string().as_str(), "true" | "\"true\""))
+    }
+
     /// Evaluates parts of the template.
     pub fn evaluate<T>(
         &self,

@@ -5,6 +5,7 @@ mod approvals;
 mod deletion;
 mod lanes;
 mod laws;
+mod modes;
 mod not_built;
 mod results;
 mod retry;

@@ -5,7 +5,9 @@
 
 mod approvals;
 mod bad_input;
+mod forms;
 mod history;
+mod import;
 mod interruption;
 mod lint;
 mod runs;

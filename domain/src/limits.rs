@@ -69,6 +69,9 @@ pub const ENVIRONMENT_VARIABLE_NAME_CHARS_MAX: usize = 128;
 /// Characters of an environment variable's value, most.
 pub const ENVIRONMENT_VARIABLE_VALUE_CHARS_MAX: usize = 2000;
 
+/// Bytes of a CloudFormation action's `ParameterOverrides`, most: looked at by the provider, not on declaration.
+pub const PARAMETER_OVERRIDES_BYTES_MAX: usize = 1024;
+
 /// Variables of a pipeline, most.
 pub const VARIABLES_MAX: usize = 50;
 /// Characters of a pipeline variable's name, most.

@@ -7,5 +7,6 @@ mod approvals;
 mod bad_input;
 mod history;
 mod interruption;
+mod lint;
 mod runs;
 mod state_folder;

@@ -3,6 +3,7 @@
 mod declaration;
 mod error;
 mod gates;
+pub mod lint;
 mod members;
 mod reading;
 pub mod secrets;

@@ -7,6 +7,7 @@ mod deletion;
 mod jobs;
 mod lanes;
 mod laws;
+mod modes;
 mod not_built;
 mod results;
 mod retry;

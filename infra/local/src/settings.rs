@@ -47,6 +47,8 @@ pub struct Settings {
     pub limits: BuildLimits,
     /// The Git host that is told of webhooks. Without it nobody is told.
     pub git_host: Option<GitHost>,
+    /// What `towpath lint` says nothing about.
+    pub lint: LintSettings,
 }
 
 /// The Git host whose API may be called to register webhooks.
@@ -332,6 +334,14 @@ pub enum Mock {
     Succeed,
     /// Reports failure.
     Fail,
+}
+
+/// Hints about definitions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct LintSettings {
+    /// Ids of the rules that are passed over.
+    pub allow: Vec<String>,
 }
 
 /// Limits that keep one build from filling the disk.

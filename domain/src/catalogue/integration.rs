@@ -125,7 +125,7 @@ impl Integration {
         }
         let kept =
             |known: &&IntegrationProperty| self.properties.iter().all(|property| property.name != known.name);
-        if let Some(lost) = earlier.properties.iter().find(kept) {
+        if let Some(lost) = earlier.properties.iter().find(is_lost) {
             return Err(format!("Property '{}' cannot be taken away.", lost.name));
         }
         if self.executor.get("type") != earlier.executor.get("type") {

@@ -1,5 +1,7 @@
 //! Jobs through the handlers over a log in memory: many workers at once, and a crash before the job was queued.
 
+#![allow(clippy::unwrap_used, reason = "clippy knows only functions marked as tests, not their helpers")]
+
 use crate::owed::{Home, Kept, life, send};
 use api::Operation;
 use domain::{

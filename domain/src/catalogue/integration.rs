@@ -123,9 +123,9 @@ impl Integration {
                 None => return Err(format!("Property '{}' is new and must be optional.", property.name)),
             }
         }
-        let kept =
+        let is_lost =
             |known: &&IntegrationProperty| self.properties.iter().all(|property| property.name != known.name);
-        if let Some(lost) = earlier.properties.iter().find(kept) {
+        if let Some(lost) = earlier.properties.iter().find(is_lost) {
             return Err(format!("Property '{}' cannot be taken away.", lost.name));
         }
         if self.executor.get("type") != earlier.executor.get("type") {

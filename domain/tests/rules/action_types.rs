@@ -1,5 +1,7 @@
 //! Custom action types: created, deleted, brought back; and registered ones declared anew.
 
+#![allow(clippy::unwrap_used, reason = "clippy knows only functions marked as tests, not their helpers")]
+
 use domain::{
     Rejection,
     catalogue::{

@@ -1,5 +1,7 @@
 //! Jobs: the work of an attempt, offered to workers.
 
+#![allow(clippy::unwrap_used, reason = "clippy knows only functions marked as tests, not their helpers")]
+
 use domain::{
     Rejection,
     command::{ActionResult, Details, JobWish, Wish},

@@ -45,10 +45,10 @@ pub struct Settings {
     pub action_types: Vec<RegisteredType>,
     /// Limits on what a build may leave behind and print.
     pub limits: BuildLimits,
-    /// What `towpath lint` says nothing about.
-    pub lint: LintSettings,
     /// The Git host that is told of webhooks. Without it nobody is told.
     pub git_host: Option<GitHost>,
+    /// What `towpath lint` says nothing about.
+    pub lint: LintSettings,
 }
 
 /// The Git host whose API may be called to register webhooks.

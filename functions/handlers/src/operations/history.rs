@@ -243,7 +243,6 @@ fn describe(
             revision_url: revision.url.clone(),
             revision_change_identifier: revision.change_id.clone(),
             created: at(revision.created.unwrap_or(start.at)),
-            ..model::ArtifactRevision::default()
         })
     });
     let variables = start.variables.iter().map(|(name, value)| model::ResolvedPipelineVariable {

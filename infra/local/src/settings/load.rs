@@ -187,8 +187,8 @@ fn check(settings: &Settings) -> Result<(), Fault> {
         check_path(&host.token_file, || "git-host.token-file".into())?;
     }
     settings.mock.keys().try_for_each(|key| check_mock(key))?;
-    settings.lint.allow.iter().try_for_each(|id| check_rule(id))?;
     check_types(&settings.action_types)?;
+    settings.lint.allow.iter().try_for_each(|id| check_rule(id))?;
     let limits = &settings.limits;
     for (field, value) in [
         ("log-bytes", limits.log_bytes),
@@ -200,17 +200,6 @@ fn check(settings: &Settings) -> Result<(), Fault> {
         }
     }
     Ok(())
-}
-
-fn check_rule(id: &str) -> Result<(), Fault> {
-    if lint::rule(id).is_some() {
-        return Ok(());
-    }
-    let hint = match lint::nearest_rule(id) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => "`towpath lint --list-rules` lists them".to_owned(),
-    };
-    Err(("lint.allow".into(), format!("there is no rule `{id}`; {hint}")))
 }
 
 /// Lengths are those of the API's own shapes.
@@ -253,6 +242,17 @@ fn is_uuid(text: &str) -> bool {
     let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
     let hex = |c: char| matches!(c, '0'..='9' | 'a'..='f');
     lengths == [8, 4, 4, 4, 12] && groups.iter().all(|group| group.chars().all(hex))
+}
+
+fn check_rule(id: &str) -> Result<(), Fault> {
+    if lint::rule(id).is_some() {
+        return Ok(());
+    }
+    let hint = match lint::nearest_rule(id) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "`towpath lint --list-rules` lists them".to_owned(),
+    };
+    Err(("lint.allow".into(), format!("there is no rule `{id}`; {hint}")))
 }
 
 fn check_group(group: &DeploymentGroup, key: &str) -> Result<(), Fault> {

@@ -2,16 +2,29 @@
 //! an exception that clients expect.
 
 use serde_json::{Value, json};
-use std::{fs, path::PathBuf};
+use std::{env, fs, path::PathBuf};
 use tests::{folder::Folder, server::Server};
 
+/// Names a further folder of definitions with an `index.json` of the same form.
+const MORE: &str = "TOWPATH_PIPELINES";
+
+/// What the index says of a definition, and the definition.
 fn fixtures(valid: bool) -> Vec<(Value, Value)> {
-    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../domain/tests/fixtures/pipelines"));
-    let read =
-        |file: &str| -> Value { serde_json::from_slice(&fs::read(folder.join(file)).unwrap()).unwrap() };
-    let all = read("index.json");
-    let chosen = all.as_array().unwrap().iter().filter(|fixture| fixture["valid"] == valid);
-    chosen.map(|fixture| (fixture.clone(), read(fixture["file"].as_str().unwrap()))).collect()
+    let own = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../domain/tests/fixtures/pipelines"));
+    let mut chosen = Vec::new();
+    for folder in [Some(own), env::var_os(MORE).map(PathBuf::from)].into_iter().flatten() {
+        let read = |file: &str| -> Value {
+            let path = folder.join(file);
+            let text = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            serde_json::from_slice(&text).unwrap()
+        };
+        for fixture in read("index.json").as_array().unwrap() {
+            if fixture["valid"] == valid {
+                chosen.push((fixture.clone(), read(fixture["file"].as_str().unwrap())));
+            }
+        }
+    }
+    chosen
 }
 
 #[test]

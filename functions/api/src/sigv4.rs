@@ -7,6 +7,8 @@ mod canonical;
 
 use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
+/// A moment, as [`Expected`] takes it.
+pub use jiff::Timestamp as Moment;
 use jiff::{SignedDuration, Timestamp};
 use subtle::ConstantTimeEq as _;
 

@@ -8,7 +8,6 @@ mod pipelines;
 mod state;
 mod transitions;
 
-pub use definition::{Masked, accept};
 pub use pipelines::declare;
 
 use crate::{Caller, Home, exceptions};

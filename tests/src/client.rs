@@ -163,7 +163,8 @@ impl Client {
     }
 }
 
-fn parse(answer: &[u8]) -> io::Result<Answer> {
+/// Reads an HTTP answer to its end.
+pub(crate) fn parse(answer: &[u8]) -> io::Result<Answer> {
     let broken = || io::Error::other(format!("no HTTP answer: {}", String::from_utf8_lossy(answer)));
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n").ok_or_else(broken)?;
     let head = std::str::from_utf8(&answer[..end]).map_err(io::Error::other)?;

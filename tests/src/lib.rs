@@ -8,6 +8,7 @@ pub mod conforming;
 pub mod folder;
 pub mod pipelines;
 pub mod processes;
+pub mod proxy;
 pub mod random;
 pub mod server;
 pub mod towpath;

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: installs what the tests need, then checks and tests everything.
 
-use crate::{check, tools};
+use crate::{check, clients, tools};
 use anyhow::{Context as _, bail};
 use std::{
     fs,
@@ -31,14 +31,25 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let begun = Instant::now();
     tools::need_git_and_node()?;
     tools::need_python()?;
-    let python = virtual_environment(&tools::cache()?.join("venv"))?;
+    tools::need_npm()?;
+    let cache = tools::cache()?;
+    let python = virtual_environment(&cache.join("venv"))?;
+    let node_modules = clients::node_modules(&cache.join("javascript-client"))?;
 
     let mut failed = if options.no_check { Vec::new() } else { check::checks()? };
     let mut passed = Vec::new();
     if !options.no_check && failed.is_empty() {
         passed.push("checks".to_owned());
     }
-    let rust = rust_tests(&python)?;
+    let rust = match clients::rust_client()? {
+        Some(client) => rust_tests(&[
+            ("TOWPATH_TEST_AWS", python.join("aws")),
+            ("TOWPATH_TEST_PYTHON", python.join("python")),
+            ("TOWPATH_TEST_NODE_MODULES", node_modules),
+            ("TOWPATH_TEST_RUST_CLIENT", client),
+        ])?,
+        None => None,
+    };
     let node = node_tests()?;
     for (what, outcome) in [("Rust", rust), ("the example", node)] {
         match outcome {
@@ -88,8 +99,9 @@ fn virtual_environment(folder: &Path) -> anyhow::Result<PathBuf> {
     Ok(programs)
 }
 
-/// Runs every test of the workspace. The number of tests, or nothing when one failed.
-fn rust_tests(python: &Path) -> anyhow::Result<Option<u64>> {
+/// Runs every test of the workspace, with what was installed named in the environment. The number of tests, or
+/// nothing when one failed.
+fn rust_tests(installed: &[(&str, PathBuf)]) -> anyhow::Result<Option<u64>> {
     // Tests of the command find it beside themselves, but cargo builds only what their own package names.
     tools::step("Building `towpath`");
     if !tools::shown(&mut tools::cargo(&["build", "--locked", "--package", "cli"])?)? {
@@ -101,8 +113,7 @@ fn rust_tests(python: &Path) -> anyhow::Result<Option<u64>> {
         true => tools::cargo(&["nextest", "run", "--locked", "--workspace", "--no-fail-fast"])?,
         false => tools::cargo(&["test", "--locked", "--workspace", "--no-fail-fast"])?,
     };
-    tests.env("TOWPATH_TEST_AWS", python.join("aws"));
-    tests.env("TOWPATH_TEST_PYTHON", python.join("python"));
+    tests.envs(installed.iter().map(|(name, path)| (*name, path)));
     let (all_good, said) = tools::watched(&mut tests)?;
     Ok(all_good.then(|| rust_count(&said)))
 }

@@ -117,9 +117,13 @@ impl Client {
             .header("x-amz-target", format!("CodePipeline_20150709.{operation}"))
             .body(body.to_vec())
             .unwrap();
-        sigv4::sign(&mut request, &self.credentials, "us-east-1", sigv4::SERVICE, jiff::Timestamp::now())
-            .unwrap();
+        self.sign(&mut request);
         request
+    }
+
+    /// Signs a request as it is now.
+    pub fn sign(&self, request: &mut http::Request<Vec<u8>>) {
+        sigv4::sign(request, &self.credentials, "us-east-1", sigv4::SERVICE, jiff::Timestamp::now()).unwrap();
     }
 
     /// Sends a request as it is.

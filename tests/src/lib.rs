@@ -6,6 +6,7 @@
 pub mod client;
 pub mod conforming;
 pub mod folder;
+pub mod fuzz;
 pub mod pipelines;
 pub mod processes;
 pub mod proxy;

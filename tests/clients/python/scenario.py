@@ -64,7 +64,7 @@ def main():
     definition = json.loads(pathlib.Path(os.environ["CLIENT_DEFINITION"]).read_text(encoding="utf-8"))
     created = client.create_pipeline(**definition)
     assert created["pipeline"]["version"] == 1
-    assert created["tags"] == definition["tags"], created["tags"]
+    assert created["tags"] == sorted(definition["tags"], key=lambda tag: tag["key"]), created["tags"]
     refused("PipelineNameInUseException", client.create_pipeline, **definition)
     known = client.get_pipeline(name="shop")
     assert known["pipeline"] == created["pipeline"]

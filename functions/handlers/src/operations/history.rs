@@ -17,6 +17,11 @@ use std::sync::Arc;
 
 /// Sorts after every execution's row.
 const AFTER_EXECUTIONS: &str = "exec$";
+/// Rows that are read at a time where a filter may drop most of them.
+const FILTERED_ROWS: usize = 200;
+/// Rows that one request looks at, most. A filter that drops all of them leaves an empty page with a token: what a page
+/// costs does not depend on how long the history is.
+const SEEN_ROWS_MAX: usize = 2_000;
 
 /// One execution.
 pub(super) async fn get<H: Home>(
@@ -48,33 +53,41 @@ pub(super) async fn list_executions<H: Home>(
         None => AFTER_EXECUTIONS.to_owned(),
     };
     let mut found: Vec<model::PipelineExecutionSummary> = Vec::new();
+    let batch = if stage.is_some() { FILTERED_ROWS } else { rows_max + 1 };
+    let mut seen = 0;
     // A filter may drop rows; each turn reads older ones, so the loop ends with the listing.
-    loop {
-        let rows = executions_before(home, &partition, &after, rows_max + 1).await?;
-        for row in rows.iter().take(rows_max) {
+    'listing: loop {
+        let rows = executions_before(home, &partition, &after, batch).await?;
+        let is_end = rows.len() < batch;
+        for row in rows {
+            if found.len() == rows_max || seen == SEEN_ROWS_MAX {
+                break 'listing;
+            }
+            seen += 1;
             after.clone_from(&row.q);
-            let Some(summary) = summary(row) else { continue };
-            let wanted = stage.as_ref().is_none_or(|stage| {
-                Some(summary.pipeline_version) == pipeline.current
-                    && summary.succeeded_in.iter().any(|passed| passed.as_str() == stage)
-            });
-            if wanted {
+            let Some(summary) = summary(&row) else { continue };
+            // Whatever is older ran on this version or an older one, none of which is asked for.
+            if stage.is_some() && Some(summary.pipeline_version) < pipeline.current {
+                return Ok(executions_page(found, None));
+            }
+            if stage.as_ref().is_none_or(|stage| summary.succeeded_in.iter().any(|one| one.as_str() == stage))
+            {
                 found.push(summarise(&summary)?);
             }
-            if found.len() == rows_max {
-                break;
-            }
         }
-        let more = rows.last().is_some_and(|last| last.q < after);
-        if found.len() == rows_max || !more {
-            let next_token =
-                more.then(|| paging::token(&question, &paging::Cursor { key: after, within: 0 }));
-            return Ok(model::ListPipelineExecutionsOutput {
-                pipeline_execution_summaries: Some(found),
-                next_token,
-            });
+        if is_end {
+            return Ok(executions_page(found, None));
         }
     }
+    let next_token = paging::token(&question, &paging::Cursor { key: after, within: 0 });
+    Ok(executions_page(found, Some(next_token)))
+}
+
+fn executions_page(
+    found: Vec<model::PipelineExecutionSummary>,
+    next_token: Option<String>,
+) -> model::ListPipelineExecutionsOutput {
+    model::ListPipelineExecutionsOutput { pipeline_execution_summaries: Some(found), next_token }
 }
 
 /// Attempts at actions, newest first: by execution, then by their start.

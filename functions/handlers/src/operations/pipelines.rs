@@ -32,7 +32,7 @@ pub(super) async fn create<H: Home>(home: &H, caller: &Caller, input: Value) -> 
     let tags = tags_of(&input, &arn(home, &name))?;
     check_room(home).await?;
     let definition = definition::keep_secrets(home, accepted, Earlier::None).await?;
-    let wish = Wish::CreatePipeline { definition: Box::new(definition.clone()), tags };
+    let wish = Wish::CreatePipeline { definition: Box::new(definition.clone()), tags: tags.clone() };
     send(home, caller, &name, None, wish).await?;
     let trigger = Trigger { kind: TriggerType::CreatePipeline, detail: caller.arn.clone() };
     let wish = Wish::StartExecution { trigger, variables: BTreeMap::new(), revisions: BTreeMap::new() };
@@ -43,10 +43,8 @@ pub(super) async fn create<H: Home>(home: &H, caller: &Caller, input: Value) -> 
         tracing::warn!(pipeline = %name, %error, "created without a first execution");
     }
     let mut output = json!({ "pipeline": declared(definition, PipelineVersion(1))? });
-    let sent = input["tags"].as_array().into_iter().flatten();
-    let sent: Vec<Value> = sent.map(|tag| json!({ "key": tag["key"], "value": tag["value"] })).collect();
-    if !sent.is_empty() {
-        output["tags"] = Value::Array(sent);
+    if !tags.is_empty() {
+        output["tags"] = tags.iter().map(|(key, value)| json!({ "key": key, "value": value })).collect();
     }
     Ok(output)
 }

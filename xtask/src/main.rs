@@ -11,6 +11,7 @@ mod demo;
 mod fuzz;
 mod test;
 mod tools;
+mod venv;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;

@@ -1,19 +1,11 @@
 //! `cargo xtask test`: installs what the tests need, then checks and tests everything.
 
-use crate::{check, clients, tools};
-use anyhow::{Context as _, bail};
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-    time::Instant,
-};
+use crate::{check, clients, tools, venv};
+use anyhow::bail;
+use std::{fs, path::PathBuf, process::Command, time::Instant};
 
 /// The Python packages of the tests, with every version pinned.
 const REQUIREMENTS: &str = include_str!("../requirements.txt");
-
-/// The file in the virtual environment that holds the requirements it was made from.
-const STAMP: &str = "towpath-requirements.txt";
 
 /// Where an example's tests run on a copy of it, so that the clone stays as it is.
 const EXAMPLE: &str = "examples/shop-api";
@@ -33,7 +25,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     tools::need_python()?;
     tools::need_npm()?;
     let cache = tools::cache()?;
-    let python = virtual_environment(&cache.join("venv"))?;
+    let python = venv::make(&cache.join("venv"), REQUIREMENTS, ("aws", "--version"))?;
     let node_modules = clients::node_modules(&cache.join("javascript-client"))?;
 
     let mut failed = if options.no_check { Vec::new() } else { check::checks()? };
@@ -63,40 +55,6 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     }
     println!("\nall passed: {} ({took})", passed.join(", "));
     Ok(())
-}
-
-/// Makes the virtual environment with the `aws` command and boto3, unless it is there already. Returns its folder
-/// of programs.
-fn virtual_environment(folder: &Path) -> anyhow::Result<PathBuf> {
-    let programs = folder.join("bin");
-    let stamp = folder.join(STAMP);
-    if fs::read_to_string(&stamp).is_ok_and(|made_from| made_from == REQUIREMENTS) {
-        // The stamp survives an upgrade of the system's Python; the programs may not.
-        if tools::quiet(Command::new(programs.join("aws")).arg("--version")).is_ok() {
-            return Ok(programs);
-        }
-    }
-    tools::step("Installing the `aws` command and boto3 for the tests (once)");
-    if folder.exists() {
-        fs::remove_dir_all(folder).with_context(|| format!("cannot remove `{}`", folder.display()))?;
-    }
-    if let Err(error) = tools::quiet(Command::new("python3").args(["-m", "venv"]).arg(folder)) {
-        bail!(
-            "Python cannot make virtual environments: `apt-get install python3-venv` helps on Debian ({error:#})"
-        );
-    }
-    let requirements = folder.join("requirements.txt");
-    fs::write(&requirements, REQUIREMENTS)?;
-    let mut install = Command::new(programs.join("python"));
-    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]);
-    if !tools::shown(install.arg(&requirements))? {
-        bail!(
-            "the Python packages could not be installed: is PyPI, or the index pip is set up for, reachable?"
-        );
-    }
-    // Last, so that an installation that broke off is begun anew.
-    fs::rename(&requirements, &stamp)?;
-    Ok(programs)
 }
 
 /// Runs every test of the workspace, with what was installed named in the environment. The number of tests, or

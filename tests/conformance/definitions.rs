@@ -53,6 +53,41 @@ fn good_definitions_are_accepted_come_back_as_they_were_sent_and_can_be_updated(
     }
 }
 
+#[test]
+fn lists_that_were_sent_empty_come_back_empty_and_others_not_at_all() {
+    let folder = Folder::repository(&json!({}), &[]);
+    let server = Server::start(&folder);
+    let (_, mut input) = fixtures(true)
+        .into_iter()
+        .find(|(fixture, _)| fixture["file"] == "valid/own.v2-before-entry-window.json")
+        .unwrap();
+    let with = |input: &mut Value, empty: bool| {
+        let rule = input.pointer_mut("/pipeline/stages/1/beforeEntry/conditions/0/rules/0").unwrap();
+        if empty {
+            rule["inputArtifacts"] = json!([]);
+        } else {
+            rule.as_object_mut().unwrap().remove("inputArtifacts");
+        }
+        for (pointer, member) in
+            [("/pipeline", "variables"), ("/pipeline", "triggers"), ("/pipeline/stages/1", "blockers")]
+        {
+            let object = input.pointer_mut(pointer).unwrap();
+            if empty {
+                object[member] = json!([]);
+            } else {
+                object.as_object_mut().unwrap().remove(member);
+            }
+        }
+    };
+    for empty in [true, false] {
+        with(&mut input, empty);
+        input["pipeline"]["name"] = json!(format!("empty-{empty}"));
+        server.client.call("CreatePipeline", &input);
+        let known = server.client.call("GetPipeline", &json!({ "name": input["pipeline"]["name"] }));
+        assert_eq!(known["pipeline"], with_defaults(&input["pipeline"]));
+    }
+}
+
 /// What the service adds to a definition.
 fn with_defaults(pipeline: &Value) -> Value {
     let mut pipeline = pipeline.clone();

@@ -50,7 +50,7 @@ async function main() {
   const definition = JSON.parse(fs.readFileSync(file, "utf8"));
   const created = await client.createPipeline(definition);
   assert.equal(created.pipeline.version, 1);
-  assert.deepEqual(created.tags, definition.tags.toSorted((one, other) => (one.key < other.key ? -1 : 1)));
+  assert.deepEqual(created.tags, [...definition.tags].sort((one, other) => (one.key < other.key ? -1 : 1)));
   await refused(client.createPipeline(definition), "PipelineNameInUseException");
   const known = await client.getPipeline({ name: "shop" });
   assert.deepEqual(known.pipeline, created.pipeline);

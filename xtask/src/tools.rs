@@ -85,9 +85,10 @@ pub(crate) fn need_python() -> anyhow::Result<()> {
     need(&PYTHON)
 }
 
-/// Makes sure that npm is there and new enough.
+/// Makes sure that npm is there and new enough, and a Node that the JavaScript SDK runs on.
 pub(crate) fn need_npm() -> anyhow::Result<()> {
-    need(&NPM)
+    need(&NPM)?;
+    need(&Wanted { oldest: (20, 0), get: "install Node.js 20 or newer: the JavaScript SDK needs it", ..NODE })
 }
 
 fn need(wanted: &Wanted) -> anyhow::Result<()> {

@@ -13,6 +13,7 @@ pub fn after_step(log: &SimLog, pipeline: &PipelineName) -> Result<(), String> {
     let Some(lane) = log.lanes.get(pipeline) else { return Ok(()) };
     let lane = lane.now();
     laws::of_lane(lane)?;
+    laws::of_owed(lane, |id| log.executions.contains_key(id))?;
     for (id, run) in runs_of(log, pipeline) {
         let Some(start) = &run.start else { continue };
         let heard = Heard { lost: start.incarnation != lane.incarnation, pending: true };
@@ -40,7 +41,7 @@ pub fn at_the_end(log: &SimLog) -> Result<(), String> {
     }
     for (name, stream) in &log.lanes {
         let lane = stream.now();
-        if !lane.under_way().is_empty() || !lane.superseded.is_empty() {
+        if !lane.under_way().is_empty() || !lane.superseded.is_empty() || !lane.rollbacks.is_empty() {
             return Err(format!("the lane of `{name}` is not empty: {lane:#?}"));
         }
     }

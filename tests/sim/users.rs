@@ -3,7 +3,7 @@
 use crate::{log::SimLog, prng::Prng};
 use domain::{
     command::{Command, Wish},
-    execution::{ActionStatus, Execution},
+    execution::{ActionStatus, Execution, StageStatus, rollback::Past},
     testing::{PipelineBuilder, action, approval, deploy, pipeline, source, stage_name},
 };
 use events::{ExecutionId, ExecutionMode, PipelineName, StageName, StageRetryMode, Trigger, TriggerType};
@@ -24,13 +24,24 @@ fn definition(name: &str, prng: &mut Prng) -> PipelineBuilder {
         action("Check").set("Commit", "#{Src.Commit}"),
         action("Pack").order(2).input("App").output("Image"),
     ];
-    match prng.below(4) {
-        0 => bare.stage("Build", build),
-        1 => bare.stage("Build", build).stage("Deploy", [deploy("Push").set("Tag", "#{Build.Tag}")]),
-        _ => bare
-            .stage("Build", build)
+    let shape = prng.below(4);
+    let built = on_failure(bare.stage("Build", build), mode, prng);
+    let whole = match shape {
+        0 => return built,
+        1 => built.stage("Deploy", [deploy("Push").input("App").set("Tag", "#{Build.Tag}")]),
+        _ => built
             .stage("Gate", [approval("Ask").timeout(60)])
-            .stage("Deploy", [deploy("Push"), deploy("Copy"), deploy("Probe").order(2)]),
+            .stage("Deploy", [deploy("Push"), deploy("Copy").input("App"), deploy("Probe").order(2)]),
+    };
+    on_failure(whole, mode, prng)
+}
+
+/// What happens when the stage declared last fails. PARALLEL pipelines may not ask for a rollback.
+fn on_failure(pipeline: PipelineBuilder, mode: ExecutionMode, prng: &mut Prng) -> PipelineBuilder {
+    match prng.below(4) {
+        0 => pipeline.on_failure("RETRY", *prng.pick(&[Some("FAILED_ACTIONS"), Some("ALL_ACTIONS")])),
+        1 | 2 if mode != ExecutionMode::Parallel => pipeline.on_failure("ROLLBACK", None),
+        _ => pipeline,
     }
 }
 
@@ -56,7 +67,8 @@ pub fn act(log: &SimLog, new_run: &ExecutionId, prng: &mut Prng) -> Option<Comma
     let newest = runs.len().saturating_sub(6);
     let run = (!runs.is_empty()).then(|| runs[newest + prng.below(runs.len() - newest)]);
     Some(match prng.below(100) {
-        0..=39 => about(Some(new_run.clone()), start(prng)),
+        0..=35 => about(Some(new_run.clone()), start(prng)),
+        36..=39 => about(Some(new_run.clone()), roll_back(stage, run?, prng)),
         40..=49 => {
             let wish = Wish::StopExecution { abandon: prng.chance(40), reason: None };
             about(Some(run?.0.clone()), wish)
@@ -80,6 +92,14 @@ pub fn act(log: &SimLog, new_run: &ExecutionId, prng: &mut Prng) -> Option<Comma
         97 => about(None, Wish::DeletePipeline),
         _ => create(&name, prng),
     })
+}
+
+/// Mostly a stage that can be rolled back to that run.
+fn roll_back(stage: StageName, (target, run): (&ExecutionId, &Execution), prng: &mut Prng) -> Wish {
+    let passed = run.stages.iter().skip(1).rfind(|stage| stage.status == StageStatus::Succeeded);
+    let stage = passed.filter(|_| prng.chance(80)).map_or(stage, |passed| passed.stage.clone());
+    let past = Past::of(run, &stage).map(Box::new);
+    Wish::RollbackStage { stage, target: target.clone(), past }
 }
 
 fn start(prng: &mut Prng) -> Wish {

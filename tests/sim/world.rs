@@ -10,6 +10,7 @@ use crate::{
 use domain::{
     Effect,
     command::{ActionResult, Attempt, Command, Details, Wish},
+    execution::rollback::Past,
 };
 use events::{ActionExecutionId, ExecutionId, FailureCode, PipelineName, SourceRevision, Timestamp};
 use std::collections::BTreeMap;
@@ -260,6 +261,12 @@ impl<S: Subject> World<S> {
                         let order = self.told(Command { pipeline, execution: Some(execution), wish });
                         (at.0, order)
                     }
+                    Effect::StartRollback { pipeline, execution, stage, target } => {
+                        let known = self.subject.log().executions.get(&target);
+                        let past = known.and_then(|stream| Past::of(stream.now(), &stage)).map(Box::new);
+                        let wish = Wish::StartRollback { past };
+                        (self.clock, self.told(Command { pipeline, execution: Some(execution), wish }))
+                    }
                     Effect::Tell(command) => (self.clock, self.told(*command)),
                 };
                 self.pending.push(Pending { due: due + delay, message, deliveries: 1 });
@@ -288,7 +295,7 @@ impl<S: Subject> World<S> {
             Effect::RunAction { execution, .. } | Effect::SetTimer { execution, .. } => {
                 Some(execution.clone())
             }
-            Effect::CancelAction { .. } | Effect::ClearTimer { .. } => None,
+            Effect::CancelAction { .. } | Effect::ClearTimer { .. } | Effect::StartRollback { .. } => None,
             Effect::Tell(command) => command.execution.clone(),
         };
         if let Some(execution) = execution {
@@ -366,6 +373,7 @@ fn same_wish(left: &Effect, right: &Effect) -> bool {
             | Effect::CancelAction { .. }
             | Effect::ClearTimer { .. }
             | Effect::SetTimer { .. }
+            | Effect::StartRollback { .. }
             | Effect::Tell(_),
             _,
         ) => left == right,

@@ -1,7 +1,7 @@
 //! Moving a run on: the next group of actions, the end of a stage, the way to the next one.
 //! See `spec/execution-semantics.md`, sections 2 and 3.
 
-use super::{ExecutionStatus, StageStatus, action};
+use super::{ExecutionStatus, StageStatus, action, failure, rollback};
 use crate::{
     draft::Draft,
     lane::admit::{self, Admission, Arrival},
@@ -15,7 +15,8 @@ use events::{
 /// Does everything that can be done now for a run that is inside a stage, and stops where it must wait for an
 /// action, a stage or nothing at all.
 pub(crate) fn advance(draft: &mut Draft<'_>, id: &ExecutionId, definition: &PipelineDeclaration) {
-    // Each turn starts an action, or ends a stage and enters the next: at most 500 actions and 50 stages.
+    // Each turn starts an action, or ends a stage and enters the next: at most 500 actions and 50 stages, and each
+    // stage may once more begin by itself.
     loop {
         let Some(stage) = draft.scope.execution.current_stage() else { return };
         if !draft.scope.execution.is_inside_a_stage() || stage.running().next().is_some() {
@@ -28,9 +29,10 @@ pub(crate) fn advance(draft: &mut Draft<'_>, id: &ExecutionId, definition: &Pipe
             return;
         }
         if stage.unsuccessful().next().is_some() {
-            end_stage(draft, id, &name, StageStatus::Failed);
-            draft.execution(ExecutionEvent::ExecutionFailed(ExecutionEnded {}));
-            return;
+            match failure::failed(draft, id, definition, &name) {
+                failure::Then::GoesOn => continue,
+                failure::Then::IsOver => return,
+            }
         }
         if draft.is_outdated() && action::has_more(draft, definition, &name) {
             end_stage(draft, id, &name, StageStatus::Cancelled);
@@ -59,6 +61,8 @@ pub(crate) fn arrive_at_next(
         None => definition.first_stage(),
         Some(passed) => definition.next_stage(passed),
     };
+    // A rollback is about the one stage it was started for.
+    let next = next.filter(|_| !draft.scope.execution.is_rollback());
     let Some(next) = next else {
         draft.execution(ExecutionEvent::ExecutionSucceeded(ExecutionEnded {}));
         return false;
@@ -111,5 +115,8 @@ fn end_stage(draft: &mut Draft<'_>, id: &ExecutionId, stage: &StageName, status:
             ExecutionEvent::StageFailed(ended)
         }
     });
-    admit::release(draft, stage, id);
+    match rollback::candidate(draft).filter(|_| status == StageStatus::Succeeded) {
+        Some(version) => admit::release_succeeded(draft, stage, id, version),
+        None => admit::release(draft, stage, id),
+    }
 }

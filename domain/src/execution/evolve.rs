@@ -1,8 +1,8 @@
 //! Writing a run's events down. Total: never fails, never consults policy.
 
 use super::{
-    ActionStatus, ArtifactState, AttemptRun, Execution, ExecutionStatus, StageRun, StageStatus, Start,
-    StopRequest,
+    ActionStatus, ArtifactState, AttemptRun, Execution, ExecutionStatus, Retry, RetryTrigger, StageRun,
+    StageStatus, Start, StopRequest,
 };
 use events::{
     ActionCategory, ActionExecutionId, ActionStarted, ActionSucceeded, ExecutionEvent, ExecutionStarted,
@@ -20,7 +20,8 @@ impl Execution {
                 status: StageStatus::InProgress,
                 attempts: Vec::new(),
                 manual_retries: 0,
-                retry_mode: None,
+                auto_retries: 0,
+                retry: None,
                 started: at,
                 ended: None,
             }),
@@ -84,6 +85,14 @@ impl Execution {
     }
 
     fn started(&mut self, started: &ExecutionStarted, at: Timestamp) {
+        if let Some(rollback) = &started.rollback {
+            self.revisions.clone_from(&rollback.sources);
+            self.artifacts.extend(rollback.artifacts.iter().map(|kept| {
+                let state =
+                    ArtifactState { location: kept.location.clone(), revision: kept.revision.clone() };
+                (kept.name.clone(), state)
+            }));
+        }
         self.start = Some(Start {
             pipeline: started.pipeline.clone(),
             pipeline_version: started.pipeline_version,
@@ -93,6 +102,7 @@ impl Execution {
             trigger: started.trigger.clone(),
             variables: started.variables.clone(),
             revisions: started.revisions.clone(),
+            rollback: started.rollback.clone(),
             at,
         });
     }
@@ -105,8 +115,13 @@ impl Execution {
         stage.entry = retried.entry;
         stage.status = StageStatus::InProgress;
         stage.ended = None;
-        stage.manual_retries += 1;
-        stage.retry_mode = Some(retried.mode);
+        let (trigger, count) = if retried.automatic {
+            (RetryTrigger::AutomatedStageRetry, &mut stage.auto_retries)
+        } else {
+            (RetryTrigger::ManualStageRetry, &mut stage.manual_retries)
+        };
+        *count += 1;
+        stage.retry = Some(Retry { mode: retried.mode, trigger, under_way: true });
         for attempt in &mut stage.attempts {
             attempt.set_aside |= match (retried.mode, attempt.status) {
                 (StageRetryMode::AllActions, _)
@@ -189,6 +204,9 @@ impl Execution {
         if let Some(run) = self.stages.iter_mut().rev().find(|run| run.stage == *stage) {
             run.status = status;
             run.ended = Some(at);
+            if let Some(retry) = &mut run.retry {
+                retry.under_way = false;
+            }
         }
     }
 

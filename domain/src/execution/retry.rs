@@ -4,7 +4,7 @@ use super::{ActionStatus, Execution, ExecutionStatus, StageStatus, action, advan
 use crate::{
     draft::Draft,
     lane::admit::{self, Arrival},
-    pipeline::{ActionDeclaration, PipelineDeclaration},
+    pipeline::{ActionDeclaration, OnFailure, PipelineDeclaration, RetryMode},
     rejection::Rejection,
 };
 use events::{ExecutionEvent, ExecutionId, ExecutionMode, StageName, StageRetried, StageRetryMode};
@@ -44,10 +44,35 @@ pub(crate) fn retry(
         entry,
         mode,
         by: draft.actor.to_owned(),
+        automatic: false,
     }));
     restart_beside_running(draft, id, &definition, stage);
     advance::advance(draft, id, &definition);
     Ok(())
+}
+
+/// Runs a stage again of its own accord, once, if its definition says so. It never reports a failure in between, and
+/// stays held under the same admission: nothing of it runs, so no result can still come in.
+pub(crate) fn automatic(draft: &mut Draft<'_>, definition: &PipelineDeclaration, stage: &StageName) -> bool {
+    let asked = definition.stage(stage).and_then(|declared| declared.on_failure.as_ref());
+    let Some(mode) = asked.and_then(OnFailure::retry_mode) else { return false };
+    let execution = &draft.scope.execution;
+    let Some(run) = execution.stage(stage).filter(|run| run.auto_retries == 0) else { return false };
+    if execution.is_rollback() || draft.is_outdated() {
+        return false;
+    }
+    let entry = run.entry;
+    draft.execution(ExecutionEvent::StageRetried(StageRetried {
+        stage: stage.clone(),
+        entry,
+        mode: match mode {
+            RetryMode::FailedActions => StageRetryMode::FailedActions,
+            RetryMode::AllActions => StageRetryMode::AllActions,
+        },
+        by: draft.actor.to_owned(),
+        automatic: true,
+    }));
+    true
 }
 
 fn check(
@@ -77,6 +102,9 @@ fn check(
         && definition.stage(stage).is_some_and(|declared| declared.actions.iter().any(is_unstarted));
     if run.unsuccessful().next().is_none() && !left_out {
         return Err(not_retryable("none of its actions failed or was left out"));
+    }
+    if run.retry.is_some_and(|retry| retry.under_way) {
+        return Err(busy("a retry of it is still under way"));
     }
     if execution.status == ExecutionStatus::Stopping {
         return Err(busy("the execution is stopping"));

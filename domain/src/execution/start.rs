@@ -34,6 +34,7 @@ pub(crate) fn start(
         trigger: trigger.clone(),
         variables,
         revisions: revisions.clone(),
+        rollback: None,
     }));
     if advance::arrive_at_next(draft, execution, &definition, None) {
         advance::advance(draft, execution, &definition);
@@ -41,13 +42,13 @@ pub(crate) fn start(
     Ok(())
 }
 
-/// A gate that nobody evaluates is worse than no run at all. Goes when conditions and rollback come.
+/// A gate that nobody evaluates is worse than no run at all. Goes when conditions come.
 fn refuse_what_is_not_built(draft: &Draft<'_>, definition: &PipelineDeclaration) -> Result<(), Rejection> {
     for stage in &definition.stages {
         let declared = [
             (stage.before_entry.is_some(), "beforeEntry"),
             (stage.on_success.is_some(), "onSuccess"),
-            (stage.on_failure.is_some(), "onFailure"),
+            (stage.on_failure.as_ref().is_some_and(|gate| !gate.conditions.is_empty()), "onFailure"),
         ];
         if let Some((_, member)) = declared.into_iter().find(|(is_declared, _)| *is_declared) {
             let (pipeline, stage) = (draft.name.clone(), stage.name.clone());

@@ -67,6 +67,20 @@ impl PipelineBuilder {
         self
     }
 
+    /// What happens when the stage declared last fails: `onFailure.result`, and for `RETRY` the mode.
+    #[must_use]
+    pub fn on_failure(mut self, result: &str, retry_mode: Option<&str>) -> Self {
+        let mut gate = json!({ "result": result });
+        if let Some(mode) = retry_mode {
+            gate["retryConfiguration"] = json!({ "retryMode": mode });
+        }
+        match self.0["stages"].as_array_mut().and_then(|stages| stages.last_mut()) {
+            Some(stage) => stage["onFailure"] = gate,
+            None => panic!("there is no stage yet"),
+        }
+        self
+    }
+
     /// Another mode than SUPERSEDED.
     #[must_use]
     pub fn mode(mut self, mode: ExecutionMode) -> Self {

@@ -1,14 +1,14 @@
 //! Executions and action executions, past and present. See `spec/execution-semantics.md`, section 14.
 
-use super::{answer, at, executions::execution_id, existing, pipeline_name, some};
+use super::{answer, at, execution_type, executions::execution_id, existing, pipeline_name, some};
 use crate::{Home, exceptions, paging};
 use api::{ApiError, ApiException, model};
 use domain::{
-    execution::{AttemptRun, Execution, ExecutionStatus, StageRun, Start},
+    execution::{AttemptRun, Execution, ExecutionStatus, ExecutionType, StageRun, Start},
     pipeline::{PipelineDeclaration, versions::Pipeline},
     views::{
         Row,
-        listing::{EXECUTION_PREFIX, ExecutionSummary, pipeline_partition},
+        listing::{EXECUTION_PREFIX, ExecutionSummary, pipeline_partition, succeeded_partition},
     },
 };
 use engine::views::Views;
@@ -17,11 +17,6 @@ use std::sync::Arc;
 
 /// Sorts after every execution's row.
 const AFTER_EXECUTIONS: &str = "exec$";
-/// Rows that are read at a time where a filter may drop most of them.
-const FILTERED_ROWS: usize = 200;
-/// Rows that one request looks at, most. A filter that drops all of them leaves an empty page with a token: what a page
-/// costs does not depend on how long the history is.
-const SEEN_ROWS_MAX: usize = 2_000;
 
 /// One execution.
 pub(super) async fn get<H: Home>(
@@ -45,49 +40,43 @@ pub(super) async fn list_executions<H: Home>(
     let pipeline = existing(home, &name).await?;
     let stage =
         input.filter.and_then(|filter| filter.succeeded_in_stage).and_then(|filter| filter.stage_name);
-    let question = format!("executions of {name} {stage:?}");
+    // A page of another version would be of other executions.
+    let version = pipeline.current.filter(|_| stage.is_some());
+    let question = format!("executions of {name} {stage:?} {version:?}");
+    let filtered = stage.is_some();
     let partition = pipeline_partition(&name, pipeline.incarnation);
     let rows_max = page_size(input.max_results);
-    let mut after = match &input.next_token {
+    let after = match &input.next_token {
         Some(token) => paging::cursor(&question, token)?.key,
         None => AFTER_EXECUTIONS.to_owned(),
     };
-    let mut found: Vec<model::PipelineExecutionSummary> = Vec::new();
-    let batch = if stage.is_some() { FILTERED_ROWS } else { rows_max + 1 };
-    let mut seen = 0;
-    // A filter may drop rows; each turn reads older ones, so the loop ends with the listing.
-    'listing: loop {
-        let rows = executions_before(home, &partition, &after, batch).await?;
-        let is_end = rows.len() < batch;
-        for row in rows {
-            if found.len() == rows_max || seen == SEEN_ROWS_MAX {
-                break 'listing;
-            }
-            seen += 1;
-            after.clone_from(&row.q);
-            let Some(summary) = summary(&row) else { continue };
-            // Whatever is older ran on this version or an older one, none of which is asked for.
-            if stage.is_some() && Some(summary.pipeline_version) < pipeline.current {
-                return Ok(executions_page(found, None));
-            }
-            if stage.as_ref().is_none_or(|stage| summary.succeeded_in.iter().any(|one| one.as_str() == stage))
-            {
-                found.push(summarise(&summary)?);
-            }
+    let mut rows = match stage.zip(pipeline.current) {
+        None => executions_before(home, &partition, &after, rows_max + 1).await?,
+        Some((stage, current)) => {
+            let passed = succeeded_partition(&name, pipeline.incarnation, current, &stage);
+            executions_before(home, &passed, &after, rows_max + 1).await?
         }
-        if is_end {
-            return Ok(executions_page(found, None));
-        }
+    };
+    let more = rows.len() > rows_max;
+    rows.truncate(rows_max);
+    let last = rows.last().map(|row| row.q.clone()).filter(|_| more);
+    let next_token = last.map(|key| paging::token(&question, &paging::Cursor { key, within: 0 }));
+    if filtered {
+        rows = own_rows(home, &partition, rows).await?;
     }
-    let next_token = paging::token(&question, &paging::Cursor { key: after, within: 0 });
-    Ok(executions_page(found, Some(next_token)))
+    let found = rows.iter().filter_map(summary).map(|summary| summarise(&summary));
+    let found = found.collect::<Result<_, _>>()?;
+    Ok(model::ListPipelineExecutionsOutput { pipeline_execution_summaries: Some(found), next_token })
 }
 
-fn executions_page(
-    found: Vec<model::PipelineExecutionSummary>,
-    next_token: Option<String>,
-) -> model::ListPipelineExecutionsOutput {
-    model::ListPipelineExecutionsOutput { pipeline_execution_summaries: Some(found), next_token }
+/// The executions' own rows, in the places where another listing names them.
+async fn own_rows<H: Home>(home: &H, partition: &str, named: Vec<Row>) -> Result<Vec<Row>, ApiError> {
+    let mut rows = Vec::with_capacity(named.len());
+    for name in named {
+        let row = home.views().get(partition, &name.q).await;
+        rows.extend(row.map_err(|error| exceptions::no_views(&error))?);
+    }
+    Ok(rows)
 }
 
 /// Attempts at actions, newest first: by execution, then by their start.
@@ -270,8 +259,8 @@ fn describe(
         variables: some(variables.collect()),
         trigger: Some(trigger(&start.trigger)?),
         execution_mode: answer(Ok(start.mode))?.as_str().map(model::ExecutionMode::from),
-        execution_type: Some(model::ExecutionType::Standard),
-        rollback_metadata: None,
+        execution_type: Some(execution_type(start.execution_type())),
+        rollback_metadata: start.rollback.as_ref().map(|rollback| rollback_metadata(&rollback.target)),
     })
 }
 
@@ -289,9 +278,16 @@ fn summarise(summary: &ExecutionSummary) -> Result<model::PipelineExecutionSumma
             .as_ref()
             .map(|stop| model::StopExecutionTrigger { reason: stop.reason.clone() }),
         execution_mode: answer(Ok(summary.mode))?.as_str().map(model::ExecutionMode::from),
-        execution_type: Some(model::ExecutionType::Standard),
-        rollback_metadata: None,
+        execution_type: Some(execution_type(match summary.rollback_target {
+            Some(_) => ExecutionType::Rollback,
+            None => ExecutionType::Standard,
+        })),
+        rollback_metadata: summary.rollback_target.as_ref().map(rollback_metadata),
     })
+}
+
+fn rollback_metadata(target: &ExecutionId) -> model::PipelineRollbackMetadata {
+    model::PipelineRollbackMetadata { rollback_target_pipeline_execution_id: Some(target.to_string()) }
 }
 
 /// A superseded execution has none: what took its place is in the log.

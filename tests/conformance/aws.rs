@@ -7,6 +7,7 @@ use tests::{
     folder::Folder,
     pipelines::{approval, commands, github, pipeline, source, stage},
     processes::eventually,
+    proxy::Proxy,
     server::{ACCESS_KEY, SECRET_KEY, Server},
     towpath,
 };
@@ -16,7 +17,7 @@ const SOON: Duration = Duration::from_secs(60);
 
 struct Aws {
     program: PathBuf,
-    url: String,
+    proxy: Proxy,
 }
 
 impl Aws {
@@ -24,7 +25,7 @@ impl Aws {
         let program = find().expect(
             "there is no `aws` command: run `cargo xtask test`, which installs it, or set TOWPATH_TEST_AWS to one",
         );
-        Self { program, url: server.url() }
+        Self { program, proxy: Proxy::before(server) }
     }
 
     fn run(&self, arguments: &[&str]) -> Result<Value, String> {
@@ -32,7 +33,15 @@ impl Aws {
         towpath::plain(&mut aws);
         aws.env("AWS_ACCESS_KEY_ID", ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
         aws.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
-        aws.args(["--region", "us-east-1", "--output", "json", "--endpoint-url", &self.url, "codepipeline"]);
+        aws.args([
+            "--region",
+            "us-east-1",
+            "--output",
+            "json",
+            "--endpoint-url",
+            &self.proxy.url(),
+            "codepipeline",
+        ]);
         let done = aws.args(arguments).output().unwrap();
         if !done.status.success() {
             return Err(String::from_utf8_lossy(&done.stderr).into_owned());

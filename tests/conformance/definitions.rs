@@ -2,16 +2,29 @@
 //! an exception that clients expect.
 
 use serde_json::{Value, json};
-use std::{fs, path::PathBuf};
+use std::{env, fs, path::PathBuf};
 use tests::{folder::Folder, server::Server};
 
+/// Names a further folder of definitions with an `index.json` of the same form.
+const MORE: &str = "TOWPATH_PIPELINES";
+
+/// What the index says of a definition, and the definition.
 fn fixtures(valid: bool) -> Vec<(Value, Value)> {
-    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../domain/tests/fixtures/pipelines"));
-    let read =
-        |file: &str| -> Value { serde_json::from_slice(&fs::read(folder.join(file)).unwrap()).unwrap() };
-    let all = read("index.json");
-    let chosen = all.as_array().unwrap().iter().filter(|fixture| fixture["valid"] == valid);
-    chosen.map(|fixture| (fixture.clone(), read(fixture["file"].as_str().unwrap()))).collect()
+    let own = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../domain/tests/fixtures/pipelines"));
+    let mut chosen = Vec::new();
+    for folder in [Some(own), env::var_os(MORE).map(PathBuf::from)].into_iter().flatten() {
+        let read = |file: &str| -> Value {
+            let path = folder.join(file);
+            let text = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            serde_json::from_slice(&text).unwrap()
+        };
+        for fixture in read("index.json").as_array().unwrap() {
+            if fixture["valid"] == valid {
+                chosen.push((fixture.clone(), read(fixture["file"].as_str().unwrap())));
+            }
+        }
+    }
+    chosen
 }
 
 #[test]
@@ -37,6 +50,41 @@ fn good_definitions_are_accepted_come_back_as_they_were_sent_and_can_be_updated(
         assert_eq!(first["pipeline"], known["pipeline"], "{}", fixture["file"]);
         client.call("DeletePipeline", &json!({ "name": name }));
         client.refused("GetPipeline", &json!({ "name": name }), "PipelineNotFoundException");
+    }
+}
+
+#[test]
+fn lists_that_were_sent_empty_come_back_empty_and_others_not_at_all() {
+    let folder = Folder::repository(&json!({}), &[]);
+    let server = Server::start(&folder);
+    let (_, mut input) = fixtures(true)
+        .into_iter()
+        .find(|(fixture, _)| fixture["file"] == "valid/own.v2-before-entry-window.json")
+        .unwrap();
+    let with = |input: &mut Value, empty: bool| {
+        let rule = input.pointer_mut("/pipeline/stages/1/beforeEntry/conditions/0/rules/0").unwrap();
+        if empty {
+            rule["inputArtifacts"] = json!([]);
+        } else {
+            rule.as_object_mut().unwrap().remove("inputArtifacts");
+        }
+        for (pointer, member) in
+            [("/pipeline", "variables"), ("/pipeline", "triggers"), ("/pipeline/stages/1", "blockers")]
+        {
+            let object = input.pointer_mut(pointer).unwrap();
+            if empty {
+                object[member] = json!([]);
+            } else {
+                object.as_object_mut().unwrap().remove(member);
+            }
+        }
+    };
+    for empty in [true, false] {
+        with(&mut input, empty);
+        input["pipeline"]["name"] = json!(format!("empty-{empty}"));
+        server.client.call("CreatePipeline", &input);
+        let known = server.client.call("GetPipeline", &json!({ "name": input["pipeline"]["name"] }));
+        assert_eq!(known["pipeline"], with_defaults(&input["pipeline"]));
     }
 }
 

@@ -83,6 +83,24 @@ fn executions_can_be_filtered_by_the_stage_they_succeeded_in() {
     assert_eq!(passed("Build"), [json!(first)]);
     assert_eq!(passed("Live"), Vec::<Value>::new());
     assert_eq!(passed("Unknown"), Vec::<Value>::new());
+    // The filter holds from page to page.
+    let mut runs = vec![first];
+    for _ in 0..3 {
+        let run = start(client, "shop");
+        reaches(client, "shop", &run, "Failed");
+        runs.push(run);
+    }
+    runs.reverse();
+    let filter = json!({ "succeededInStage": { "stageName": "Build" } });
+    let input = json!({ "pipelineName": "shop", "filter": filter });
+    for size in [1, 2, 4] {
+        let listed = paged(client, "ListPipelineExecutions", &input, "pipelineExecutionSummaries", size);
+        let ids: Vec<&Value> = listed.iter().map(|listed| &listed["pipelineExecutionId"]).collect();
+        assert_eq!(ids, runs.iter().collect::<Vec<_>>(), "pages of {size}");
+    }
+    // Another version of the pipeline has nobody who succeeded in it yet.
+    client.call("UpdatePipeline", &definition);
+    assert_eq!(passed("Build"), Vec::<Value>::new());
 }
 
 #[test]

@@ -1,9 +1,10 @@
-//! `towpath up` as its clients see it: the unmodified `aws` command, and a client on a plain socket that compares
-//! every answer with the service model.
+//! `towpath up` as its clients see it: the unmodified `aws` command, the SDKs of three languages, and a client on a
+//! plain socket. Every answer to any of them is compared with the service model.
 
 #![allow(clippy::unwrap_used, reason = "clippy knows only functions marked as tests, not their helpers")]
 
 mod aws;
+mod clients;
 mod definitions;
 mod errors;
 mod fuzz;

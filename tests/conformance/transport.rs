@@ -100,7 +100,7 @@ fn bodies_that_are_no_json_object_are_refused_as_such() {
     let (_folder, server) = server();
     let deep = "[".repeat(100_000);
     let nested = format!("{{\"a\":{}", "{\"a\":".repeat(50_000));
-    let bodies: [&[u8]; 9] = [
+    let bodies: &[&[u8]] = &[
         b"{",
         b"[]",
         b"null",
@@ -110,14 +110,81 @@ fn bodies_that_are_no_json_object_are_refused_as_such() {
         b"{\"a\":1,}",
         deep.as_bytes(),
         nested.as_bytes(),
+        // A mark of byte order, Latin-1, halves of a surrogate pair, a number beyond all, what JavaScript would take.
+        b"\xef\xbb\xbf{}",
+        b"{\"nextToken\":\"\xe4\"}",
+        b"{\"nextToken\":\"\\ud83d\"}",
+        b"{\"nextToken\":\"\\udea2\\ud83d\"}",
+        b"{\"maxResults\":1e999}",
+        b"{\"maxResults\":NaN}",
+        b"{'maxResults':1}",
+        b"{} {}",
+        b"{\"maxResults\":01}",
     ];
     for body in bodies {
         let answer = server.client.post("ListPipelines", body).unwrap();
         tests::conforming::check("ListPipelines", &answer);
         assert_eq!(answer.refusal().code, "SerializationException");
     }
-    for body in [&b""[..], b" \n", b"{}", b"{\"nextToken\": null, \"unknown\": [1]}"] {
+    for body in [
+        &b""[..],
+        b" \n",
+        b"{}",
+        b"{\"nextToken\": null, \"unknown\": [1]}",
+        // The last of two equal keys counts; a pair of surrogates is one letter; unknown numbers may be huge.
+        b"{\"maxResults\": 0, \"maxResults\": 1}",
+        b"{\"unknown\": \"\\ud83d\\udea2\", \"\\u0000\": 1e300}",
+        b"{\"MaxResults\": \"case matters\"}",
+    ] {
         assert_eq!(server.client.post("ListPipelines", body).unwrap().status, 200);
+    }
+}
+
+#[test]
+fn headers_that_clients_disagree_about_do_not_matter() {
+    let (_folder, server) = server();
+    let client = &server.client;
+    for content_type in ["application/x-amz-json-1.1; charset=utf-8", "application/json", "text/plain", ""] {
+        let mut request = client.signed("ListPipelines", b"{}");
+        request.headers_mut().remove("content-type");
+        if !content_type.is_empty() {
+            request.headers_mut().insert("content-type", content_type.parse().unwrap());
+        }
+        // Those that sign it are signed anew; the others leave it out of the signature.
+        request.headers_mut().remove("authorization");
+        request.headers_mut().remove("x-amz-date");
+        client.sign(&mut request);
+        let answer = client.send(&request).unwrap();
+        assert_eq!(answer.status, 200, "`{content_type}`: {:?}", answer.refusal());
+        tests::conforming::check("ListPipelines", &answer);
+    }
+    let lower = client.raw(b"post / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    assert!(lower.is_ok_and(|answer| answer.status < 500));
+}
+
+#[test]
+fn wrong_types_are_told_in_the_services_words() {
+    let (_folder, server) = server();
+    for (operation, input, words) in [
+        ("GetPipeline", json!({ "name": 7 }), "NUMBER_VALUE can not be converted to a String"),
+        ("GetPipeline", json!({ "name": true }), "TRUE_VALUE can not be converted to a String"),
+        ("GetPipeline", json!({ "name": [] }), "Start of list found where not expected"),
+        ("GetPipeline", json!({ "name": {} }), "Start of structure or map found where not expected"),
+        (
+            "GetPipeline",
+            json!({ "name": "a", "version": "1" }),
+            "STRING_VALUE can not be converted to an Integer",
+        ),
+        (
+            "StopPipelineExecution",
+            json!({ "abandon": "true" }),
+            "STRING_VALUE can not be converted to a Boolean",
+        ),
+        ("CreatePipeline", json!({ "pipeline": "x" }), "Unexpected field type"),
+    ] {
+        let refusal = server.client.refused(operation, &input, "SerializationException");
+        assert!(refusal.message.starts_with(words), "{operation} {input}: {}", refusal.message);
+        assert_eq!(refusal.status, 400);
     }
 }
 

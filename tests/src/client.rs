@@ -149,9 +149,13 @@ impl Client {
             .header("x-amz-target", format!("CodePipeline_20150709.{operation}"))
             .body(body.to_vec())
             .unwrap();
-        sigv4::sign(&mut request, &self.credentials, "us-east-1", sigv4::SERVICE, jiff::Timestamp::now())
-            .unwrap();
+        self.sign(&mut request);
         request
+    }
+
+    /// Signs a request as it is now.
+    pub fn sign(&self, request: &mut http::Request<Vec<u8>>) {
+        sigv4::sign(request, &self.credentials, "us-east-1", sigv4::SERVICE, jiff::Timestamp::now()).unwrap();
     }
 
     /// Sends a request as it is.
@@ -195,7 +199,8 @@ impl Client {
     }
 }
 
-fn parse(answer: &[u8]) -> io::Result<Answer> {
+/// Reads an HTTP answer to its end.
+pub(crate) fn parse(answer: &[u8]) -> io::Result<Answer> {
     let broken = || io::Error::other(format!("no HTTP answer: {}", String::from_utf8_lossy(answer)));
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n").ok_or_else(broken)?;
     let head = std::str::from_utf8(&answer[..end]).map_err(io::Error::other)?;

@@ -30,43 +30,64 @@ const UNDECLARED: &[(Operation, &str)] = &[
 /// Fails unless the answer to an operation is as the model declares it.
 #[track_caller]
 pub fn check(operation: &str, answer: &Answer) {
-    let id = answer.header("x-amzn-requestid").unwrap_or_default();
-    assert_eq!(id.len(), 36, "{operation}: no request id in {:?}", answer.headers);
-    assert_eq!(answer.header("content-type"), Some("application/x-amz-json-1.1"), "{operation}");
-    let known = Operation::parse(operation);
-    match (answer.status, known) {
-        (200, Some(known)) => check_output(known, answer),
-        (200, None) => panic!("{operation} is no operation, yet it succeeded"),
-        (_, known) => check_error(operation, known, answer),
-    }
+    let problems = problems(operation, answer);
+    let body = String::from_utf8_lossy(&answer.body);
+    assert!(problems.is_empty(), "{operation}: {problems:#?}\n{} {body}", answer.status);
 }
 
-#[track_caller]
-fn check_output(operation: Operation, answer: &Answer) {
+/// Everything about an answer that the model does not allow.
+pub fn problems(operation: &str, answer: &Answer) -> Vec<String> {
+    let mut problems = Vec::new();
+    if answer.header("x-amzn-requestid").unwrap_or_default().len() != 36 {
+        problems.push(format!("no request id in {:?}", answer.headers));
+    }
+    if answer.header("content-type") != Some("application/x-amz-json-1.1") {
+        problems.push(format!("not the media type of the protocol: {:?}", answer.header("content-type")));
+    }
+    match (answer.status, Operation::parse(operation)) {
+        (200, Some(known)) => output(known, answer, &mut problems),
+        (200, None) => problems.push(format!("{operation} is no operation, yet it succeeded")),
+        (_, known) => error(known, answer, &mut problems),
+    }
+    problems
+}
+
+fn output(operation: Operation, answer: &Answer, problems: &mut Vec<String>) {
     let Some(shape) = operation.model().output else {
-        assert!(answer.body.is_empty(), "{operation:?} has no output, but {:?}", answer.json());
+        if !answer.body.is_empty() {
+            problems.push("the operation has no output, but the body is not empty".to_owned());
+        }
         return;
     };
-    let body = answer.json();
-    let mut problems = Vec::new();
-    walk(shape, &body, "", &mut problems);
+    let Ok(body) = serde_json::from_slice::<Value>(&answer.body) else {
+        problems.push("the body is not JSON".to_owned());
+        return;
+    };
+    walk(shape, &body, "", problems);
     if let Err(invalid) = api::validate_shape(shape.name, &body, "") {
         problems.push(format!("{invalid:?}"));
     }
-    assert!(problems.is_empty(), "{operation:?}: {problems:#?}\n{body:#}");
 }
 
-#[track_caller]
-fn check_error(operation: &str, known: Option<Operation>, answer: &Answer) {
-    let refusal = answer.refusal();
-    let code = refusal.code.as_str();
-    assert!(!refusal.message.is_empty(), "{operation}: {code} without words");
-    assert_eq!(answer.header("x-amzn-errortype"), Some(code), "{operation}");
+fn error(known: Option<Operation>, answer: &Answer, problems: &mut Vec<String>) {
+    let Ok(body) = serde_json::from_slice::<Value>(&answer.body) else {
+        problems.push("the error's body is not JSON".to_owned());
+        return;
+    };
+    let code = body["__type"].as_str().unwrap_or_default();
+    if body["message"].as_str().unwrap_or_default().is_empty() {
+        problems.push(format!("{code} without words"));
+    }
+    if answer.header("x-amzn-errortype") != Some(code) {
+        problems.push(format!("{code} in the body, {:?} in the header", answer.header("x-amzn-errortype")));
+    }
     let declared = known.is_some_and(|known| {
         known.model().errors.iter().any(|error| error.as_str() == code)
             || UNDECLARED.iter().any(|(operation, error)| *operation == known && *error == code)
     });
-    assert!(declared || COMMON.contains(&code), "{operation} may not answer {refusal:?}");
+    if !declared && !COMMON.contains(&code) {
+        problems.push(format!("the operation does not declare `{code}`"));
+    }
 }
 
 /// What `validate_shape` lets pass because requests may have it: unknown members, `null` for absent.

@@ -5,10 +5,13 @@
 
 mod bench;
 mod check;
+mod clients;
 mod codegen;
 mod demo;
+mod fuzz;
 mod test;
 mod tools;
+mod venv;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -30,6 +33,8 @@ enum Task {
     Check,
     /// Measure speed, memory and size, and print a table
     Bench(bench::Options),
+    /// Send a million mangled requests, and look for what must not be
+    Fuzz(fuzz::Options),
     /// Generate the API's shapes from the vendored service model
     Codegen(codegen::Options),
 }
@@ -40,6 +45,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&options),
         Task::Check => check::run(),
         Task::Bench(options) => bench::run(&options),
+        Task::Fuzz(options) => fuzz::run(&options),
         Task::Codegen(options) => codegen::run(&options),
     };
     match done {

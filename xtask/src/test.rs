@@ -1,19 +1,11 @@
 //! `cargo xtask test`: installs what the tests need, then checks and tests everything.
 
-use crate::{check, tools};
-use anyhow::{Context as _, bail};
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-    time::Instant,
-};
+use crate::{check, clients, tools, venv};
+use anyhow::bail;
+use std::{fs, path::PathBuf, process::Command, time::Instant};
 
 /// The Python packages of the tests, with every version pinned.
 const REQUIREMENTS: &str = include_str!("../requirements.txt");
-
-/// The file in the virtual environment that holds the requirements it was made from.
-const STAMP: &str = "towpath-requirements.txt";
 
 /// Where an example's tests run on a copy of it, so that the clone stays as it is.
 const EXAMPLE: &str = "examples/shop-api";
@@ -31,14 +23,25 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let begun = Instant::now();
     tools::need_git_and_node()?;
     tools::need_python()?;
-    let python = virtual_environment(&tools::cache()?.join("venv"))?;
+    tools::need_npm()?;
+    let cache = tools::cache()?;
+    let python = venv::make(&cache.join("venv"), REQUIREMENTS, ("aws", "--version"))?;
+    let node_modules = clients::node_modules(&cache.join("javascript-client"))?;
 
     let mut failed = if options.no_check { Vec::new() } else { check::checks()? };
     let mut passed = Vec::new();
     if !options.no_check && failed.is_empty() {
         passed.push("checks".to_owned());
     }
-    let rust = rust_tests(&python)?;
+    let rust = match clients::rust_client()? {
+        Some(client) => rust_tests(&[
+            ("TOWPATH_TEST_AWS", python.join("aws")),
+            ("TOWPATH_TEST_PYTHON", python.join("python")),
+            ("TOWPATH_TEST_NODE_MODULES", node_modules),
+            ("TOWPATH_TEST_RUST_CLIENT", client),
+        ])?,
+        None => None,
+    };
     let node = node_tests()?;
     for (what, outcome) in [("Rust", rust), ("the example", node)] {
         match outcome {
@@ -54,42 +57,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Makes the virtual environment with the `aws` command and boto3, unless it is there already. Returns its folder
-/// of programs.
-fn virtual_environment(folder: &Path) -> anyhow::Result<PathBuf> {
-    let programs = folder.join("bin");
-    let stamp = folder.join(STAMP);
-    if fs::read_to_string(&stamp).is_ok_and(|made_from| made_from == REQUIREMENTS) {
-        // The stamp survives an upgrade of the system's Python; the programs may not.
-        if tools::quiet(Command::new(programs.join("aws")).arg("--version")).is_ok() {
-            return Ok(programs);
-        }
-    }
-    tools::step("Installing the `aws` command and boto3 for the tests (once)");
-    if folder.exists() {
-        fs::remove_dir_all(folder).with_context(|| format!("cannot remove `{}`", folder.display()))?;
-    }
-    if let Err(error) = tools::quiet(Command::new("python3").args(["-m", "venv"]).arg(folder)) {
-        bail!(
-            "Python cannot make virtual environments: `apt-get install python3-venv` helps on Debian ({error:#})"
-        );
-    }
-    let requirements = folder.join("requirements.txt");
-    fs::write(&requirements, REQUIREMENTS)?;
-    let mut install = Command::new(programs.join("python"));
-    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]);
-    if !tools::shown(install.arg(&requirements))? {
-        bail!(
-            "the Python packages could not be installed: is PyPI, or the index pip is set up for, reachable?"
-        );
-    }
-    // Last, so that an installation that broke off is begun anew.
-    fs::rename(&requirements, &stamp)?;
-    Ok(programs)
-}
-
-/// Runs every test of the workspace. The number of tests, or nothing when one failed.
-fn rust_tests(python: &Path) -> anyhow::Result<Option<u64>> {
+/// Runs every test of the workspace, with what was installed named in the environment. The number of tests, or
+/// nothing when one failed.
+fn rust_tests(installed: &[(&str, PathBuf)]) -> anyhow::Result<Option<u64>> {
     // Tests of the command find it beside themselves, but cargo builds only what their own package names.
     tools::step("Building `towpath`");
     if !tools::shown(&mut tools::cargo(&["build", "--locked", "--package", "cli"])?)? {
@@ -101,8 +71,7 @@ fn rust_tests(python: &Path) -> anyhow::Result<Option<u64>> {
         true => tools::cargo(&["nextest", "run", "--locked", "--workspace", "--no-fail-fast"])?,
         false => tools::cargo(&["test", "--locked", "--workspace", "--no-fail-fast"])?,
     };
-    tests.env("TOWPATH_TEST_AWS", python.join("aws"));
-    tests.env("TOWPATH_TEST_PYTHON", python.join("python"));
+    tests.envs(installed.iter().map(|(name, path)| (*name, path)));
     let (all_good, said) = tools::watched(&mut tests)?;
     Ok(all_good.then(|| rust_count(&said)))
 }

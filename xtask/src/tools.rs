@@ -24,6 +24,11 @@ const PYTHON: Wanted = Wanted {
     oldest: (3, 10),
     get: "install Python 3.10 or newer (`apt-get install python3 python3-venv`)",
 };
+const NPM: Wanted = Wanted {
+    program: "npm",
+    oldest: (7, 0),
+    get: "install npm 7 or newer (Debian 12: `apt-get install npm`)",
+};
 
 struct Wanted {
     program: &'static str,
@@ -78,6 +83,12 @@ pub(crate) fn need_git_and_node() -> anyhow::Result<()> {
 /// Makes sure that Python is there and new enough.
 pub(crate) fn need_python() -> anyhow::Result<()> {
     need(&PYTHON)
+}
+
+/// Makes sure that npm is there and new enough, and a Node that the JavaScript SDK runs on.
+pub(crate) fn need_npm() -> anyhow::Result<()> {
+    need(&NPM)?;
+    need(&Wanted { oldest: (20, 0), get: "install Node.js 20 or newer: the JavaScript SDK needs it", ..NODE })
 }
 
 fn need(wanted: &Wanted) -> anyhow::Result<()> {

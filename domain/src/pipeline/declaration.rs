@@ -3,6 +3,7 @@
 //! These types are read from requests and from stored events, and are written back to both: reading and writing
 //! must lose nothing but members the API does not know. Whether a definition makes sense is not decided here.
 
+use super::AsSent;
 use super::gates::{BeforeEntry, OnFailure, OnSuccess};
 use super::members::{BucketName, RoleArn, RunOrder, TimeoutMinutes, VariableName};
 use events::{
@@ -38,11 +39,11 @@ pub struct PipelineDeclaration {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pipeline_type: Option<PipelineType>,
     /// At most 50 variables a caller may set when starting an execution.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub variables: Vec<PipelineVariable>,
+    #[serde(default, skip_serializing_if = "AsSent::is_absent")]
+    pub variables: AsSent<Vec<PipelineVariable>>,
     /// At most 50 triggers, each for another source action.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub triggers: Vec<Trigger>,
+    #[serde(default, skip_serializing_if = "AsSent::is_absent")]
+    pub triggers: AsSent<Vec<Trigger>>,
 }
 
 impl PipelineDeclaration {
@@ -173,8 +174,8 @@ pub struct StageDeclaration {
     /// Unique in the pipeline.
     pub name: StageName,
     /// Reserved by the API; only an empty list is accepted.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub blockers: Vec<Blocker>,
+    #[serde(default, skip_serializing_if = "AsSent::is_absent")]
+    pub blockers: AsSent<Vec<Blocker>>,
     /// 1 to 50 actions.
     pub actions: Vec<ActionDeclaration>,
     /// What must hold before an execution enters.

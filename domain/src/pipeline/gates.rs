@@ -1,7 +1,7 @@
 //! What a stage asks before its actions and after them: conditions and their rules, as declared.
 
-use super::InputArtifact;
 use super::members::{RoleArn, TimeoutMinutes};
+use super::{AsSent, InputArtifact};
 use events::ActionName;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -103,8 +103,8 @@ pub struct RuleDeclaration {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<String>,
     /// Artifacts read.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub input_artifacts: Vec<InputArtifact>,
+    #[serde(default, skip_serializing_if = "AsSent::is_absent")]
+    pub input_artifacts: AsSent<Vec<InputArtifact>>,
     /// The role to assume from the pipeline's role.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role_arn: Option<RoleArn>,

@@ -1,5 +1,6 @@
 //! Definitions: what a pipeline is, whether it makes sense, and what its texts refer to.
 
+mod as_sent;
 mod declaration;
 mod error;
 mod gates;
@@ -12,6 +13,7 @@ mod validation;
 pub mod variables;
 pub mod versions;
 
+pub use as_sent::AsSent;
 pub use declaration::*;
 pub use error::{DefinitionError, DefinitionErrorCode};
 pub use gates::*;

@@ -8,6 +8,8 @@ pub mod s3;
 
 use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
+/// A moment, as [`Expected`] takes it.
+pub use jiff::Timestamp as Moment;
 use jiff::{SignedDuration, Timestamp};
 use subtle::ConstantTimeEq as _;
 

@@ -27,10 +27,13 @@ pub enum Invalid {
     Constraints(#[from] Violations),
 }
 
-/// A value of another JSON type than the model wants.
+/// A value of another JSON type than the model wants. Told in the service's words first, then in plain ones with the
+/// place, which the service leaves out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{} must be {expected}, found {found}", Place(path))]
+#[error("{words}: {} must be {expected}, found {found}", Place(path))]
 pub struct TypeMismatch {
+    /// The service's words, such as `NUMBER_VALUE can not be converted to a String`.
+    pub words: String,
     /// Where, such as `pipeline.stages.1.member.name`; empty for the whole input.
     pub path: String,
     /// What the model wants, with its article.
@@ -75,6 +78,7 @@ pub fn validate(operation: Operation, input: &Value) -> Result<(), Invalid> {
 /// As [`validate`]. A name that the model lacks is reported as a type mismatch at `root`.
 pub fn validate_shape(name: &str, value: &Value, root: &str) -> Result<(), Invalid> {
     let unknown = || TypeMismatch {
+        words: "Unexpected field type".to_owned(),
         path: root.to_owned(),
         expected: "of a shape in the service model",
         found: "an unknown shape name",
@@ -224,7 +228,12 @@ impl Walk {
     }
 
     fn mismatch(&self, shape: &'static Shape, value: &Value) -> TypeMismatch {
-        TypeMismatch { path: self.path.clone(), expected: expected(&shape.kind), found: found(value) }
+        TypeMismatch {
+            words: service_words(&shape.kind, value),
+            path: self.path.clone(),
+            expected: expected(&shape.kind),
+            found: found(value),
+        }
     }
 }
 
@@ -294,6 +303,27 @@ fn all_of(shape: &'static Shape) -> String {
         | Kind::Timestamp => {}
     }
     format!("[{}]", demands.join(", "))
+}
+
+/// How services of this protocol say that a value cannot be read: by the token that came, and what it should become.
+fn service_words(kind: &Kind, value: &Value) -> String {
+    let token = match value {
+        Value::Array(_) => return "Start of list found where not expected".to_owned(),
+        Value::Object(_) => return "Start of structure or map found where not expected".to_owned(),
+        Value::Null => "NULL_VALUE",
+        Value::Bool(true) => "TRUE_VALUE",
+        Value::Bool(false) => "FALSE_VALUE",
+        Value::Number(_) => "NUMBER_VALUE",
+        Value::String(_) => "STRING_VALUE",
+    };
+    let wanted = match kind {
+        Kind::Structure(_) | Kind::Map { .. } | Kind::List(_) => return "Unexpected field type".to_owned(),
+        Kind::Text(_) | Kind::Enum(_) => "a String",
+        Kind::Integer => "an Integer",
+        Kind::Boolean => "a Boolean",
+        Kind::Timestamp => "milliseconds since epoch",
+    };
+    format!("{token} can not be converted to {wanted}")
 }
 
 fn expected(kind: &Kind) -> &'static str {

@@ -6,7 +6,7 @@ use crate::{
     objects::{self, Objects},
     trigger::{self, Calls},
 };
-use api::{ApiError, Code, codec, sigv4};
+use api::{ApiError, Code, codec};
 use axum::{
     Router,
     body::{Body, to_bytes},
@@ -16,7 +16,7 @@ use axum::{
     routing::{get, post},
 };
 use bytes::Bytes;
-use handlers::{Caller, operations};
+use handlers::wire::{self, Arrival};
 use std::{any::Any, sync::Arc, time::Duration};
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -65,18 +65,20 @@ async fn answer(State(front): State<Front>, request: Request<Body>) -> Response<
                     /bucket/key; and GET /healthz\n";
         return (StatusCode::NOT_FOUND, text).into_response();
     }
-    let response = match operate(&front, request, &request_id).await {
-        Ok(response) => response,
+    let response = match received(request).await {
+        Ok(request) => {
+            let keys = &front.keys;
+            let secret_of = |key: &str| (key == keys.access_key).then(|| keys.secret.clone());
+            let arrival = Arrival { now: jiff::Timestamp::now(), request_id: &request_id };
+            wire::answer(&front.service, secret_of, &request, arrival).await
+        }
         Err(error) => codec::encode_error(&error, &request_id),
     };
     response.map(Body::from)
 }
 
-async fn operate(
-    front: &Front,
-    request: Request<Body>,
-    request_id: &str,
-) -> Result<Response<Bytes>, ApiError> {
+/// The request with its body read.
+async fn received(request: Request<Body>) -> Result<Request<Bytes>, ApiError> {
     let (mut parts, body) = request.into_parts();
     // Said before it is sent: not a byte of it need be read.
     let announced = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
@@ -90,27 +92,7 @@ async fn operate(
     };
     // Signed for `/`, whatever form the request line has.
     parts.uri = Uri::from_static("/");
-    let request = Request::from_parts(parts, body);
-    let caller = verify(front, &request)?;
-    let (operation, input) = codec::decode(&request)?;
-    let output =
-        operations::dispatch(&front.service, &caller, operation, input).await.inspect_err(|error| {
-            tracing::debug!(operation = operation.name(), %error, request_id, "refused");
-        })?;
-    codec::encode_success(operation, &output, request_id)
-}
-
-fn verify(front: &Front, request: &Request<Bytes>) -> Result<Caller, ApiError> {
-    let engine = &front.service.engine;
-    let expected = sigv4::Expected {
-        service: sigv4::SERVICE,
-        region: Some(engine.region()),
-        now: jiff::Timestamp::now(),
-    };
-    let keys = &front.keys;
-    let lookup = |key: &str| (key == keys.access_key).then(|| keys.secret.clone());
-    let verified = sigv4::verify(request, &expected, lookup)?;
-    Ok(Caller { arn: format!("arn:aws:iam::{}:user/{}", engine.account(), verified.access_key) })
+    Ok(Request::from_parts(parts, body))
 }
 
 fn body_error(error: &axum::Error) -> ApiError {

@@ -6,6 +6,7 @@ pub mod paging;
 pub mod project;
 pub mod sweep;
 pub mod webhook;
+pub mod wire;
 
 use domain::catalogue::Registry;
 use engine::{

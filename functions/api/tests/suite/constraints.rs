@@ -152,27 +152,45 @@ fn null_is_absent_and_unknown_members_are_ignored() {
 #[test]
 fn a_wrong_type_is_a_serialization_error_and_comes_before_constraints() {
     for (pointer, value, told) in [
-        ("/name", json!(1), "Value at 'pipeline.name' must be a string, found a number"),
+        (
+            "/name",
+            json!(1),
+            "NUMBER_VALUE can not be converted to a String: Value at 'pipeline.name' must be a string, found a number",
+        ),
         (
             "/version",
             json!("1"),
-            "Value at 'pipeline.version' must be a whole number of at most 64 bits, found a string",
+            "STRING_VALUE can not be converted to an Integer: Value at 'pipeline.version' must be a whole number of at most 64 bits, found a string",
         ),
         (
             "/version",
             json!(1.5),
-            "Value at 'pipeline.version' must be a whole number of at most 64 bits, found a number with a fraction or exponent",
+            "NUMBER_VALUE can not be converted to an Integer: Value at 'pipeline.version' must be a whole number of at most 64 bits, found a number with a fraction or exponent",
         ),
         (
             "/version",
             json!(u64::MAX),
-            "Value at 'pipeline.version' must be a whole number of at most 64 bits, found a number",
+            "NUMBER_VALUE can not be converted to an Integer: Value at 'pipeline.version' must be a whole number of at most 64 bits, found a number",
         ),
-        ("/stages", json!({}), "Value at 'pipeline.stages' must be a list, found an object"),
+        (
+            "/stages",
+            json!({}),
+            "Start of structure or map found where not expected: Value at 'pipeline.stages' must be a list, found an object",
+        ),
+        (
+            "/stages",
+            json!("x"),
+            "Unexpected field type: Value at 'pipeline.stages' must be a list, found a string",
+        ),
+        (
+            "/name",
+            json!(true),
+            "TRUE_VALUE can not be converted to a String: Value at 'pipeline.name' must be a string, found a boolean",
+        ),
         (
             "/stages/1/actions/0/configuration",
             json!({"K": 1}),
-            "Value at 'pipeline.stages.2.member.actions.1.member.configuration.K.member' must be a string, found a number",
+            "NUMBER_VALUE can not be converted to a String: Value at 'pipeline.stages.2.member.actions.1.member.configuration.K.member' must be a string, found a number",
         ),
     ] {
         assert_eq!(message(pointer, value), told);
@@ -181,7 +199,10 @@ fn a_wrong_type_is_a_serialization_error_and_comes_before_constraints() {
     let error = ApiError::from(validate(Operation::GetPipeline, &both).unwrap_err());
     assert_eq!(error.code.as_str(), "SerializationException");
     let all = validate(Operation::GetPipeline, &json!([])).unwrap_err();
-    assert_eq!(all.to_string(), "The input must be an object, found a list");
+    assert_eq!(
+        all.to_string(),
+        "Start of list found where not expected: The input must be an object, found a list"
+    );
 }
 
 #[test]

@@ -16,7 +16,6 @@ mod targets;
 mod transitions;
 mod webhooks;
 
-pub use definition::{Masked, accept};
 pub use pipelines::declare;
 
 use crate::{Caller, Home, exceptions};

@@ -1,6 +1,10 @@
 //! Pipelines and their versions. See `spec/api.md`, section 2.1.
 
-use super::{Masked, answer, at, definition, existing, pipeline_name, send};
+use super::{
+    answer, at,
+    definition::{self, Earlier},
+    existing, pipeline_name, send,
+};
 use crate::{Caller, Home, exceptions, paging};
 use api::{ApiError, ApiException, NoOutput, Operation, model};
 use domain::{
@@ -23,21 +27,20 @@ pub(super) async fn create<H: Home>(home: &H, caller: &Caller, input: Value) -> 
         let rejection = domain::Rejection::PipelineNameInUse { pipeline: name };
         return Err(exceptions::rejected(home.engine().account(), &rejection));
     }
-    let definition = definition::accept(home, &input["pipeline"], None, Masked::Stored).await?;
+    // Everything is judged before the first secret is put away: what is refused leaves nothing behind.
+    let accepted = definition::judge(home, &input["pipeline"], None).await?;
     let tags = tags_of(&input, &arn(home, &name))?;
     check_room(home).await?;
+    let definition = definition::keep_secrets(home, accepted, Earlier::None).await?;
     let wish = Wish::CreatePipeline { definition: Box::new(definition.clone()), tags: tags.clone() };
     send(home, caller, &name, None, wish).await?;
     let trigger = Trigger { kind: TriggerType::CreatePipeline, detail: caller.arn.clone() };
     let wish = Wish::StartExecution { trigger, variables: BTreeMap::new(), revisions: BTreeMap::new() };
     let execution = home.engine().fresh_execution_id();
-    match send(home, caller, &name, Some(execution), wish).await {
-        Ok(_) => {}
-        // A pipeline whose variables have no defaults cannot start by itself; it exists all the same.
-        Err(error) if error.code == ApiException::ValidationException.into() => {
-            tracing::info!(pipeline = %name, %error, "created without a first execution");
-        }
-        Err(error) => return Err(error),
+    // The pipeline exists, whatever becomes of its first execution: one whose variables have no defaults cannot start
+    // by itself, and a caller who is told of an error would create it once more.
+    if let Err(error) = send(home, caller, &name, Some(execution), wish).await {
+        tracing::warn!(pipeline = %name, %error, "created without a first execution");
     }
     let mut output = json!({ "pipeline": declared(definition, PipelineVersion(1))? });
     if !tags.is_empty() {
@@ -52,7 +55,8 @@ pub(super) async fn update<H: Home>(home: &H, caller: &Caller, input: Value) -> 
     let name = name_of(&input)?;
     let known = existing(home, &name).await?;
     let current = known.current_definition().map(AsRef::as_ref);
-    let definition = definition::accept(home, &input["pipeline"], current, Masked::Stored).await?;
+    let accepted = definition::judge(home, &input["pipeline"], current).await?;
+    let definition = definition::keep_secrets(home, accepted, Earlier::Stored).await?;
     send(home, caller, &name, None, Wish::UpdatePipeline { definition: Box::new(definition.clone()) })
         .await?;
     let after = existing(home, &name).await?;
@@ -83,7 +87,8 @@ pub async fn declare<H: Home>(
     let name = pipeline_name(declaration["name"].as_str().unwrap_or_default())?;
     let known = home.engine().pipeline(&name).await.map_err(exceptions::unavailable)?;
     let current = known.current_definition().map(AsRef::as_ref);
-    let definition = definition::accept(home, declaration, current, Masked::Ignored).await?;
+    let accepted = definition::judge(home, declaration, current).await?;
+    let definition = definition::keep_secrets(home, accepted, Earlier::Ignored).await?;
     let wish = match (current, known.current) {
         (Some(current), Some(version)) => {
             let renumbered = PipelineDeclaration { version: current.version, ..definition.clone() };

@@ -19,7 +19,10 @@ use domain::{
 use engine::views::Views;
 use events::ActionCategory;
 use serde::de::DeserializeOwned;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Rows that are read at a time, most.
+const ROWS_AT_ONCE_MAX: usize = 512;
 
 /// Where every stage and action of a pipeline stands.
 pub(super) async fn get<H: Home>(
@@ -32,10 +35,15 @@ pub(super) async fn get<H: Home>(
     let types = home.engine().action_types().await.map_err(exceptions::unavailable)?;
     let types = Types { registry: types.registry(home.registry()), types };
     let partition = pipeline_partition(&name, pipeline.incarnation);
-    let mut stage_states = Vec::new();
-    for stage in pipeline.current_definition().into_iter().flat_map(|definition| &definition.stages) {
-        stage_states.push(stage_state(home, &partition, stage, &lane, &types).await?);
-    }
+    // Two ranges of rows, however many stages and actions there are.
+    let stages: Vec<&StageDeclaration> =
+        pipeline.current_definition().into_iter().flat_map(|definition| &definition.stages).collect();
+    let actions = stages.iter().map(|stage| stage.actions.len()).sum();
+    let rows = Rows {
+        stages: rows_under(home, &partition, STAGE_PREFIX, stages.len()).await?,
+        actions: rows_under(home, &partition, ACTION_PREFIX, actions).await?,
+    };
+    let stage_states = stages.into_iter().map(|stage| stage_state(&rows, stage, &lane, &types)).collect();
     Ok(model::GetPipelineStateOutput {
         pipeline_name: Some(name.to_string()),
         pipeline_version: pipeline.current.map(|version| i64::from(version.0)),
@@ -45,20 +53,19 @@ pub(super) async fn get<H: Home>(
     })
 }
 
-async fn stage_state<H: Home>(
-    home: &H,
-    partition: &str,
-    stage: &StageDeclaration,
-    lane: &Lane,
-    types: &Types,
-) -> Result<model::StageState, ApiError> {
-    let row: Option<StageRow> = read(home, partition, &format!("{STAGE_PREFIX}{}", stage.name)).await?;
-    let mut action_states = Vec::new();
-    for action in &stage.actions {
+/// What was last seen of each stage and action, by the key of its row.
+struct Rows {
+    stages: BTreeMap<String, String>,
+    actions: BTreeMap<String, String>,
+}
+
+fn stage_state(rows: &Rows, stage: &StageDeclaration, lane: &Lane, types: &Types) -> model::StageState {
+    let row: Option<StageRow> = read(&rows.stages, &format!("{STAGE_PREFIX}{}", stage.name));
+    let action_states = stage.actions.iter().map(|action| {
         let key = format!("{ACTION_PREFIX}{}/{}", stage.name, action.name);
-        let row: Option<ActionRow> = read(home, partition, &key).await?;
-        action_states.push(action_state(action, row.as_ref().map(|row| &row.attempt), types));
-    }
+        let row: Option<ActionRow> = read(&rows.actions, &key);
+        action_state(action, row.as_ref().map(|row| &row.attempt), types)
+    });
     let traffic = lane.stages.get(&stage.name);
     let inbound: Vec<model::StageExecution> = traffic
         .into_iter()
@@ -70,7 +77,7 @@ async fn stage_state<H: Home>(
         })
         .collect();
     let transition = traffic.and_then(|traffic| traffic.transition.as_ref());
-    Ok(model::StageState {
+    model::StageState {
         stage_name: Some(stage.name.to_string()),
         inbound_execution: inbound.first().cloned(),
         inbound_executions: super::some(inbound),
@@ -80,7 +87,7 @@ async fn stage_state<H: Home>(
             last_changed_at: transition.and_then(|transition| at(transition.at)),
             disabled_reason: transition.and_then(|transition| transition.reason.clone()),
         }),
-        action_states: Some(action_states),
+        action_states: Some(action_states.collect()),
         latest_execution: row.as_ref().map(|row| model::StageExecution {
             pipeline_execution_id: row.execution.to_string(),
             status: model::StageExecutionStatus::from(row.status.as_str()),
@@ -88,7 +95,7 @@ async fn stage_state<H: Home>(
         }),
         retry_stage_metadata: row.as_ref().and_then(retry_metadata),
         ..model::StageState::default()
-    })
+    }
 }
 
 /// Present once the stage was retried in this execution; each count only once there is something to count.
@@ -172,7 +179,32 @@ fn action_execution(action: &ActionDeclaration, attempt: &AttemptRun) -> model::
     }
 }
 
-async fn read<H: Home, T: DeserializeOwned>(home: &H, p: &str, q: &str) -> Result<Option<T>, ApiError> {
-    let row = home.views().get(p, q).await.map_err(|error| exceptions::no_views(&error))?;
-    Ok(row.and_then(|row| row.body).and_then(|body| serde_json::from_str(&body).ok()))
+/// Every row whose key has this prefix, with those of stages and actions that are no longer declared. About so many
+/// are expected; behind them lie rows of other kinds, which need not be read.
+async fn rows_under<H: Home>(
+    home: &H,
+    partition: &str,
+    prefix: &str,
+    expected: usize,
+) -> Result<BTreeMap<String, String>, ApiError> {
+    let mut found = BTreeMap::new();
+    let at_once = (expected + 1).min(ROWS_AT_ONCE_MAX);
+    let mut after = prefix.to_owned();
+    loop {
+        let page = home.views().page(partition, Some(&after), at_once, false).await;
+        let page = page.map_err(|error| exceptions::no_views(&error))?;
+        let read = page.len();
+        if let Some(last) = page.last() {
+            after.clone_from(&last.q);
+        }
+        let of_prefix = page.into_iter().filter(|row| row.q.starts_with(prefix));
+        found.extend(of_prefix.filter_map(|row| Some((row.q, row.body?))));
+        if read < at_once || !after.starts_with(prefix) {
+            return Ok(found);
+        }
+    }
+}
+
+fn read<T: DeserializeOwned>(rows: &BTreeMap<String, String>, key: &str) -> Option<T> {
+    rows.get(key).and_then(|body| serde_json::from_str(body).ok())
 }

@@ -58,12 +58,12 @@ impl Server {
 
     /// A connection of its own.
     pub(crate) fn client(&self) -> anyhow::Result<Client> {
-        let stream = TcpStream::connect(&self.address)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(ANSWER_MAX))?;
-        let credentials =
-            Credentials { access_key: KEY.into(), secret_key: SECRET.into(), session_token: None };
-        Ok(Client { stream: BufReader::new(stream), address: self.address.clone(), credentials })
+        Client::to(&self.address)
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 
     /// Resident memory in MiB, as the system counts it.
@@ -107,25 +107,43 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    /// A connection to an address.
+    pub(crate) fn to(address: &str) -> anyhow::Result<Self> {
+        let credentials =
+            Credentials { access_key: KEY.into(), secret_key: SECRET.into(), session_token: None };
+        Ok(Self { stream: connect(address)?, address: address.to_owned(), credentials })
+    }
+
     /// Calls an operation with a signed request.
     pub(crate) fn call(&mut self, operation: &str, input: &Value) -> anyhow::Result<Value> {
+        let request = self.request(operation, input)?;
+        let body = self.send(operation, &request)?;
+        if body.is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_slice(&body)?) }
+    }
+
+    /// A signed request, byte for byte.
+    pub(crate) fn request(&self, operation: &str, input: &Value) -> anyhow::Result<Vec<u8>> {
         let target = format!("{}.{operation}", api::codec::TARGET_PREFIX);
-        let mut request = Request::post("/")
+        let request = Request::post("/")
             .header("host", &self.address)
             .header("content-type", api::codec::MEDIA_TYPE)
             .header("x-amz-target", target)
             .body(input.to_string())?;
-        sigv4::sign(&mut request, &self.credentials, REGION, sigv4::SERVICE, jiff::Timestamp::now())
-            .map_err(|error| anyhow::anyhow!("{}", error.message))?;
-        let mut bytes = b"POST / HTTP/1.1\r\n".to_vec();
-        for (name, value) in request.headers() {
-            bytes.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
-        }
-        bytes
-            .extend(format!("content-length: {}\r\n\r\n{}", request.body().len(), request.body()).as_bytes());
-        let (status, body) = self.exchange(&bytes)?;
+        signed(request, &self.credentials, sigv4::SERVICE)
+    }
+
+    /// Sends a request that must succeed. On a new connection when the server has closed this one.
+    pub(crate) fn send(&mut self, operation: &str, request: &[u8]) -> anyhow::Result<Vec<u8>> {
+        let answered = match self.exchange(request) {
+            Ok(answered) => answered,
+            Err(_) => {
+                self.stream = connect(&self.address)?;
+                self.exchange(request)?
+            }
+        };
+        let (status, body) = answered;
         anyhow::ensure!(status == 200, "{operation}: {status} {}", String::from_utf8_lossy(&body));
-        if body.is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_slice(&body)?) }
+        Ok(body)
     }
 
     fn exchange(&mut self, request: &[u8]) -> anyhow::Result<(u16, Vec<u8>)> {
@@ -146,4 +164,46 @@ impl Client {
         self.stream.read_exact(&mut body)?;
         Ok((status, body))
     }
+}
+
+fn connect(address: &str) -> anyhow::Result<BufReader<TcpStream>> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(ANSWER_MAX))?;
+    Ok(BufReader::new(stream))
+}
+
+fn signed(mut request: Request<String>, credentials: &Credentials, service: &str) -> anyhow::Result<Vec<u8>> {
+    sigv4::sign(&mut request, credentials, REGION, service, jiff::Timestamp::now())
+        .map_err(|error| anyhow::anyhow!("{}", error.message))?;
+    let mut bytes = b"POST / HTTP/1.1\r\n".to_vec();
+    for (name, value) in request.headers() {
+        bytes.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+    }
+    bytes.extend(format!("content-length: {}\r\n\r\n{}", request.body().len(), request.body()).as_bytes());
+    Ok(bytes)
+}
+
+/// Waits for moto's server, and makes the role that its pipelines must name.
+pub(crate) fn moto_role(address: &str, role: &str, at_most: Duration) -> anyhow::Result<()> {
+    let trust = "%7B%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C%22Principal%22%3A%7B%22Service%22%3A%22\
+                 codepipeline.amazonaws.com%22%7D%2C%22Action%22%3A%22sts%3AAssumeRole%22%7D%5D%7D";
+    let form =
+        format!("Action=CreateRole&Version=2010-05-08&RoleName={role}&AssumeRolePolicyDocument={trust}");
+    let begun = Instant::now();
+    let mut client = loop {
+        match Client::to(address) {
+            Ok(client) => break client,
+            Err(error) if begun.elapsed() > at_most => {
+                return Err(error.context("moto's server does not start"));
+            }
+            Err(_) => std::thread::sleep(Duration::from_millis(100)),
+        }
+    };
+    let request = Request::post("/")
+        .header("host", address)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(form)?;
+    let request = signed(request, &client.credentials, "iam")?;
+    client.send("CreateRole", &request).map(drop)
 }

@@ -9,7 +9,10 @@
 mod actions;
 mod client;
 mod definitions;
+mod full;
 mod history;
+mod moto;
+mod requests;
 mod server;
 mod table;
 
@@ -25,7 +28,7 @@ pub(crate) struct Place {
     pub(crate) folder: PathBuf,
 }
 
-const USAGE: &str = "usage: bench TOWPATH-BINARY [actions] [server] [history]";
+const USAGE: &str = "usage: bench TOWPATH-BINARY [actions] [server] [history] [requests] [moto]";
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -44,6 +47,12 @@ fn main() -> anyhow::Result<()> {
     }
     if wanted("history") {
         history::measure(&place, &mut table)?;
+    }
+    if wanted("requests") {
+        requests::measure(&place, &mut table)?;
+    }
+    if wanted("moto") {
+        moto::measure(&place, &mut table)?;
     }
     table.print();
     Ok(())

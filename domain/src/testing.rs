@@ -23,10 +23,13 @@
 mod definition;
 pub mod laws;
 mod outcome;
+mod rules;
 mod words;
 mod world;
 
-pub use definition::{ActionBuilder, PipelineBuilder, action, approval, deploy, pipeline, source};
+pub use definition::{
+    ActionBuilder, PipelineBuilder, RuleBuilder, action, approval, deploy, pipeline, rule, source,
+};
 pub use outcome::Outcome;
 pub use words::{decision_lines, execution_line, lane_line, pipeline_line};
 pub use world::{World, execution_id, given, stage_name};

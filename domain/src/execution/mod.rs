@@ -3,8 +3,11 @@
 pub mod action;
 pub mod advance;
 pub mod approval;
+pub mod condition;
 pub mod evolve;
+pub mod overriding;
 pub mod retry;
+pub mod rule;
 pub mod settle;
 pub mod start;
 pub mod stop;
@@ -21,8 +24,10 @@ use events::{
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+pub use condition::{ConditionRun, ConditionStatus, RuleRun};
+
 /// Number of this fold; one more whenever [`Execution`]'s shape or meaning changes.
-pub const FOLD: u32 = 1;
+pub const FOLD: u32 = 2;
 
 /// The state of an `execution#<id>` stream.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -97,7 +102,7 @@ impl ExecutionStatus {
     }
 }
 
-/// `StageExecutionStatus`, as far as a stage that was entered can have it.
+/// `StageExecutionStatus`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the API's own words")]
 pub enum StageStatus {
@@ -108,6 +113,7 @@ pub enum StageStatus {
     Succeeded,
     Failed,
     Cancelled,
+    Skipped,
 }
 
 impl StageStatus {
@@ -120,6 +126,7 @@ impl StageStatus {
             Self::Succeeded => "Succeeded",
             Self::Failed => "Failed",
             Self::Cancelled => "Cancelled",
+            Self::Skipped => "Skipped",
         }
     }
 }
@@ -176,6 +183,8 @@ pub struct StageRun {
     pub status: StageStatus,
     /// Every attempt at every action, in order of start.
     pub attempts: Vec<AttemptRun>,
+    /// Every time one of its gates was asked, in order.
+    pub conditions: Vec<ConditionRun>,
     /// How often it was retried by hand.
     pub manual_retries: u32,
     /// The last retry's kind.
@@ -273,9 +282,11 @@ impl Execution {
     pub fn is_inside_a_stage(&self) -> bool {
         self.current_stage().is_some_and(|stage| match stage.status {
             StageStatus::InProgress | StageStatus::Stopping => true,
-            StageStatus::Stopped | StageStatus::Succeeded | StageStatus::Failed | StageStatus::Cancelled => {
-                false
-            }
+            StageStatus::Stopped
+            | StageStatus::Succeeded
+            | StageStatus::Failed
+            | StageStatus::Cancelled
+            | StageStatus::Skipped => false,
         })
     }
 

@@ -105,7 +105,11 @@ pub fn last_change(state: &Execution) -> Timestamp {
     let start = state.start.as_ref().map(|start| start.at).unwrap_or_default();
     let stages = state.stages.iter().flat_map(|run| {
         let attempts = run.attempts.iter().map(|attempt| attempt.updated);
-        attempts.chain([run.started]).chain(run.ended)
+        let conditions = run
+            .conditions
+            .iter()
+            .flat_map(|condition| condition.rules.iter().map(|rule| rule.updated).chain([condition.updated]));
+        attempts.chain(conditions).chain([run.started]).chain(run.ended)
     });
     stages.chain(state.ended).fold(start, Timestamp::max)
 }

@@ -2,7 +2,10 @@
 //! `domain::testing::laws` for the list.
 
 use domain::{execution::ExecutionStatus, testing::*};
-use events::ExecutionMode;
+use events::{
+    ConditionType::{BeforeEntry, OnSuccess},
+    ExecutionMode,
+};
 use proptest::prelude::*;
 
 const RUNS: [&str; 6] = ["e1", "e2", "e3", "e4", "e5", "e6"];
@@ -22,7 +25,11 @@ fn definition(mode: ExecutionMode) -> PipelineBuilder {
                 action("C").order(2).input("App"),
             ],
         )
+        .before_entry("SKIP", [rule("In").set("Variable", "#{Src.Commit}")])
+        .on_success("FAIL", [rule("Out"), rule("Out2")])
         .stage("Deploy", [approval("Ask").timeout(30), deploy("Push").order(2).input("App")])
+        .before_entry("FAIL", [rule("Window").timeout(45)])
+        .on_failure("", [rule("Undo")])
 }
 
 /// One random step. Most are refused or change nothing, which is what half of the laws are about.
@@ -37,7 +44,10 @@ fn step(world: &mut World, mode: ExecutionMode, (what, who, which): (u8, usize, 
         10..=39 if started => world.when_succeeds_with(run, action, &[("Commit", "abc")]),
         40..=47 if started => world.when_fails(run, action),
         48..=57 if started => world.when_answered(run, action, what % 4 != 0),
-        58..=61 => world.when_stopped(run),
+        58..=59 => world.when_stopped(run),
+        60..=61 if known => {
+            world.when_overridden(run, stage, if which % 2 == 0 { BeforeEntry } else { OnSuccess })
+        }
         62..=64 => world.when_abandoned(run),
         65..=71 => world.when_retried(run, stage),
         72..=75 => world.when_retried_all(run, stage),
@@ -52,8 +62,22 @@ fn step(world: &mut World, mode: ExecutionMode, (what, who, which): (u8, usize, 
             world.messages_wait = !world.messages_wait;
             world.when_settled(run)
         }
+        10..=61 if known => rule_ends(world, run, what, which),
         _ => world.when_settled(run),
     };
+}
+
+fn rule_ends(world: &mut World, run: &str, what: u8, which: usize) -> Outcome {
+    let rules: Vec<String> = world.run(run).rules().map(|(_, _, rule)| rule.rule.to_string()).collect();
+    // Mostly the newest, now and then one that has ended long ago.
+    let Some(rule) = rules.iter().rev().nth(if which % 5 == 0 { which } else { which % 2 }) else {
+        return world.when_settled(run);
+    };
+    match what % 5 {
+        0 => world.when_rule_fails(run, rule),
+        1 => world.when_rule_cannot_run(run, rule),
+        _ => world.when_rule_succeeds(run, rule),
+    }
 }
 
 /// Opens every door and answers everything; then nothing may be under way.
@@ -67,6 +91,11 @@ fn finish(world: &mut World) -> Vec<(&'static str, ExecutionStatus)> {
     }
     for _ in 0..RUNS.len() * ACTIONS.len() {
         for run in RUNS.into_iter().filter(|run| world.exists(run)).collect::<Vec<_>>() {
+            let running = world.run(run).running_rules();
+            let rules: Vec<String> = running.map(|(_, _, rule)| rule.rule.to_string()).collect();
+            for rule in rules {
+                world.when_rule_succeeds(run, &rule).accepted();
+            }
             for action in ACTIONS {
                 if !world.attempts(run, action).is_empty() {
                     world.when_succeeds_with(run, action, &[("Commit", "abc")]).accepted();

@@ -2,10 +2,11 @@
 
 mod actions;
 mod approvals;
+mod conditions;
 mod deletion;
 mod lanes;
 mod laws;
-mod not_built;
+mod overrides;
 mod results;
 mod retry;
 mod stages;

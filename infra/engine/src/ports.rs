@@ -1,17 +1,24 @@
 //! What the engine needs of the world, besides the log: who acts, what time it is, fresh ids, timers.
 
-use crate::action::{ActionJob, Outcome};
+use crate::{
+    action::{ActionJob, Outcome},
+    rule::{RuleJob, RuleOutcome},
+};
 use domain::{command::Command, pipeline::secrets::Secret};
 use events::{ActionExecutionId, PipelineName, Timestamp};
 use std::future::Future;
 
-/// Carries out actions.
+/// Carries out actions, and decides the rules of conditions.
 pub trait Actions: Send + Sync + 'static {
     /// Starts one attempt. `Some` is its outcome; `None` means that the outcome will be reported later, by
     /// whoever learns of it. Called again for an attempt that may have been started before (`job.resumed`).
     fn run(&self, job: ActionJob) -> impl Future<Output = Option<Outcome>> + Send;
 
-    /// Stops an attempt that no longer counts; its outcome is dropped. Unknown attempts are none of its business.
+    /// The same for one attempt at a rule.
+    fn run_rule(&self, job: RuleJob) -> impl Future<Output = Option<RuleOutcome>> + Send;
+
+    /// Stops an attempt at an action or a rule that no longer counts; its outcome is dropped. Unknown attempts are
+    /// none of its business.
     fn cancel(&self, attempt: &ActionExecutionId);
 }
 

@@ -34,9 +34,11 @@ pub struct Settings {
     pub s3: BTreeMap<String, PathBuf>,
     /// Lambda `FunctionName` to a local command.
     pub lambda: BTreeMap<String, Function>,
+    /// `AlarmName` to what stands for a CloudWatch alarm.
+    pub alarms: BTreeMap<String, Alarm>,
     /// Secrets for builds: a JSON file of name to value, or a folder with one file per name.
     pub secrets: Option<PathBuf>,
-    /// `Category/Provider` to what a mock reports. A mock is always shown as a mock.
+    /// `Category/Provider`, or `Rule/Provider`, to what a mock reports. A mock is always shown as a mock.
     pub mock: BTreeMap<String, Mock>,
     /// Limits on what a build may leave behind and print.
     pub limits: BuildLimits,
@@ -173,7 +175,19 @@ pub struct Function {
     pub timeout_minutes: Option<u32>,
 }
 
-/// What a mocked action reports.
+/// A CloudWatch alarm on this machine: a program that prints its state, or a file whose first line is its state:
+/// `OK`, `ALARM` or `INSUFFICIENT_DATA`. One of the two.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Alarm {
+    /// Program and arguments; its last line of output is the state. A program with a `/` in its name is a path like
+    /// any other here; one without is looked up in `PATH`.
+    pub command: Vec<String>,
+    /// The file.
+    pub file: Option<PathBuf>,
+}
+
+/// What a mocked action or rule reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mock {

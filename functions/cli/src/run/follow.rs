@@ -212,7 +212,8 @@ impl Follower<'_> {
     async fn anything_runs(&self, open: &BTreeSet<ExecutionId>) -> anyhow::Result<bool> {
         for id in open {
             let execution = self.machine.service.engine.execution(id).await?;
-            if execution.running().any(|(_, attempt)| attempt.token.is_none()) {
+            let acts = execution.running().any(|(_, attempt)| attempt.token.is_none());
+            if acts || execution.running_rules().next().is_some() {
                 return Ok(true);
             }
         }

@@ -5,6 +5,7 @@ mod definition;
 mod executions;
 mod history;
 mod pipelines;
+mod rules;
 mod state;
 mod transitions;
 
@@ -49,6 +50,11 @@ pub async fn dispatch<H: Home>(
             answer(history::list_executions(home, decode_input(input)?).await)
         }
         Operation::ListActionExecutions => answer(history::list_actions(home, decode_input(input)?).await),
+        Operation::OverrideStageCondition => {
+            answer(rules::override_condition(home, caller, decode_input(input)?).await)
+        }
+        Operation::ListRuleExecutions => answer(rules::list(home, decode_input(input)?).await),
+        Operation::ListRuleTypes => answer(rules::list_types(decode_input(input)?)),
         Operation::PutApprovalResult => answer(approvals::put(home, caller, decode_input(input)?).await),
         Operation::DisableStageTransition => {
             answer(transitions::disable(home, caller, decode_input(input)?).await)
@@ -67,11 +73,8 @@ pub async fn dispatch<H: Home>(
         | Operation::GetThirdPartyJobDetails
         | Operation::ListActionTypes
         | Operation::ListDeployActionExecutionTargets
-        | Operation::ListRuleExecutions
-        | Operation::ListRuleTypes
         | Operation::ListTagsForResource
         | Operation::ListWebhooks
-        | Operation::OverrideStageCondition
         | Operation::PollForJobs
         | Operation::PollForThirdPartyJobs
         | Operation::PutActionRevision

@@ -1,19 +1,19 @@
 //! GetPipelineState. See `spec/execution-semantics.md`, section 13.
 
-use super::{at, existing, pipeline_name};
+use super::{at, existing, pipeline_name, rules::error_details};
 use crate::{Home, exceptions};
 use api::{ApiError, model};
 use domain::{
-    execution::{ActionStatus, AttemptRun},
+    execution::{ActionStatus, AttemptRun, ConditionRun, RuleRun},
     lane::Lane,
     pipeline::{ActionDeclaration, StageDeclaration},
     views::{
         listing::pipeline_partition,
-        pipeline_state::{ACTION_PREFIX, ActionRow, STAGE_PREFIX, StageRow},
+        pipeline_state::{ACTION_PREFIX, ActionRow, ConditionRow, STAGE_PREFIX, StageRow, condition_key},
     },
 };
 use engine::views::Views;
-use events::{ActionCategory, StageRetryMode};
+use events::{ActionCategory, ConditionType, StageRetryMode};
 use serde::de::DeserializeOwned;
 
 /// Where every stage and action of a pipeline stands.
@@ -51,6 +51,9 @@ async fn stage_state<H: Home>(
         let row: Option<ActionRow> = read(home, partition, &key).await?;
         action_states.push(action_state(action, row.as_ref().map(|row| &row.attempt)));
     }
+    let before_entry = condition_state(home, partition, stage, ConditionType::BeforeEntry).await?;
+    let on_success = condition_state(home, partition, stage, ConditionType::OnSuccess).await?;
+    let on_failure = condition_state(home, partition, stage, ConditionType::OnFailure).await?;
     let traffic = lane.stages.get(&stage.name);
     let inbound: Vec<model::StageExecution> = traffic
         .into_iter()
@@ -79,8 +82,60 @@ async fn stage_state<H: Home>(
             r#type: Some(model::ExecutionType::Standard),
         }),
         retry_stage_metadata: row.as_ref().filter(|row| row.manual_retries > 0).map(retry_metadata),
-        ..model::StageState::default()
+        before_entry_condition_state: before_entry,
+        on_success_condition_state: on_success,
+        on_failure_condition_state: on_failure,
     })
+}
+
+/// How a gate was answered last, whichever execution asked it. Nothing for a gate that was never asked, or that
+/// the definition no longer has.
+async fn condition_state<H: Home>(
+    home: &H,
+    partition: &str,
+    stage: &StageDeclaration,
+    gate: ConditionType,
+) -> Result<Option<model::StageConditionState>, ApiError> {
+    let Some(declared) = stage.condition(gate) else { return Ok(None) };
+    let row: Option<ConditionRow> = read(home, partition, &condition_key(&stage.name, gate)).await?;
+    let Some(ConditionRow { condition, .. }) = row else { return Ok(None) };
+    let status = || Some(model::ConditionExecutionStatus::from(condition.status.as_str()));
+    let summary = condition_summary(&condition);
+    let rule_states = declared.rules.iter().map(|rule| model::RuleState {
+        rule_name: Some(rule.name.to_string()),
+        latest_execution: condition.rules.iter().find(|run| run.rule == rule.name).map(rule_execution),
+        ..model::RuleState::default()
+    });
+    let state = model::ConditionState {
+        latest_execution: Some(model::ConditionExecution {
+            status: status(),
+            summary: summary.clone(),
+            last_status_change: at(condition.updated),
+        }),
+        rule_states: Some(rule_states.collect()),
+    };
+    Ok(Some(model::StageConditionState {
+        latest_execution: Some(model::StageConditionsExecution { status: status(), summary }),
+        condition_states: Some(vec![state]),
+    }))
+}
+
+fn condition_summary(condition: &ConditionRun) -> Option<String> {
+    let overridden = condition.by.as_ref().map(|by| format!("Overridden by {by}"));
+    overridden.or_else(|| condition.summary.clone())
+}
+
+fn rule_execution(rule: &RuleRun) -> model::RuleExecution {
+    model::RuleExecution {
+        rule_execution_id: Some(rule.rule_execution.to_string()),
+        status: Some(model::RuleExecutionStatus::from(rule.status.as_str())),
+        summary: rule.summary.clone(),
+        last_status_change: at(rule.updated),
+        external_execution_id: rule.external_execution_id.clone(),
+        external_execution_url: rule.external_execution_url.clone(),
+        error_details: error_details(rule),
+        ..model::RuleExecution::default()
+    }
 }
 
 fn retry_metadata(row: &StageRow) -> model::RetryStageMetadata {

@@ -1,6 +1,6 @@
 //! Commands: what someone wishes to happen. Every command may arrive twice.
 
-use crate::pipeline::PipelineDeclaration;
+use crate::{execution::rollback::Past, pipeline::PipelineDeclaration};
 use events::{
     ActionExecutionId, ActionName, ConditionType, Entry, ExecutionId, FailureCode, PipelineName,
     RuleExecutionId, RuleName, SourceRevision, StageName, StageRetryMode, StreamName, Timestamp, Trigger,
@@ -58,6 +58,20 @@ pub enum Wish {
         stage: StageName,
         /// Which of its actions.
         mode: StageRetryMode,
+    },
+    /// Roll a stage back: start the run of this id, which enters the stage with what an earlier run had.
+    RollbackStage {
+        /// The stage.
+        stage: StageName,
+        /// The earlier run.
+        target: ExecutionId,
+        /// What it had; `None` when there is no such run.
+        past: Option<Box<Past>>,
+    },
+    /// Start the run of this id, which the lane owes to a stage that failed.
+    StartRollback {
+        /// What the earlier run had; `None` when there is no such run.
+        past: Option<Box<Past>>,
     },
     /// Note how an attempt ended.
     RecordActionResult {
@@ -221,6 +235,8 @@ impl Command {
             | Wish::StartExecution { .. }
             | Wish::RetryStage { .. }
             | Wish::OverrideCondition { .. }
+            | Wish::RollbackStage { .. }
+            | Wish::StartRollback { .. }
             | Wish::DisableTransition { .. }
             | Wish::EnableTransition { .. } => true,
             Wish::StopExecution { .. }
@@ -242,6 +258,8 @@ impl Command {
             Wish::StartExecution { .. } => "StartExecution",
             Wish::StopExecution { .. } => "StopExecution",
             Wish::RetryStage { .. } => "RetryStage",
+            Wish::RollbackStage { .. } => "RollbackStage",
+            Wish::StartRollback { .. } => "StartRollback",
             Wish::RecordActionResult { .. } => "RecordActionResult",
             Wish::ExpireAction { .. } => "ExpireAction",
             Wish::RecordRuleResult { .. } => "RecordRuleResult",

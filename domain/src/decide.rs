@@ -3,7 +3,7 @@
 use crate::{
     command::{Command, Context, Wish},
     draft::{Decision, Draft, Scope},
-    execution::{action, approval, overriding, retry, rule, settle, start, stop},
+    execution::{action, approval, overriding, retry, rollback, rule, settle, start, stop},
     lane::transitions,
     pipeline::versions,
     rejection::Rejection,
@@ -38,6 +38,13 @@ fn dispatch(draft: &mut Draft<'_>, command: &Command) -> Result<(), Rejection> {
         Wish::RetryStage { stage, mode } => {
             with_execution(command, |id| retry::retry(draft, id, stage, *mode))
         }
+        Wish::RollbackStage { stage, target, past } => with_own_execution(draft, command, |draft, id| {
+            rollback::by_hand(draft, id, stage, target, past.as_deref())
+        }),
+        Wish::StartRollback { past } => with_own_execution(draft, command, |draft, id| {
+            rollback::start_owed(draft, id, past.as_deref());
+            Ok(())
+        }),
         Wish::RecordActionResult { attempt, result } => {
             with_own_execution(draft, command, |draft, id| action::record_result(draft, id, attempt, result))
         }

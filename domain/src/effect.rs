@@ -1,7 +1,7 @@
 //! What the world must do because of an event.
 
 use crate::command::{Attempt, Command, RuleAttempt};
-use events::{ActionExecutionId, ExecutionId, PipelineName, RuleExecutionId, Timestamp};
+use events::{ActionExecutionId, ExecutionId, PipelineName, RuleExecutionId, StageName, Timestamp};
 
 /// A request to the world. Its id is the stream, version and index of the event that asked for it; carrying one
 /// out twice must do no harm.
@@ -70,6 +70,17 @@ pub enum Effect {
         attempt: RuleAttempt,
         /// Not before.
         at: Timestamp,
+    },
+    /// Start a run that rolls a stage back: look up what the target had, and send that with `StartRollback`.
+    StartRollback {
+        /// The pipeline.
+        pipeline: PipelineName,
+        /// The run to start.
+        execution: ExecutionId,
+        /// The stage.
+        stage: StageName,
+        /// The earlier run.
+        target: ExecutionId,
     },
     /// Send a command.
     Tell(Box<Command>),

@@ -14,6 +14,7 @@ pub mod limits;
 pub mod pipeline;
 pub mod react;
 mod rejection;
+pub mod story;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod views;

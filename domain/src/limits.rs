@@ -121,6 +121,9 @@ pub const CONCURRENT_EXECUTIONS_MAX: usize = 50;
 /// How long an execution may wait at a disabled transition and still go on when it is enabled, days.
 pub const DISABLED_TRANSITION_DAYS_MAX: u64 = 30;
 
+/// How long an execution stays in its pipeline's history, and may be rolled back to, days.
+pub const HISTORY_DAYS_MAX: u64 = 365;
+
 /// Tags of one resource, most.
 pub const TAGS_MAX: usize = 50;
 /// Characters of a tag's key, most.

@@ -5,9 +5,11 @@ use crate::{
     command::{Attempt, Command, RuleAttempt, Wish},
     effect::Effect,
     execution::{ActionStatus, AttemptRun, Execution, RuleRun, StageRun},
+    lane::Lane,
 };
 use events::{
     ActionCategory, ActionExecutionId, ExecutionEvent, ExecutionId, LaneEvent, PipelineName, RuleExecutionId,
+    StageName,
 };
 
 /// What an execution's event asks of the world. `state_after` is the state after the whole commit the event came
@@ -63,7 +65,7 @@ pub fn react_to_execution(
     }
 }
 
-/// What a lane's event asks of the world: whoever did not cause it must be told.
+/// What a lane's event asks of the world: whoever did not cause it must be told, and who is owed must be started.
 pub fn react_to_lane(pipeline: &PipelineName, event: &LaneEvent) -> Vec<Effect> {
     match event {
         LaneEvent::StageHeld(held) if held.waited => vec![tell_settle(pipeline, &held.execution)],
@@ -73,10 +75,14 @@ pub fn react_to_lane(pipeline: &PipelineName, event: &LaneEvent) -> Vec<Effect> 
         LaneEvent::LaneCleared(cleared) => {
             cleared.executions.iter().map(|execution| tell_settle(pipeline, execution)).collect()
         }
+        LaneEvent::RollbackOwed(owed) => {
+            vec![start_rollback(pipeline, &owed.execution, &owed.stage, &owed.target)]
+        }
         LaneEvent::StageHeld(_)
         | LaneEvent::StageReleased(_)
         | LaneEvent::ExecutionWaits(_)
         | LaneEvent::SupersessionSettled(_)
+        | LaneEvent::RollbackSettled(_)
         | LaneEvent::TransitionDisabled(_)
         | LaneEvent::TransitionEnabled(_) => Vec::new(),
     }
@@ -99,6 +105,26 @@ pub fn resume(execution: &ExecutionId, state: &Execution) -> Vec<Effect> {
     // Also when actions run: the pipeline may have been deleted unheard.
     effects.push(tell_settle(&start.pipeline, execution));
     effects
+}
+
+/// What a lane still owes: runs that do not exist yet, and that no listing of runs can name.
+pub fn resume_lane(pipeline: &PipelineName, lane: &Lane) -> Vec<Effect> {
+    let owed = lane.rollbacks.iter();
+    owed.map(|(execution, owed)| start_rollback(pipeline, execution, &owed.stage, &owed.target)).collect()
+}
+
+fn start_rollback(
+    pipeline: &PipelineName,
+    execution: &ExecutionId,
+    stage: &StageName,
+    target: &ExecutionId,
+) -> Effect {
+    Effect::StartRollback {
+        pipeline: pipeline.clone(),
+        execution: execution.clone(),
+        stage: stage.clone(),
+        target: target.clone(),
+    }
 }
 
 fn owed(

@@ -64,6 +64,12 @@ pub enum Rejection {
     /// Something else is going on that must end first.
     #[error("stage '{stage}' of execution '{execution}' is busy: {reason}")]
     Conflict { execution: ExecutionId, stage: StageName, reason: &'static str },
+    /// The stage cannot go back to that run.
+    #[error("stage '{stage}' cannot be rolled back to execution '{target}': {reason}")]
+    UnableToRollback { stage: StageName, target: ExecutionId, reason: &'static str },
+    /// The run is too long ago to be rolled back to.
+    #[error("execution '{execution}' is outdated: it is no longer kept in the history")]
+    ExecutionOutdated { execution: ExecutionId },
     /// The token is unknown, or its time is up.
     #[error(
         "Approval token '{token}' either does not exist or is not the correct token for the action or {stage} stage."

@@ -100,6 +100,8 @@ stored!(LaneEvent {
     ExecutionLeft,
     ExecutionSuperseded,
     SupersessionSettled,
+    RollbackOwed,
+    RollbackSettled,
     TransitionDisabled,
     TransitionEnabled,
     LaneCleared,

@@ -1,9 +1,9 @@
 //! What can happen to one run of a pipeline.
 
 use crate::{
-    ActionExecutionId, ActionName, ActionTypeId, Artifact, ConditionType, ConditionVerdict, Entry,
-    ExecutionId, ExecutionMode, FailureCode, PipelineName, PipelineVersion, RuleExecutionId, RuleName,
-    Sequence, SourceRevision, StageName, StageRetryMode, Timestamp, Trigger,
+    ActionExecutionId, ActionName, ActionTypeId, Artifact, ArtifactLocation, ArtifactName, ConditionType,
+    ConditionVerdict, Entry, ExecutionId, ExecutionMode, FailureCode, PipelineName, PipelineVersion,
+    RuleExecutionId, RuleName, Sequence, SourceRevision, StageName, StageRetryMode, Timestamp, Trigger,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -63,6 +63,40 @@ pub struct ExecutionStarted {
     /// Revisions that source actions must fetch, by action.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub revisions: BTreeMap<ActionName, String>,
+    /// The run rolls a stage back: its type is ROLLBACK.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<Rollback>,
+}
+
+/// Which stage a run rolls back, and what it takes over from an earlier run for that.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rollback {
+    /// The one stage that runs.
+    pub stage: StageName,
+    /// The earlier run.
+    pub target: ExecutionId,
+    /// Its artifacts, as far as the stage reads them or a source action made them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<KeptArtifact>,
+    /// What its source actions fetched.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<SourceRevision>,
+    /// Its output variables that the stage refers to, by namespace.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub outputs: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+/// An artifact of an earlier run that is used again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptArtifact {
+    /// Its name in the definition.
+    pub name: ArtifactName,
+    /// Where it lies.
+    #[serde(flatten)]
+    pub location: ArtifactLocation,
+    /// The source revision behind it, where one is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
 }
 
 /// The run entered a stage. Schema 1.
@@ -83,8 +117,11 @@ pub struct StageRetried {
     pub entry: Entry,
     /// Which actions run again.
     pub mode: StageRetryMode,
-    /// Principal that asked for it.
+    /// Principal that asked for it; the sender of the last result when nobody did.
     pub by: String,
+    /// Nobody asked for it: the stage's definition did.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub automatic: bool,
 }
 
 /// An attempt at an action began. Schema 1.

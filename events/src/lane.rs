@@ -1,6 +1,6 @@
 //! What can happen in a lane: who holds each stage, who waits at its door, which doors are closed.
 
-use crate::{Entry, ExecutionId, ExecutionMode, Sequence, StageName};
+use crate::{Entry, ExecutionId, ExecutionMode, PipelineVersion, Sequence, StageName};
 use serde::{Deserialize, Serialize};
 
 /// Facts of a `lane#<pipeline>` stream.
@@ -13,6 +13,8 @@ pub enum LaneEvent {
     ExecutionLeft(ExecutionLeft),
     ExecutionSuperseded(LaneExecutionSuperseded),
     SupersessionSettled(SupersessionSettled),
+    RollbackOwed(RollbackOwed),
+    RollbackSettled(RollbackSettled),
     TransitionDisabled(TransitionDisabled),
     TransitionEnabled(TransitionEnabled),
     LaneCleared(LaneCleared),
@@ -43,6 +45,9 @@ pub struct StageReleased {
     pub stage: StageName,
     /// Who held it.
     pub execution: ExecutionId,
+    /// The definition's version, when the holder succeeded in the stage and may be rolled back to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub succeeded: Option<PipelineVersion>,
 }
 
 /// An execution arrived at a stage it cannot enter yet. Schema 1.
@@ -82,6 +87,28 @@ pub struct LaneExecutionSuperseded {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SupersessionSettled {
     /// The execution that ended.
+    pub execution: ExecutionId,
+}
+
+/// A failed stage is held for a run that rolls it back and must still be started. Schema 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RollbackOwed {
+    /// The stage.
+    pub stage: StageName,
+    /// The run to start.
+    pub execution: ExecutionId,
+    /// Its place in the order of starts.
+    pub sequence: Sequence,
+    /// The earlier run whose inputs it uses.
+    pub target: ExecutionId,
+    /// The run that failed in the stage.
+    pub failed: ExecutionId,
+}
+
+/// A rollback is owed no more: its run has started, or cannot. Schema 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RollbackSettled {
+    /// The run that was owed.
     pub execution: ExecutionId,
 }
 

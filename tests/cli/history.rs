@@ -50,3 +50,91 @@ fn a_run_whose_history_is_damaged_is_not_taken_up_and_nothing_is_overwritten() {
         assert!(fs::read(&log).unwrap() == bytes, "{arguments:?} wrote to a damaged log");
     }
 }
+
+#[test]
+fn the_past_is_told_shown_at_any_moment_compared_and_explained() {
+    let deploy = stage("Build", vec![commands("Say", &["test ! -e broken"])]);
+    let folder = Folder::repository(&pipeline("shop", vec![source(), deploy]), &[("a.txt", "a")]);
+    folder.towpath(&["why", "shop"]).exits(2).complains(&["there is no log", "`--dir`"]);
+    folder.towpath(&["run", "pipeline.json"]).exits(0);
+    folder.write("broken", "");
+    let broken = folder.commit("Break it");
+    folder.towpath(&["run", "pipeline.json"]).exits(1);
+
+    folder.towpath(&["log", "shop"]).exits(0).says(&[
+        "started on version 1 by StartPipelineExecution",
+        "takes stage Build",
+        "Build/Say FAILED",
+        "the execution FAILED",
+    ]);
+    let told = folder.towpath(&["log", "shop~1", "--format", "json"]).exits(0).out;
+    let last: serde_json::Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
+    assert_eq!(last["type"], "ExecutionSucceeded");
+    folder.towpath(&["show", "shop"]).exits(0).says(&[
+        ": Failed",
+        "Succeeded   Source",
+        "Failed      Say",
+        "why: Build/Say failed",
+    ]);
+    folder.towpath(&["show", "shop", "--at", "+0s"]).exits(0).says(&[
+        ": InProgress",
+        "InProgress  Checkout",
+        "-           Build",
+    ]);
+    folder
+        .towpath(&["show", "shop", "--at", "1999-01-01T00:00:00Z"])
+        .exits(2)
+        .complains(&["had not started"]);
+    folder.towpath(&["diff", "shop~1", "shop"]).exits(1).says(&[
+        "Succeeded (stage Build Succeeded) → Failed (stage Build Failed)",
+        "Checkout: ",
+        &broken,
+        "first differing event",
+        "Source/Checkout succeeded: Break it",
+    ]);
+    folder
+        .towpath(&["why", "shop"])
+        .exits(0)
+        .says(&["(Failed): Build/Say failed (JobFailed)", "because it was started by"]);
+    let answer = folder.towpath(&["why", "shop~1", "--format", "json"]).exits(0).out;
+    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(answer["cause"], "Succeeded");
+    for (command, complaint) in
+        [("shop~7", "none 7 before"), ("nowhere", "no pipeline of that name"), ("a b", "neither")]
+    {
+        folder.towpath(&["log", command]).exits(2).complains(&[complaint]);
+    }
+}
+
+#[test]
+fn an_exported_history_verifies_anywhere_and_betrays_every_flipped_byte() {
+    let definition = pipeline("shop", vec![source(), stage("Build", vec![commands("Say", &["true"])])]);
+    let folder = Folder::repository(&definition, &[]);
+    folder.towpath(&["run", "pipeline.json"]).exits(0);
+    folder
+        .towpath(&["audit", "export", "--pipeline", "other"])
+        .exits(2)
+        .complains(&["`other` is not in this log"]);
+    folder
+        .towpath(&["audit", "export", "--pipeline", "shop", "--out", "shop.jsonl"])
+        .exits(0)
+        .says(&["3 streams"]);
+    folder
+        .towpath(&["audit", "export", "--out", "shop.jsonl"])
+        .exits(2)
+        .complains(&["never writes over a file"]);
+    fs::remove_dir_all(folder.state()).unwrap();
+    folder.towpath(&["audit", "verify", "--bundle", "shop.jsonl"]).exits(0).says(&["3 streams", "0 damaged"]);
+
+    let whole = fs::read(folder.at("shop.jsonl")).unwrap();
+    let step = whole.len() / 40;
+    for at in (0..whole.len()).step_by(step) {
+        let mut changed = whole.clone();
+        changed[at] ^= 1;
+        fs::write(folder.at("shop.jsonl"), &changed).unwrap();
+        folder.towpath(&["audit", "verify", "--bundle", "shop.jsonl"]).exits(1).says(&["damaged: line "]);
+    }
+    let lines: Vec<&[u8]> = whole.split_inclusive(|byte| *byte == b'\n').collect();
+    fs::write(folder.at("shop.jsonl"), lines[..lines.len() - 1].concat()).unwrap();
+    folder.towpath(&["audit", "verify", "--bundle", "shop.jsonl"]).exits(1).says(&["something was cut off"]);
+}

@@ -175,6 +175,34 @@ fn actions_of_one_order_run_side_by_side_and_the_next_order_waits() {
 }
 
 #[test]
+fn a_stage_that_fails_goes_back_before_the_command_ends_and_is_tried_again_where_it_says_so() {
+    let marks = Folder::new();
+    let (broken, log) = (marks.at("broken"), marks.at("live"));
+    let lines = [
+        format!("if [ -e {0} ]; then rm {0}; exit 1; fi", broken.display()),
+        format!("cat word >> {}", log.display()),
+    ];
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let mut definition = pipeline("shop", vec![source(), stage("Live", vec![commands("Ship", &lines)])]);
+    definition["pipeline"]["stages"][1]["onFailure"] = json!({ "result": "ROLLBACK" });
+    let folder = Folder::repository(&definition, &[("word", "one\n")]);
+    folder.towpath(&["run", "pipeline.json"]).exits(0);
+    folder.write("word", "two\n");
+    folder.commit("Second word");
+    marks.write("broken", "");
+    let ran = folder.towpath(&["run", "pipeline.json"]).exits(1);
+    let ran = ran.says(&["Live goes back to execution", "shop: Failed", "shop succeeded"]);
+    assert_eq!(marks.read("live"), "one\none\n", "{}", ran.out);
+
+    definition["pipeline"]["stages"][1]["onFailure"] = json!({ "result": "RETRY" });
+    folder.write("pipeline.json", &definition.to_string());
+    marks.write("broken", "");
+    let ran = folder.towpath(&["run", "pipeline.json"]).exits(0);
+    let ran = ran.says(&["Live is tried once more", "shop succeeded"]);
+    assert_eq!(marks.read("live"), "one\none\ntwo\n", "{}", ran.out);
+}
+
+#[test]
 fn every_command_explains_itself() {
     let folder = Folder::new();
     folder.towpath(&["--help"]).exits(0).says(&["run", "up", "audit", "towpath.toml"]);

@@ -10,5 +10,6 @@ mod fuzz;
 mod lists;
 mod lives;
 mod pushes;
+mod rollbacks;
 mod steps;
 mod transport;

@@ -13,10 +13,12 @@ pub fn after_step(log: &SimLog, pipeline: &PipelineName) -> Result<(), String> {
     let Some(lane) = log.lanes.get(pipeline) else { return Ok(()) };
     let lane = lane.now();
     laws::of_lane(lane)?;
+    laws::of_owed(lane, |id| log.executions.contains_key(id))?;
     for (id, run) in runs_of(log, pipeline) {
         let Some(start) = &run.start else { continue };
         let heard = Heard { lost: start.incarnation != lane.incarnation, pending: true };
         laws::of_agreement(lane, id, run, heard)?;
+        laws::of_conditions(id, run)?;
     }
     Ok(())
 }
@@ -40,7 +42,7 @@ pub fn at_the_end(log: &SimLog) -> Result<(), String> {
     }
     for (name, stream) in &log.lanes {
         let lane = stream.now();
-        if !lane.under_way().is_empty() || !lane.superseded.is_empty() {
+        if !lane.under_way().is_empty() || !lane.superseded.is_empty() || !lane.rollbacks.is_empty() {
             return Err(format!("the lane of `{name}` is not empty: {lane:#?}"));
         }
     }
@@ -87,7 +89,21 @@ fn one_result_each(log: &SimLog) -> Result<(), String> {
             ExecutionEvent::ActionSucceeded(event) => event.action_execution,
             ExecutionEvent::ActionFailed(event) => event.action_execution,
             ExecutionEvent::ActionAbandoned(event) => event.action_execution,
+            ExecutionEvent::RuleStarted(event) => {
+                if !started.insert((&event.rule_execution).into()) {
+                    return Err(format!("an attempt at a rule starts once: {:?}", event.rule_execution));
+                }
+                continue;
+            }
+            ExecutionEvent::RuleSucceeded(event) => (&event.rule_execution).into(),
+            ExecutionEvent::RuleFailed(event) => (&event.rule_execution).into(),
+            ExecutionEvent::RuleAbandoned(event) => (&event.rule_execution).into(),
             ExecutionEvent::ResultIgnored(_)
+            | ExecutionEvent::RuleResultIgnored(_)
+            | ExecutionEvent::ConditionStarted(_)
+            | ExecutionEvent::ConditionEnded(_)
+            | ExecutionEvent::ConditionOverridden(_)
+            | ExecutionEvent::StageSkipped(_)
             | ExecutionEvent::ExecutionStarted(_)
             | ExecutionEvent::StageStarted(_)
             | ExecutionEvent::StageRetried(_)

@@ -63,7 +63,7 @@ pub trait Subject {
         prng: &mut Prng,
     ) -> Result<Answer, String>;
 
-    /// What is owed to every run that has not ended.
+    /// What is owed to every run that has not ended, and to every run that has not begun.
     fn resume(&self) -> Vec<Effect>;
 
     /// The log, for the checkers.
@@ -136,7 +136,9 @@ impl Subject for Core {
 
     fn resume(&self) -> Vec<Effect> {
         let runs = self.log.executions.iter();
-        runs.flat_map(|(id, stream)| react::resume(id, stream.now())).collect()
+        let of_runs = runs.flat_map(|(id, stream)| react::resume(id, stream.now()));
+        let lanes = self.log.lanes.iter();
+        of_runs.chain(lanes.flat_map(|(name, stream)| react::resume_lane(name, stream.now()))).collect()
     }
 
     fn log(&self) -> &SimLog {

@@ -3,10 +3,12 @@
 use crate::{log::SimLog, prng::Prng};
 use domain::{
     command::{Command, Wish},
-    execution::{ActionStatus, Execution},
-    testing::{PipelineBuilder, action, approval, deploy, pipeline, source, stage_name},
+    execution::{ActionStatus, Execution, StageStatus, rollback::Past},
+    testing::{PipelineBuilder, action, approval, deploy, pipeline, rule, source, stage_name},
 };
-use events::{ExecutionId, ExecutionMode, PipelineName, StageName, StageRetryMode, Trigger, TriggerType};
+use events::{
+    ConditionType, ExecutionId, ExecutionMode, PipelineName, StageName, StageRetryMode, Trigger, TriggerType,
+};
 use std::collections::BTreeMap;
 
 /// The names in use.
@@ -24,13 +26,42 @@ fn definition(name: &str, prng: &mut Prng) -> PipelineBuilder {
         action("Check").set("Commit", "#{Src.Commit}"),
         action("Pack").order(2).input("App").output("Image"),
     ];
-    match prng.below(4) {
-        0 => bare.stage("Build", build),
-        1 => bare.stage("Build", build).stage("Deploy", [deploy("Push").set("Tag", "#{Build.Tag}")]),
-        _ => bare
-            .stage("Build", build)
+    let shape = prng.below(4);
+    let built = gates(on_failure(bare.stage("Build", build), mode, prng), mode, prng);
+    let whole = match shape {
+        0 => return built,
+        1 => built.stage("Deploy", [deploy("Push").input("App").set("Tag", "#{Build.Tag}")]),
+        _ => built
             .stage("Gate", [approval("Ask").timeout(60)])
-            .stage("Deploy", [deploy("Push"), deploy("Copy"), deploy("Probe").order(2)]),
+            .stage("Deploy", [deploy("Push"), deploy("Copy").input("App"), deploy("Probe").order(2)]),
+    };
+    gates(on_failure(whole, mode, prng), mode, prng)
+}
+
+/// Conditions of the stage declared last, on about half of the stages.
+fn gates(pipeline: PipelineBuilder, mode: ExecutionMode, prng: &mut Prng) -> PipelineBuilder {
+    let entry = rule("In").set("Variable", "#{Src.Commit}").timeout(30);
+    let gated = match prng.below(4) {
+        0 => pipeline.before_entry("FAIL", [entry, rule("Also")]),
+        1 => pipeline.before_entry("SKIP", [entry]),
+        _ => pipeline,
+    };
+    let rolls_back = mode != ExecutionMode::Parallel;
+    let gated = match prng.below(4) {
+        0 => gated.on_success("FAIL", [rule("Out"), rule("Calm")]),
+        1 if rolls_back => gated.on_success("ROLLBACK", [rule("Out")]),
+        _ => gated,
+    };
+    // In place of what `on_failure` chose: a stage has one or the other.
+    if rolls_back && prng.chance(15) { gated.on_failure_when("ROLLBACK", [rule("Undo")]) } else { gated }
+}
+
+/// What happens when the stage declared last fails. PARALLEL pipelines may not ask for a rollback.
+fn on_failure(pipeline: PipelineBuilder, mode: ExecutionMode, prng: &mut Prng) -> PipelineBuilder {
+    match prng.below(4) {
+        0 => pipeline.on_failure("RETRY", *prng.pick(&[Some("FAILED_ACTIONS"), Some("ALL_ACTIONS")])),
+        1 | 2 if mode != ExecutionMode::Parallel => pipeline.on_failure("ROLLBACK", None),
+        _ => pipeline,
     }
 }
 
@@ -56,12 +87,13 @@ pub fn act(log: &SimLog, new_run: &ExecutionId, prng: &mut Prng) -> Option<Comma
     let newest = runs.len().saturating_sub(6);
     let run = (!runs.is_empty()).then(|| runs[newest + prng.below(runs.len() - newest)]);
     Some(match prng.below(100) {
-        0..=39 => about(Some(new_run.clone()), start(prng)),
+        0..=35 => about(Some(new_run.clone()), start(prng)),
+        36..=39 => about(Some(new_run.clone()), roll_back(stage, run?, prng)),
         40..=49 => {
             let wish = Wish::StopExecution { abandon: prng.chance(40), reason: None };
             about(Some(run?.0.clone()), wish)
         }
-        50..=69 => {
+        50..=64 => {
             let (id, run) = run?;
             // Mostly the stage that failed.
             let failed = run.current_stage().map(|stage| stage.stage.clone());
@@ -69,6 +101,18 @@ pub fn act(log: &SimLog, new_run: &ExecutionId, prng: &mut Prng) -> Option<Comma
             let all = prng.chance(30);
             let mode = if all { StageRetryMode::AllActions } else { StageRetryMode::FailedActions };
             about(Some(id.clone()), Wish::RetryStage { stage, mode })
+        }
+        65..=69 => {
+            let (id, run) = run?;
+            let gates = [ConditionType::BeforeEntry, ConditionType::OnSuccess];
+            let condition = *prng.pick(&gates);
+            // Mostly the gate that stands in the way.
+            let open = run.current_stage().and_then(|stage| Some((stage, stage.conditions.last()?)));
+            let (stage, condition) = match open.filter(|_| prng.chance(80)) {
+                Some((run, asked)) => (run.stage.clone(), asked.condition),
+                None => (stage, condition),
+            };
+            about(Some(id.clone()), Wish::OverrideCondition { stage, condition })
         }
         70..=82 => answer(run?.0, run?.1, &name, !prng.chance(25))?,
         83..=87 => about(None, Wish::DisableTransition { stage, reason: "freeze".to_owned() }),
@@ -80,6 +124,14 @@ pub fn act(log: &SimLog, new_run: &ExecutionId, prng: &mut Prng) -> Option<Comma
         97 => about(None, Wish::DeletePipeline),
         _ => create(&name, prng),
     })
+}
+
+/// Mostly a stage that can be rolled back to that run.
+fn roll_back(stage: StageName, (target, run): (&ExecutionId, &Execution), prng: &mut Prng) -> Wish {
+    let passed = run.stages.iter().skip(1).rfind(|stage| stage.status == StageStatus::Succeeded);
+    let stage = passed.filter(|_| prng.chance(80)).map_or(stage, |passed| passed.stage.clone());
+    let past = Past::of(run, &stage).map(Box::new);
+    Wish::RollbackStage { stage, target: target.clone(), past }
 }
 
 fn start(prng: &mut Prng) -> Wish {

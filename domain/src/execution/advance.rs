@@ -4,6 +4,8 @@
 use super::{
     ExecutionStatus, StageStatus, action,
     condition::{self, Gate},
+    failure::{self, Then},
+    rollback,
 };
 use crate::{
     draft::Draft,
@@ -19,7 +21,7 @@ use events::{
 /// action, a rule, a stage or nothing at all.
 pub(crate) fn advance(draft: &mut Draft<'_>, id: &ExecutionId, definition: &PipelineDeclaration) {
     // Each turn starts actions or a condition, ends a condition, or ends a stage and enters the next: at most 500
-    // actions, and 50 stages with three conditions.
+    // actions, and 50 stages with three conditions; and each stage may once more begin by itself.
     while step(draft, id, definition) {}
 }
 
@@ -48,7 +50,8 @@ fn step(draft: &mut Draft<'_>, id: &ExecutionId, definition: &PipelineDeclaratio
         }
         // Nothing of the stage has been done, so there is nothing for its failure gate to undo.
         Gate::Engages(ConditionResult::Fail | ConditionResult::Rollback | ConditionResult::Retry) => {
-            end_failed(draft, id, &name)
+            failure::end(draft, id, definition, &name, false);
+            false
         }
     }
 }
@@ -62,7 +65,7 @@ fn inside(
 ) -> bool {
     let stage = draft.scope.execution.stage(name);
     if stage.is_some_and(|stage| stage.unsuccessful().next().is_some()) {
-        return fail(draft, id, definition, name);
+        return failure::failed(draft, id, definition, name) == Then::GoesOn;
     }
     if draft.is_outdated() && action::has_more(draft, definition, name) {
         return end_outdated(draft, id, name);
@@ -76,9 +79,12 @@ fn inside(
             arrive_at_next(draft, id, definition, Some(name))
         }
         Gate::Unasked => ask(draft, id, definition, name, ConditionType::OnSuccess),
-        Gate::Engages(ConditionResult::Rollback) => roll_back(draft, id, definition, name),
+        Gate::Engages(ConditionResult::Rollback) => {
+            failure::end(draft, id, definition, name, true);
+            false
+        }
         Gate::Engages(ConditionResult::Fail | ConditionResult::Skip | ConditionResult::Retry) => {
-            fail(draft, id, definition, name)
+            failure::failed(draft, id, definition, name) == Then::GoesOn
         }
     }
 }
@@ -96,34 +102,6 @@ fn ask(
     }
     condition::ask(draft, id, definition, stage, which);
     true
-}
-
-/// The stage has failed, after its actions began: its failure gate is asked, and decides how it ends.
-fn fail(
-    draft: &mut Draft<'_>,
-    id: &ExecutionId,
-    definition: &PipelineDeclaration,
-    stage: &StageName,
-) -> bool {
-    match condition::gate(draft, definition, stage, ConditionType::OnFailure) {
-        Gate::Unasked if !draft.is_outdated() => {
-            condition::ask(draft, id, definition, stage, ConditionType::OnFailure);
-            true
-        }
-        Gate::Engages(_) => roll_back(draft, id, definition, stage),
-        Gate::Open | Gate::Unasked => end_failed(draft, id, stage),
-    }
-}
-
-/// PLACEHOLDER until rollback is on `main`: calls `rollback::automatic` there.
-fn roll_back(draft: &mut Draft<'_>, id: &ExecutionId, _: &PipelineDeclaration, stage: &StageName) -> bool {
-    end_failed(draft, id, stage)
-}
-
-fn end_failed(draft: &mut Draft<'_>, id: &ExecutionId, stage: &StageName) -> bool {
-    end_stage(draft, id, stage, StageStatus::Failed);
-    draft.execution(ExecutionEvent::ExecutionFailed(ExecutionEnded {}));
-    false
 }
 
 fn end_outdated(draft: &mut Draft<'_>, id: &ExecutionId, stage: &StageName) -> bool {
@@ -144,6 +122,8 @@ pub(crate) fn arrive_at_next(
         None => definition.first_stage(),
         Some(passed) => definition.next_stage(passed),
     };
+    // A rollback is about the one stage it was started for.
+    let next = next.filter(|_| !draft.scope.execution.is_rollback());
     let Some(next) = next else {
         draft.execution(ExecutionEvent::ExecutionSucceeded(ExecutionEnded {}));
         return false;
@@ -197,5 +177,8 @@ fn end_stage(draft: &mut Draft<'_>, id: &ExecutionId, stage: &StageName, status:
             ExecutionEvent::StageFailed(ended)
         }
     });
-    admit::release(draft, stage, id);
+    match rollback::candidate(draft).filter(|_| status == StageStatus::Succeeded) {
+        Some(version) => admit::release_succeeded(draft, stage, id, version),
+        None => admit::release(draft, stage, id),
+    }
 }

@@ -123,14 +123,13 @@ impl StageRun {
         rules.filter(|rule| rule.status == ActionStatus::InProgress)
     }
 
-    /// It failed, and by a gate rather than an action.
-    pub fn failed_by_condition(&self) -> bool {
-        let shut = |gate| {
-            self.condition(gate)
-                .is_some_and(|run| matches!(run.status, ConditionStatus::Failed | ConditionStatus::Errored))
-        };
-        self.status == StageStatus::Failed
-            && (shut(ConditionType::BeforeEntry) || shut(ConditionType::OnSuccess))
+    /// The gate it failed by, if it was a gate rather than an action.
+    pub fn failed_by(&self) -> Option<&ConditionRun> {
+        let gates = [ConditionType::BeforeEntry, ConditionType::OnSuccess].into_iter();
+        let shut =
+            |run: &&ConditionRun| matches!(run.status, ConditionStatus::Failed | ConditionStatus::Errored);
+        let failed = self.status == StageStatus::Failed;
+        gates.filter_map(|gate| self.condition(gate).filter(shut)).find(|_| failed)
     }
 }
 
@@ -167,14 +166,16 @@ pub(crate) enum Gate {
     Engages(ConditionResult),
 }
 
-/// What a gate of the run's stage says. A condition under way is closed, by [`close`], before this is asked.
+/// What a gate of the run's stage says. A condition under way is closed, by [`close`], before this is asked. A
+/// rollback is asked nothing: it must be able to go back whatever the gates say, and does not go back again.
 pub(crate) fn gate(
     draft: &Draft<'_>,
     definition: &PipelineDeclaration,
     stage: &StageName,
     which: ConditionType,
 ) -> Gate {
-    let Some(declared) = declared(definition, stage, which) else { return Gate::Open };
+    let declared = declared(definition, stage, which).filter(|_| !draft.scope.execution.is_rollback());
+    let Some(declared) = declared else { return Gate::Open };
     let run = draft.scope.execution.stage(stage).and_then(|run| run.condition(which));
     let Some(run) = run else { return Gate::Unasked };
     let engages = Gate::Engages(declared.result_in(which));

@@ -3,8 +3,8 @@
 mod conditions;
 
 use super::{
-    ActionStatus, ArtifactState, AttemptRun, Execution, ExecutionStatus, StageRun, StageStatus, Start,
-    StopRequest,
+    ActionStatus, ArtifactState, AttemptRun, Execution, ExecutionStatus, Retry, RetryTrigger, StageRun,
+    StageStatus, Start, StopRequest,
 };
 use events::{
     ActionCategory, ActionExecutionId, ActionStarted, ActionSucceeded, ExecutionEvent, ExecutionStarted,
@@ -23,7 +23,8 @@ impl Execution {
                 attempts: Vec::new(),
                 conditions: Vec::new(),
                 manual_retries: 0,
-                retry_mode: None,
+                auto_retries: 0,
+                retry: None,
                 started: at,
                 ended: None,
             }),
@@ -98,6 +99,14 @@ impl Execution {
     }
 
     fn started(&mut self, started: &ExecutionStarted, at: Timestamp) {
+        if let Some(rollback) = &started.rollback {
+            self.revisions.clone_from(&rollback.sources);
+            self.artifacts.extend(rollback.artifacts.iter().map(|kept| {
+                let state =
+                    ArtifactState { location: kept.location.clone(), revision: kept.revision.clone() };
+                (kept.name.clone(), state)
+            }));
+        }
         self.start = Some(Start {
             pipeline: started.pipeline.clone(),
             pipeline_version: started.pipeline_version,
@@ -107,6 +116,7 @@ impl Execution {
             trigger: started.trigger.clone(),
             variables: started.variables.clone(),
             revisions: started.revisions.clone(),
+            rollback: started.rollback.clone(),
             at,
         });
     }
@@ -119,8 +129,13 @@ impl Execution {
         stage.entry = retried.entry;
         stage.status = StageStatus::InProgress;
         stage.ended = None;
-        stage.manual_retries += 1;
-        stage.retry_mode = Some(retried.mode);
+        let (trigger, count) = if retried.automatic {
+            (RetryTrigger::AutomatedStageRetry, &mut stage.auto_retries)
+        } else {
+            (RetryTrigger::ManualStageRetry, &mut stage.manual_retries)
+        };
+        *count += 1;
+        stage.retry = Some(Retry { mode: retried.mode, trigger, under_way: true });
         stage.set_conditions_aside(retried.mode);
         for attempt in &mut stage.attempts {
             attempt.set_aside |= match (retried.mode, attempt.status) {
@@ -204,6 +219,9 @@ impl Execution {
         if let Some(run) = self.stages.iter_mut().rev().find(|run| run.stage == *stage) {
             run.status = status;
             run.ended = Some(at);
+            if let Some(retry) = &mut run.retry {
+                retry.under_way = false;
+            }
         }
     }
 

@@ -5,8 +5,10 @@ pub mod advance;
 pub mod approval;
 pub mod condition;
 pub mod evolve;
+pub mod failure;
 pub mod overriding;
 pub mod retry;
+pub mod rollback;
 pub mod rule;
 pub mod settle;
 pub mod start;
@@ -18,8 +20,8 @@ use crate::pipeline::{
 };
 use events::{
     ActionExecutionId, ActionName, ActionTypeId, Artifact, ArtifactLocation, ArtifactName, Entry,
-    ExecutionId, ExecutionMode, FailureCode, PipelineName, PipelineVersion, Sequence, SourceRevision,
-    StageName, StageRetryMode, Timestamp, Trigger,
+    ExecutionId, ExecutionMode, FailureCode, PipelineName, PipelineVersion, Rollback, Sequence,
+    SourceRevision, StageName, StageRetryMode, Timestamp, Trigger,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -27,7 +29,7 @@ use std::collections::BTreeMap;
 pub use condition::{ConditionRun, ConditionStatus, RuleRun};
 
 /// Number of this fold; one more whenever [`Execution`]'s shape or meaning changes.
-pub const FOLD: u32 = 2;
+pub const FOLD: u32 = 3;
 
 /// The state of an `execution#<id>` stream.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -62,7 +64,24 @@ pub struct Start {
     pub trigger: Trigger,
     pub variables: BTreeMap<String, String>,
     pub revisions: BTreeMap<ActionName, String>,
+    pub rollback: Option<Rollback>,
     pub at: Timestamp,
+}
+
+impl Start {
+    /// `executionType`.
+    pub fn execution_type(&self) -> ExecutionType {
+        if self.rollback.is_some() { ExecutionType::Rollback } else { ExecutionType::Standard }
+    }
+}
+
+/// `executionType`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the API's own words")]
+pub enum ExecutionType {
+    #[default]
+    Standard,
+    Rollback,
 }
 
 /// `PipelineExecutionStatus`.
@@ -187,12 +206,33 @@ pub struct StageRun {
     pub conditions: Vec<ConditionRun>,
     /// How often it was retried by hand.
     pub manual_retries: u32,
-    /// The last retry's kind.
-    pub retry_mode: Option<StageRetryMode>,
+    /// How often its own definition retried it: at most once.
+    pub auto_retries: u32,
+    /// The last retry, and whether it has not come to its end.
+    pub retry: Option<Retry>,
     /// When it was entered first.
     pub started: Timestamp,
     /// When it ended last.
     pub ended: Option<Timestamp>,
+}
+
+/// A retry of a stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retry {
+    /// Which actions run again.
+    pub mode: StageRetryMode,
+    /// Whose idea it was.
+    pub trigger: RetryTrigger,
+    /// The stage has not ended since.
+    pub under_way: bool,
+}
+
+/// `latestRetryTrigger`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the API's own words")]
+pub enum RetryTrigger {
+    AutomatedStageRetry,
+    ManualStageRetry,
 }
 
 /// One attempt at one action.
@@ -290,6 +330,11 @@ impl Execution {
         })
     }
 
+    /// The run rolls a stage back.
+    pub fn is_rollback(&self) -> bool {
+        self.start.as_ref().is_some_and(|start| start.rollback.is_some())
+    }
+
     /// The value a reference has in this run now.
     pub fn variable(
         &self,
@@ -302,8 +347,11 @@ impl Execution {
             NAMESPACE_VARIABLES => self.start.as_ref()?.variables.get(reference.key).cloned(),
             namespace => {
                 let (stage, action) = definition.namespace(namespace)?;
-                let attempt = self.stage(&stage.name)?.attempt(&action.name)?;
-                attempt.output_variables.get(reference.key).cloned()
+                let Some(run) = self.stage(&stage.name) else {
+                    let kept = &self.start.as_ref()?.rollback.as_ref()?.outputs;
+                    return kept.get(namespace)?.get(reference.key).cloned();
+                };
+                run.attempt(&action.name)?.output_variables.get(reference.key).cloned()
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Letting a run pass in spite of a condition. See `spec/execution-semantics.md`, section 10.
 
-use super::{ConditionStatus, ExecutionStatus, StageStatus, advance, condition, start};
+use super::{ConditionStatus, ExecutionStatus, StageRun, StageStatus, advance, condition, start};
 use crate::{
     draft::Draft,
     lane::admit::{self, Arrival},
@@ -69,10 +69,16 @@ fn check(
             reason,
         })
     };
+    let result = declared.condition(gate).map(|condition| condition.result_in(gate));
     let not_latest = || Rejection::NotLatestExecution { execution: id.clone(), stage: stage.clone() };
     let start = execution.start.as_ref().filter(|_| draft.is_own_run()).ok_or_else(not_latest)?;
     let latest = draft.scope.lane.last_entered(stage).is_some_and(|hold| hold.execution == *id);
     if !latest && start.mode != ExecutionMode::Parallel {
+        // Whoever else holds the stage: a rollback that was to follow is not undone.
+        let shut = execution.stage(stage).and_then(StageRun::failed_by).is_some();
+        if gate == ConditionType::OnSuccess && result == Some(ConditionResult::Rollback) && shut {
+            return refused("the stage is rolled back already, or was entered by a newer execution");
+        }
         return Err(not_latest());
     }
     if gate == ConditionType::OnFailure {
@@ -87,7 +93,6 @@ fn check(
         | ConditionStatus::Abandoned
         | ConditionStatus::Overridden) => return refused(&format!("it is {}", other.as_str())),
     }
-    let result = declared.condition(gate).map(|condition| condition.result_in(gate));
     if result == Some(ConditionResult::Skip) {
         return refused("its result is SKIP, which takes the execution past the stage");
     }

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     draft::Draft,
     lane::admit::{self, Arrival},
-    pipeline::{ActionDeclaration, PipelineDeclaration},
+    pipeline::{ActionDeclaration, OnFailure, PipelineDeclaration, RetryMode},
     rejection::Rejection,
 };
 use events::{
@@ -50,10 +50,35 @@ pub(crate) fn retry(
         entry,
         mode,
         by: draft.actor.to_owned(),
+        automatic: false,
     }));
     restart_beside_running(draft, id, &definition, stage);
     advance::advance(draft, id, &definition);
     Ok(())
+}
+
+/// Runs a stage again of its own accord, once, if its definition says so. It never reports a failure in between, and
+/// stays held under the same admission: nothing of it runs, so no result can still come in.
+pub(crate) fn automatic(draft: &mut Draft<'_>, definition: &PipelineDeclaration, stage: &StageName) -> bool {
+    let asked = definition.stage(stage).and_then(|declared| declared.on_failure.as_ref());
+    let Some(mode) = asked.and_then(OnFailure::retry_mode) else { return false };
+    let execution = &draft.scope.execution;
+    let Some(run) = execution.stage(stage).filter(|run| run.auto_retries == 0) else { return false };
+    if execution.is_rollback() || draft.is_outdated() {
+        return false;
+    }
+    let entry = run.entry;
+    draft.execution(ExecutionEvent::StageRetried(StageRetried {
+        stage: stage.clone(),
+        entry,
+        mode: match mode {
+            RetryMode::FailedActions => StageRetryMode::FailedActions,
+            RetryMode::AllActions => StageRetryMode::AllActions,
+        },
+        by: draft.actor.to_owned(),
+        automatic: true,
+    }));
+    true
 }
 
 fn check(
@@ -86,11 +111,14 @@ fn check(
     if run.status == StageStatus::Skipped {
         return Err(not_retryable("its entry condition skipped it"));
     }
-    if run.unsuccessful().next().is_none() && !left_out && !unasked && !run.failed_by_condition() {
+    if run.unsuccessful().next().is_none() && !left_out && !unasked && run.failed_by().is_none() {
         return Err(not_retryable("none of its actions failed or was left out"));
     }
     if run.open_condition().is_some() {
         return Err(busy("its failure condition is being evaluated"));
+    }
+    if run.retry.is_some_and(|retry| retry.under_way) {
+        return Err(busy("a retry of it is still under way"));
     }
     if execution.status == ExecutionStatus::Stopping {
         return Err(busy("the execution is stopping"));

@@ -33,6 +33,7 @@ pub(crate) fn start(
         trigger: trigger.clone(),
         variables,
         revisions: revisions.clone(),
+        rollback: None,
     }));
     if advance::arrive_at_next(draft, execution, &definition, None) {
         advance::advance(draft, execution, &definition);

@@ -3,7 +3,7 @@
 use crate::draft::Draft;
 use events::{
     Entry, ExecutionId, ExecutionLeft, ExecutionMode, ExecutionWaits, LaneEvent, LaneExecutionSuperseded,
-    Sequence, StageHeld, StageName, StageReleased,
+    PipelineVersion, Sequence, StageHeld, StageName, StageReleased,
 };
 
 /// An execution that comes to a door.
@@ -61,7 +61,7 @@ pub(crate) fn arrive(draft: &mut Draft<'_>, arrival: &Arrival<'_>) -> Admission 
     Admission::Waits
 }
 
-/// Takes a stage for an execution whatever the door says: a retry, which was inside before.
+/// Takes a stage for an execution whatever the door says: a retry, which was inside before, or a rollback.
 pub(crate) fn hold(draft: &mut Draft<'_>, arrival: &Arrival<'_>, waited: bool) -> Entry {
     let entry = draft.scope.lane.entry.next();
     draft.lane(LaneEvent::StageHeld(StageHeld {
@@ -77,19 +77,43 @@ pub(crate) fn hold(draft: &mut Draft<'_>, arrival: &Arrival<'_>, waited: bool) -
 
 /// Frees a stage of its holder and lets in who waits.
 pub(crate) fn release(draft: &mut Draft<'_>, stage: &StageName, execution: &ExecutionId) {
-    let holds = draft
-        .scope
-        .lane
-        .stages
-        .get(stage)
-        .is_some_and(|traffic| traffic.held.iter().any(|hold| hold.execution == *execution));
-    if holds {
-        draft.lane(LaneEvent::StageReleased(StageReleased {
-            stage: stage.clone(),
-            execution: execution.clone(),
-        }));
-        let_in(draft, stage);
+    free(draft, stage, execution, None);
+}
+
+/// Frees a stage of a holder that succeeded in it, under which version.
+pub(crate) fn release_succeeded(
+    draft: &mut Draft<'_>,
+    stage: &StageName,
+    execution: &ExecutionId,
+    version: PipelineVersion,
+) {
+    free(draft, stage, execution, Some(version));
+}
+
+fn free(
+    draft: &mut Draft<'_>,
+    stage: &StageName,
+    execution: &ExecutionId,
+    succeeded: Option<PipelineVersion>,
+) {
+    if holds(draft, stage, execution) {
+        let (stage, execution) = (stage.clone(), execution.clone());
+        draft.lane(LaneEvent::StageReleased(StageReleased { stage: stage.clone(), execution, succeeded }));
+        let_in(draft, &stage);
     }
+}
+
+/// Hands a stage from its holder to another execution, past everyone who waits.
+pub(crate) fn hand_over(draft: &mut Draft<'_>, from: &ExecutionId, to: &Arrival<'_>) -> Entry {
+    let (stage, execution) = (to.stage.clone(), from.clone());
+    draft.lane(LaneEvent::StageReleased(StageReleased { stage, execution, succeeded: None }));
+    hold(draft, to, false)
+}
+
+/// An execution is admitted to a stage.
+pub(crate) fn holds(draft: &Draft<'_>, stage: &StageName, execution: &ExecutionId) -> bool {
+    let traffic = draft.scope.lane.stages.get(stage);
+    traffic.is_some_and(|traffic| traffic.held.iter().any(|hold| hold.execution == *execution))
 }
 
 /// Takes a waiting execution away from a door.

@@ -5,12 +5,12 @@
 pub mod admit;
 pub mod transitions;
 
-use events::{Entry, ExecutionId, ExecutionMode, LaneEvent, Sequence, StageName, Timestamp};
+use events::{Entry, ExecutionId, ExecutionMode, LaneEvent, PipelineVersion, Sequence, StageName, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Number of this fold; one more whenever [`Lane`]'s shape or meaning changes.
-pub const FOLD: u32 = 1;
+pub const FOLD: u32 = 2;
 
 /// The state of a `lane#<pipeline>` stream.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -19,6 +19,8 @@ pub struct Lane {
     pub stages: BTreeMap<StageName, StageTraffic>,
     /// Superseded executions that have not yet recorded their end, each with the newer one.
     pub superseded: BTreeMap<ExecutionId, ExecutionId>,
+    /// Runs that must still be started, each to roll back the stage that is held for it.
+    pub rollbacks: BTreeMap<ExecutionId, OwedRollback>,
     /// The newest admission's number.
     pub entry: Entry,
     /// The newest start's number.
@@ -36,6 +38,8 @@ pub struct StageTraffic {
     pub waiting: Vec<Waiter>,
     /// Who entered last, even if it has left.
     pub last_entered: Option<Hold>,
+    /// Who succeeded here last, of those that may be rolled back to.
+    pub last_succeeded: Option<Success>,
     /// The inbound transition's last change; `None` when it was never touched.
     pub transition: Option<Transition>,
 }
@@ -49,6 +53,25 @@ pub struct Hold {
     pub entry: Entry,
     /// Its mode.
     pub mode: ExecutionMode,
+}
+
+/// An execution that passed a stage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Success {
+    /// Who.
+    pub execution: ExecutionId,
+    /// The definition's version it followed.
+    pub version: PipelineVersion,
+}
+
+/// A rollback that was decided on and whose run does not exist yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "documented at `events::RollbackOwed`")]
+pub struct OwedRollback {
+    pub stage: StageName,
+    pub sequence: Sequence,
+    pub target: ExecutionId,
+    pub failed: ExecutionId,
 }
 
 /// An execution at a stage's door.
@@ -94,6 +117,10 @@ impl Lane {
             LaneEvent::StageReleased(released) => {
                 if let Some(stage) = self.stages.get_mut(&released.stage) {
                     stage.held.retain(|hold| hold.execution != released.execution);
+                    if let Some(version) = released.succeeded {
+                        stage.last_succeeded =
+                            Some(Success { execution: released.execution.clone(), version });
+                    }
                 }
             }
             LaneEvent::ExecutionWaits(waits) => {
@@ -125,6 +152,20 @@ impl Lane {
             LaneEvent::SupersessionSettled(settled) => {
                 self.superseded.remove(&settled.execution);
             }
+            LaneEvent::RollbackOwed(owed) => {
+                self.rollbacks.insert(
+                    owed.execution.clone(),
+                    OwedRollback {
+                        stage: owed.stage.clone(),
+                        sequence: owed.sequence,
+                        target: owed.target.clone(),
+                        failed: owed.failed.clone(),
+                    },
+                );
+            }
+            LaneEvent::RollbackSettled(settled) => {
+                self.rollbacks.remove(&settled.execution);
+            }
             LaneEvent::TransitionDisabled(disabled) => {
                 self.stages.entry(disabled.stage.clone()).or_default().transition = Some(Transition {
                     enabled: false,
@@ -141,6 +182,7 @@ impl Lane {
                 // Numbers go on growing: a late result of a deleted pipeline must stay fenced off.
                 self.stages.clear();
                 self.superseded.clear();
+                self.rollbacks.clear();
                 self.incarnation += 1;
             }
         }
@@ -163,6 +205,11 @@ impl Lane {
     /// Who entered a stage last.
     pub fn last_entered(&self, stage: &StageName) -> Option<&Hold> {
         self.stages.get(stage)?.last_entered.as_ref()
+    }
+
+    /// Who succeeded in a stage last, of those that may be rolled back to.
+    pub fn last_succeeded(&self, stage: &StageName) -> Option<&Success> {
+        self.stages.get(stage)?.last_succeeded.as_ref()
     }
 
     /// The inbound transition of a stage is open.

@@ -78,6 +78,20 @@ impl PipelineBuilder {
         self
     }
 
+    /// What happens when the stage declared last fails: `onFailure.result`, and for `RETRY` the mode.
+    #[must_use]
+    pub fn on_failure(mut self, result: &str, retry_mode: Option<&str>) -> Self {
+        let mut gate = json!({ "result": result });
+        if let Some(mode) = retry_mode {
+            gate["retryConfiguration"] = json!({ "retryMode": mode });
+        }
+        match self.0["stages"].as_array_mut().and_then(|stages| stages.last_mut()) {
+            Some(stage) => stage["onFailure"] = gate,
+            None => panic!("there is no stage yet"),
+        }
+        self
+    }
+
     /// What is asked before the last stage so far is entered; an empty result leaves it out.
     #[must_use]
     pub fn before_entry(self, result: &str, rules: impl IntoIterator<Item = RuleBuilder>) -> Self {
@@ -90,9 +104,9 @@ impl PipelineBuilder {
         self.gate("onSuccess", result, rules)
     }
 
-    /// What is asked when the last stage so far has failed.
+    /// What is asked when the last stage so far is about to fail.
     #[must_use]
-    pub fn on_failure(self, result: &str, rules: impl IntoIterator<Item = RuleBuilder>) -> Self {
+    pub fn on_failure_when(self, result: &str, rules: impl IntoIterator<Item = RuleBuilder>) -> Self {
         self.gate("onFailure", result, rules)
     }
 

@@ -54,6 +54,8 @@ fn of_repetition(after: &Scope, command: &Command, context: Context<'_>) -> Resu
         | Wish::RecordApproval { .. } => return Ok(()),
         Wish::DeletePipeline
         | Wish::StartExecution { .. }
+        | Wish::RollbackStage { .. }
+        | Wish::StartRollback { .. }
         | Wish::RecordActionResult { .. }
         | Wish::ExpireAction { .. }
         | Wish::RecordRuleResult { .. }
@@ -131,8 +133,11 @@ fn of_entries(before: &Scope, decision: &Decision) -> Result<(), String> {
         }
     }
     for event in &decision.execution {
+        // An owed rollback was given its number when it was decided on.
+        let given = |sequence| before.lane.rollbacks.values().any(|owed| owed.sequence == sequence);
         if let events::ExecutionEvent::ExecutionStarted(ExecutionStarted { sequence, .. }) = event
             && *sequence <= before.lane.sequence
+            && !given(*sequence)
         {
             return Err(format!("starts are numbered in order: {:?} got {sequence}", before.lane.sequence));
         }
@@ -211,6 +216,25 @@ pub fn of_agreement(lane: &Lane, id: &ExecutionId, run: &Execution, heard: Heard
     }
 }
 
+/// A stage is held only for runs that exist, or that the lane still owes; who is owed does not exist.
+///
+/// # Errors
+/// The stage that nobody would ever free, or the run that would be started twice.
+pub fn of_owed(lane: &Lane, exists: impl Fn(&ExecutionId) -> bool) -> Result<(), String> {
+    for (name, traffic) in &lane.stages {
+        let is_there = |id| exists(id) != lane.rollbacks.contains_key(id);
+        if let Some(hold) = traffic.held.iter().find(|hold| !is_there(&hold.execution)) {
+            return Err(format!("a stage is held for a run that exists or is owed: `{name}`: {hold:?}"));
+        }
+    }
+    for (id, owed) in &lane.rollbacks {
+        if !lane.hold_of(id).is_some_and(|(stage, _)| *stage == owed.stage) {
+            return Err(format!("a stage is held for a rollback that is owed: `{id}`: {owed:?}"));
+        }
+    }
+    Ok(())
+}
+
 /// Whatever is owed to a run, `resume` asks for: the work and the timer of each attempt under way.
 ///
 /// # Errors
@@ -238,6 +262,8 @@ pub fn of_resume(id: &ExecutionId, run: &Execution, asked: &[Effect]) -> Result<
             // Asking a provider to stop what no longer counts is a courtesy: nothing depends on it.
             Effect::CancelAction { .. } | Effect::CancelRule { .. } => true,
             Effect::ClearTimer { .. } | Effect::ClearRuleTimer { .. } => true,
+            // No run can know of it: see `of_owed`.
+            Effect::StartRollback { .. } => true,
             Effect::SetTimer { execution, attempt, .. } => {
                 let still_owed = execution == id && under_way(run, &attempt.action_execution);
                 !still_owed || resumed.contains(effect)
@@ -268,7 +294,8 @@ pub fn is_owed(effect: &Effect, run_of: impl Fn(&ExecutionId) -> bool) -> bool {
         Effect::CancelAction { .. }
         | Effect::ClearTimer { .. }
         | Effect::CancelRule { .. }
-        | Effect::ClearRuleTimer { .. } => false,
+        | Effect::ClearRuleTimer { .. }
+        | Effect::StartRollback { .. } => false,
         Effect::SetTimer { execution, .. } | Effect::SetRuleTimer { execution, .. } => run_of(execution),
         Effect::Tell(command) => command.execution.as_ref().is_some_and(run_of),
     }

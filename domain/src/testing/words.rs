@@ -36,6 +36,10 @@ pub fn lane_line(event: &LaneEvent) -> String {
             format!("ExecutionSuperseded {} {} by {}", superseded.stage, superseded.execution, superseded.by)
         }
         LaneEvent::SupersessionSettled(settled) => format!("SupersessionSettled {}", settled.execution),
+        LaneEvent::RollbackOwed(owed) => {
+            format!("RollbackOwed {} {} to {}", owed.stage, owed.execution, owed.target)
+        }
+        LaneEvent::RollbackSettled(settled) => format!("RollbackSettled {}", settled.execution),
         LaneEvent::TransitionDisabled(disabled) => format!("TransitionDisabled {}", disabled.stage),
         LaneEvent::TransitionEnabled(enabled) => format!("TransitionEnabled {}", enabled.stage),
         LaneEvent::LaneCleared(cleared) => {
@@ -50,10 +54,14 @@ pub fn lane_line(event: &LaneEvent) -> String {
 pub fn execution_line(event: &ExecutionEvent) -> String {
     match event {
         ExecutionEvent::ExecutionStarted(started) => {
-            format!("ExecutionStarted v{}", started.pipeline_version)
+            let to = started.rollback.as_ref().map(|rollback| format!(" back to {}", rollback.target));
+            format!("ExecutionStarted v{}{}", started.pipeline_version, to.unwrap_or_default())
         }
         ExecutionEvent::StageStarted(started) => format!("StageStarted {}", started.stage),
-        ExecutionEvent::StageRetried(retried) => format!("StageRetried {} {:?}", retried.stage, retried.mode),
+        ExecutionEvent::StageRetried(retried) => {
+            let by_itself = if retried.automatic { " automatically" } else { "" };
+            format!("StageRetried {} {:?}{by_itself}", retried.stage, retried.mode)
+        }
         ExecutionEvent::ActionStarted(started) => {
             format!("ActionStarted {}/{}", started.stage, started.action)
         }

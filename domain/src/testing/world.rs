@@ -5,7 +5,7 @@ use crate::{
     Effect, Rejection, Scope,
     command::{ActionResult, Attempt, Command, Context, Details, RuleAttempt, Wish},
     decide,
-    execution::{ActionStatus, AttemptRun, Execution, ExecutionStatus, StageStatus},
+    execution::{ActionStatus, AttemptRun, Execution, ExecutionStatus, StageStatus, rollback::Past},
     lane::Lane,
     pipeline::versions::Pipeline,
     react,
@@ -186,6 +186,11 @@ impl World {
             match effect {
                 Effect::RunAction { attempt, .. } => self.jobs.push(attempt),
                 Effect::CancelAction { attempt } => self.cancelled.push(attempt),
+                Effect::StartRollback { pipeline, execution, stage, target } => {
+                    let past = self.past(&target, &stage);
+                    let wish = Wish::StartRollback { past };
+                    self.messages.push_back(Command { pipeline, execution: Some(execution), wish });
+                }
                 Effect::Tell(command) => self.messages.push_back(*command),
                 Effect::ClearTimer { action_execution } => self.timers.retain(|(_, command)| {
                     !matches!(&command.wish, Wish::ExpireAction { attempt }
@@ -209,6 +214,10 @@ impl World {
         }
     }
 
+    fn past(&self, target: &ExecutionId, stage: &StageName) -> Option<Box<Past>> {
+        self.executions.get(target).and_then(|run| Past::of(run, stage)).map(Box::new)
+    }
+
     fn scope(&self, command: &Command) -> Scope {
         let (pipeline, lane) = self.pipelines.get(&command.pipeline).cloned().unwrap_or_default();
         let execution = command.execution.as_ref().and_then(|id| self.executions.get(id)).cloned();
@@ -221,6 +230,11 @@ impl World {
     fn check_agreement(&mut self) {
         let is_over = |id: &ExecutionId| self.executions.get(id).is_some_and(|run| run.status.is_terminal());
         self.asked.retain(|effect| laws::is_owed(effect, |id| !is_over(id)));
+        for (_, lane) in self.pipelines.values() {
+            if let Err(broken) = laws::of_owed(lane, |id| self.executions.contains_key(id)) {
+                panic!("a law is broken: {broken}");
+            }
+        }
         for (id, run) in &self.executions {
             let Some(start) = &run.start else { continue };
             let Some((pipeline, lane)) = self.pipelines.get(&start.pipeline) else { continue };
@@ -380,6 +394,24 @@ impl World {
         self.send(Some(execution), wish)
     }
 
+    /// Rolls a stage back: a new run goes back to what an earlier one had.
+    #[track_caller]
+    pub fn when_rolled_back(&mut self, execution: &str, stage: &str, target: &str) -> Outcome {
+        let (stage, target) = (stage_name(stage), execution_id(target));
+        let past = self.past(&target, &stage);
+        self.send(Some(execution), Wish::RollbackStage { stage, target, past })
+    }
+
+    /// Asks again for what the lane owes, as after a crash.
+    #[track_caller]
+    pub fn when_lane_resumed(&mut self) -> Outcome {
+        let effects = react::resume_lane(&self.name, self.lane());
+        self.perform(effects);
+        let lines = self.deliver();
+        self.check_agreement();
+        Outcome { command: "resume", result: Ok(lines) }
+    }
+
     /// Answers an approval with its own token.
     #[track_caller]
     pub fn when_answered(&mut self, execution: &str, action: &str, approved: bool) -> Outcome {
@@ -430,6 +462,11 @@ impl World {
 
 /// Looking at the states.
 impl World {
+    /// Every run there ever was.
+    pub fn runs(&self) -> Vec<String> {
+        self.executions.keys().map(ToString::to_string).collect()
+    }
+
     /// The run was started.
     #[track_caller]
     pub fn exists(&self, execution: &str) -> bool {
@@ -504,6 +541,17 @@ impl World {
             Some((_, lane)) => lane,
             None => panic!("there never was a pipeline `{}`", self.name),
         }
+    }
+
+    /// The run that rolls back what this one failed in, started or owed; `None` when there is none.
+    pub fn rollback_of(&self, failed: &str) -> Option<String> {
+        let owed = self.lane().rollbacks.iter().find(|(_, owed)| owed.failed.as_str() == failed);
+        let started = self.executions.iter().find(|(_, run)| {
+            run.start.as_ref().is_some_and(|start| {
+                start.trigger.kind == TriggerType::AutomatedRollback && start.trigger.detail == failed
+            })
+        });
+        owed.map(|(id, _)| id).or(started.map(|(id, _)| id)).map(ToString::to_string)
     }
 
     /// Who holds a stage.

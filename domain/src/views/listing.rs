@@ -1,13 +1,14 @@
 //! Listings: pipelines, executions of a pipeline newest first, executions under way.
 
-use super::{OPEN, PIPELINES, Row, json};
+use super::{OPEN, OWING, PIPELINES, Row, json};
 use crate::{
-    execution::{Execution, ExecutionStatus, StageStatus, StopRequest},
+    execution::{Execution, ExecutionStatus, Start, StopRequest},
+    lane::Lane,
     pipeline::{PipelineType, versions::Pipeline},
 };
 use events::{
-    ExecutionId, ExecutionMode, PipelineName, PipelineVersion, SourceRevision, StageName, Timestamp, Trigger,
-    Version,
+    ExecutionEvent, ExecutionId, ExecutionMode, PipelineName, PipelineVersion, SourceRevision, StageName,
+    Timestamp, Trigger, Version,
 };
 use serde::{Deserialize, Serialize};
 
@@ -36,8 +37,9 @@ pub struct ExecutionSummary {
     pub trigger: Trigger,
     pub stop: Option<StopRequest>,
     pub revisions: Vec<SourceRevision>,
-    /// Stages this execution succeeded in.
-    pub succeeded_in: Vec<StageName>,
+    /// The execution it goes back to; its type is ROLLBACK.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback_target: Option<ExecutionId>,
     pub started: Timestamp,
     pub updated: Timestamp,
 }
@@ -79,12 +81,7 @@ pub fn execution_rows(id: &ExecutionId, state: &Execution, version: Version) -> 
         trigger: start.trigger.clone(),
         stop: state.stop.clone(),
         revisions: state.revisions.clone(),
-        succeeded_in: state
-            .stages
-            .iter()
-            .filter(|run| run.status == StageStatus::Succeeded)
-            .map(|run| run.stage.clone())
-            .collect(),
+        rollback_target: start.rollback.as_ref().map(|rollback| rollback.target.clone()),
         started: start.at,
         updated: last_change(state),
     };
@@ -92,12 +89,82 @@ pub fn execution_rows(id: &ExecutionId, state: &Execution, version: Version) -> 
     vec![
         Row {
             p: pipeline_partition(&start.pipeline, start.incarnation),
-            q: format!("{EXECUTION_PREFIX}{:013}#{:012}#{id}", start.at.0.max(0), start.sequence.0),
+            q: place(id, start),
             v: version,
             body: Some(json(&summary)),
         },
         Row { p: OPEN.into(), q: id.to_string(), v: version, body: open },
     ]
+}
+
+/// Partition of the STANDARD executions that succeeded in a stage under one version: what it may be rolled back to,
+/// unless the pipeline is PARALLEL. A row stands where the execution's own row does in [`pipeline_partition`].
+pub fn succeeded_partition(
+    name: &PipelineName,
+    incarnation: u32,
+    version: PipelineVersion,
+    stage: &str,
+) -> String {
+    format!("succeeded#{name}#{incarnation}#{version}#{stage}")
+}
+
+/// Rows of the stages that these events passed, so that who succeeded in one need not be looked for among all.
+pub fn succeeded_rows<'a>(
+    id: &ExecutionId,
+    state: &Execution,
+    version: Version,
+    events: impl IntoIterator<Item = &'a ExecutionEvent>,
+) -> Vec<Row> {
+    let Some(start) = state.start.as_ref().filter(|start| start.rollback.is_none()) else {
+        return Vec::new();
+    };
+    let row = |stage: &StageName| Row {
+        p: succeeded_partition(&start.pipeline, start.incarnation, start.pipeline_version, stage.as_str()),
+        q: place(id, start),
+        v: version,
+        body: Some("true".into()),
+    };
+    let passed = events.into_iter().filter_map(|event| match event {
+        ExecutionEvent::StageSucceeded(ended) => Some(&ended.stage),
+        ExecutionEvent::ExecutionStarted(_)
+        | ExecutionEvent::StageStarted(_)
+        | ExecutionEvent::StageRetried(_)
+        | ExecutionEvent::ActionStarted(_)
+        | ExecutionEvent::ActionSucceeded(_)
+        | ExecutionEvent::ActionFailed(_)
+        | ExecutionEvent::ActionAbandoned(_)
+        | ExecutionEvent::ResultIgnored(_)
+        | ExecutionEvent::ConditionStarted(_)
+        | ExecutionEvent::ConditionEnded(_)
+        | ExecutionEvent::ConditionOverridden(_)
+        | ExecutionEvent::RuleStarted(_)
+        | ExecutionEvent::RuleSucceeded(_)
+        | ExecutionEvent::RuleFailed(_)
+        | ExecutionEvent::RuleAbandoned(_)
+        | ExecutionEvent::RuleResultIgnored(_)
+        | ExecutionEvent::StageSkipped(_)
+        | ExecutionEvent::StageFailed(_)
+        | ExecutionEvent::StageStopped(_)
+        | ExecutionEvent::StageCancelled(_)
+        | ExecutionEvent::StopRequested(_)
+        | ExecutionEvent::ExecutionSucceeded(_)
+        | ExecutionEvent::ExecutionFailed(_)
+        | ExecutionEvent::ExecutionStopped(_)
+        | ExecutionEvent::ExecutionCancelled(_)
+        | ExecutionEvent::ExecutionSuperseded(_) => None,
+    });
+    passed.map(row).collect()
+}
+
+/// An execution's row in any listing: in the order of starts.
+fn place(id: &ExecutionId, start: &Start) -> String {
+    format!("{EXECUTION_PREFIX}{:013}#{:012}#{id}", start.at.0.max(0), start.sequence.0)
+}
+
+/// The row of a lane that owes runs which do not exist yet, so that they are found after a crash.
+pub fn lane_rows(name: &PipelineName, state: &Lane, version: Version) -> Vec<Row> {
+    let owes = (!state.rollbacks.is_empty()).then(|| json(&state.rollbacks.keys().collect::<Vec<_>>()));
+    vec![Row { p: OWING.into(), q: name.to_string(), v: version, body: owes }]
 }
 
 /// When a run changed last.

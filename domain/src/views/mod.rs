@@ -23,6 +23,8 @@ pub struct Row {
 pub const PIPELINES: &str = "pipelines";
 /// Partition of executions under way, of all pipelines.
 pub const OPEN: &str = "open";
+/// Partition of pipelines whose lane owes a run that must still be started.
+pub const OWING: &str = "owing";
 
 fn json<T: serde::Serialize>(value: &T) -> String {
     serde_json::to_string(value)

@@ -2,8 +2,8 @@
 //! action, whichever execution made it. See `spec/execution-semantics.md`, section 13.
 
 use super::{Row, by_entry, json, listing::pipeline_partition};
-use crate::execution::{AttemptRun, ConditionRun, Execution, StageStatus};
-use events::{ConditionType, Entry, ExecutionEvent, ExecutionId, StageName, StageRetryMode, Version};
+use crate::execution::{AttemptRun, ConditionRun, Execution, ExecutionType, RetryTrigger, StageStatus};
+use events::{ConditionType, Entry, ExecutionEvent, ExecutionId, StageName, Version};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -14,8 +14,10 @@ pub struct StageRow {
     pub execution: ExecutionId,
     pub status: StageStatus,
     pub entry: Entry,
+    pub execution_type: ExecutionType,
     pub manual_retries: u32,
-    pub retry_mode: Option<StageRetryMode>,
+    pub auto_retries: u32,
+    pub latest_retry: Option<RetryTrigger>,
 }
 
 /// The newest attempt at an action.
@@ -63,8 +65,10 @@ pub fn rows<'a>(
             execution: id.clone(),
             status: run.status,
             entry: run.entry,
+            execution_type: start.execution_type(),
             manual_retries: run.manual_retries,
-            retry_mode: run.retry_mode,
+            auto_retries: run.auto_retries,
+            latest_retry: run.retry.map(|retry| retry.trigger),
         };
         let v = by_entry(run.entry, version);
         rows.push(Row {

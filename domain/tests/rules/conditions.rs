@@ -225,7 +225,7 @@ fn a_success_condition_is_not_asked_of_a_stage_that_failed() {
 
 #[test]
 fn a_failure_condition_is_asked_when_the_stage_is_about_to_fail() {
-    let mut world = at_the_gate(|it| it.on_failure("ROLLBACK", [rule("A")]));
+    let mut world = at_the_gate(|it| it.on_failure_when("ROLLBACK", [rule("A")]));
     world.when_fails("e1", "Push").then(&[
         "e1: ActionFailed Deploy/Push JobFailed",
         "e1: ConditionStarted Deploy onFailure",
@@ -237,7 +237,7 @@ fn a_failure_condition_is_asked_when_the_stage_is_about_to_fail() {
 
 #[test]
 fn a_failure_condition_that_is_not_met_lets_the_stage_fail() {
-    let mut world = at_the_gate(|it| it.on_failure("ROLLBACK", [rule("A")]));
+    let mut world = at_the_gate(|it| it.on_failure_when("ROLLBACK", [rule("A")]));
     world.fail("e1", "Push");
     world.when_rule_fails("e1", "A").then(&[
         "lane: StageReleased Deploy e1",
@@ -250,7 +250,7 @@ fn a_failure_condition_that_is_not_met_lets_the_stage_fail() {
 
 #[test]
 fn a_failure_condition_that_could_not_be_asked_counts_as_not_met() {
-    let mut world = at_the_gate(|it| it.on_failure("ROLLBACK", [rule("A")]));
+    let mut world = at_the_gate(|it| it.on_failure_when("ROLLBACK", [rule("A")]));
     world.fail("e1", "Push");
     world.when_rule_cannot_run("e1", "A").accepted();
     assert_eq!(world.condition_status("e1", "Deploy", OnFailure), Some(ConditionStatus::Errored));
@@ -259,7 +259,8 @@ fn a_failure_condition_that_could_not_be_asked_counts_as_not_met() {
 
 #[test]
 fn a_failure_condition_is_asked_too_when_the_success_condition_fails_the_stage() {
-    let mut world = deployed(|it| it.on_success("FAIL", [rule("A")]).on_failure("ROLLBACK", [rule("B")]));
+    let mut world =
+        deployed(|it| it.on_success("FAIL", [rule("A")]).on_failure_when("ROLLBACK", [rule("B")]));
     world.when_rule_fails("e1", "A").then(&[
         "e1: RuleFailed Deploy/A JobFailed",
         "e1: ConditionEnded Deploy onSuccess Failed",
@@ -273,7 +274,7 @@ fn a_failure_condition_is_asked_too_when_the_success_condition_fails_the_stage()
 #[test]
 fn a_failure_condition_is_not_asked_when_the_way_in_was_shut() {
     let mut world =
-        at_the_gate(|it| it.before_entry("FAIL", [rule("A")]).on_failure("ROLLBACK", [rule("B")]));
+        at_the_gate(|it| it.before_entry("FAIL", [rule("A")]).on_failure_when("ROLLBACK", [rule("B")]));
     world.when_rule_fails("e1", "A").accepted();
     assert_eq!(world.status("e1"), ExecutionStatus::Failed);
     assert!(world.rules("e1", "B").is_empty(), "nothing was done that could be undone");
@@ -414,7 +415,7 @@ fn stopping_a_run_waits_for_its_rules_and_acts_on_none_of_them() {
 fn neither_way_out_is_asked_of_a_stage_that_is_stopped() {
     for end in [World::when_succeeds, World::when_fails] {
         let mut world =
-            at_the_gate(|it| it.on_success("FAIL", [rule("A")]).on_failure("ROLLBACK", [rule("B")]));
+            at_the_gate(|it| it.on_success("FAIL", [rule("A")]).on_failure_when("ROLLBACK", [rule("B")]));
         world.succeed("e1", "Push");
         world.when_stopped("e1").accepted();
         end(&mut world, "e1", "Probe").accepted();
@@ -530,7 +531,7 @@ fn retrying_failed_actions_does_not_ask_a_way_in_that_was_passed() {
 
 #[test]
 fn every_failure_of_a_retried_stage_asks_its_failure_condition_anew() {
-    let mut world = at_the_gate(|it| it.on_failure("ROLLBACK", [rule("A")]));
+    let mut world = at_the_gate(|it| it.on_failure_when("ROLLBACK", [rule("A")]));
     world.fail("e1", "Push");
     world.when_rule_fails("e1", "A").accepted();
     world.when_retried("e1", "Deploy").accepted();
@@ -542,7 +543,7 @@ fn every_failure_of_a_retried_stage_asks_its_failure_condition_anew() {
 fn a_stage_is_not_retried_while_a_condition_is_asked() {
     let mut world = at_the_gate(|it| {
         let gates = it.before_entry("FAIL", [rule("In")]).on_success("FAIL", [rule("Out")]);
-        gates.on_failure("ROLLBACK", [rule("A")])
+        gates.on_failure_when("ROLLBACK", [rule("A")])
     });
     world.when_retried("e1", "Deploy").then_refused("StageNotRetryable");
     world.when_rule_succeeds("e1", "In").accepted();
@@ -569,4 +570,116 @@ fn a_stage_given_up_at_a_gate_goes_on_there_when_it_is_retried() {
         "e1: ConditionStarted Deploy onSuccess",
         "e1: RuleStarted Deploy/A",
     ]);
+}
+
+/// `e1` has passed every stage; `e2` stands inside Deploy.
+fn second_run(gates: impl FnOnce(PipelineBuilder) -> PipelineBuilder) -> World {
+    let mut world = given(deploying(gates));
+    for run in ["e1", "e2"] {
+        world.start(run);
+        world.when_succeeds_with(run, "Src", &[("Commit", "abc")]).accepted();
+        if run == "e1" {
+            let open = |world: &mut World| {
+                let asked = world.run("e1").running_rules();
+                let rules: Vec<String> = asked.map(|(_, _, rule)| rule.rule.to_string()).collect();
+                rules.iter().for_each(|rule| world.when_rule_succeeds("e1", rule).accepted());
+            };
+            open(&mut world);
+            world.succeed("e1", "Push");
+            world.succeed("e1", "Probe");
+            open(&mut world);
+            world.succeed("e1", "Tell");
+        }
+    }
+    world
+}
+
+/// The run that rolls back: neither `e1` nor `e2`.
+fn rollback_run(world: &World) -> String {
+    let mut others = world.runs().into_iter().filter(|run| run != "e1" && run != "e2");
+    others.next().expect("a rollback was started")
+}
+
+#[test]
+fn a_success_condition_that_is_not_met_rolls_the_stage_back() {
+    let mut world = second_run(|it| it.on_success("ROLLBACK", [rule("A")]));
+    world.succeed("e2", "Push");
+    world.succeed("e2", "Probe");
+    world.when_rule_fails("e2", "A").accepted();
+    assert_eq!(world.stage_status("e2", "Deploy"), Some(StageStatus::Failed));
+    assert_eq!(world.status("e2"), ExecutionStatus::Failed);
+    let back = rollback_run(&world);
+    assert_eq!(world.holders("Deploy"), [back.as_str()]);
+    assert_eq!(world.action_status(&back, "Push"), ActionStatus::InProgress);
+}
+
+#[test]
+fn a_failure_condition_that_is_met_rolls_the_stage_back() {
+    for result in ["ROLLBACK", ""] {
+        let mut world = second_run(|it| it.on_failure_when(result, [rule("A"), rule("B")]));
+        world.fail("e2", "Push");
+        world.when_rule_succeeds("e2", "A").accepted();
+        world.when_rule_succeeds("e2", "B").accepted();
+        assert_eq!(world.condition_status("e2", "Deploy", OnFailure), Some(ConditionStatus::Succeeded));
+        assert_eq!(world.status("e2"), ExecutionStatus::Failed);
+        assert_eq!(world.action_status(&rollback_run(&world), "Push"), ActionStatus::InProgress);
+    }
+}
+
+#[test]
+fn a_failure_condition_that_is_not_met_rolls_nothing_back() {
+    let mut world = second_run(|it| it.on_failure_when("ROLLBACK", [rule("A"), rule("B")]));
+    world.fail("e2", "Push");
+    world.when_rule_succeeds("e2", "A").accepted();
+    world.when_rule_fails("e2", "B").accepted();
+    assert_eq!((world.status("e2"), world.runs().len()), (ExecutionStatus::Failed, 2));
+    assert!(world.holders("Deploy").is_empty());
+}
+
+#[test]
+fn without_anything_to_go_back_to_the_stage_just_fails() {
+    let mut world = at_the_gate(|it| it.on_failure_when("ROLLBACK", [rule("A")]));
+    world.fail("e1", "Push");
+    world.when_rule_succeeds("e1", "A").then(&[
+        "lane: StageReleased Deploy e1",
+        "e1: RuleSucceeded Deploy/A",
+        "e1: ConditionEnded Deploy onFailure Succeeded",
+        "e1: StageFailed Deploy",
+        "e1: ExecutionFailed",
+    ]);
+}
+
+#[test]
+fn a_rollback_is_asked_nothing_whatever_becomes_of_it() {
+    for end in [World::when_succeeds, World::when_fails] {
+        let mut world = second_run(|it| {
+            it.before_entry("FAIL", [rule("In")])
+                .on_success("ROLLBACK", [rule("Out")])
+                .on_failure_when("ROLLBACK", [rule("Undo")])
+        });
+        world.when_rule_succeeds("e2", "In").accepted();
+        world.fail("e2", "Push");
+        world.when_rule_succeeds("e2", "Undo").accepted();
+        let back = rollback_run(&world);
+        world.succeed(&back, "Push");
+        end(&mut world, &back, "Probe").accepted();
+        assert!(world.status(&back).is_terminal());
+        assert_eq!(world.run(&back).rules().count(), 0);
+        assert_eq!(world.runs().len(), 3, "a rollback is not rolled back");
+    }
+}
+
+#[test]
+fn a_way_out_that_failed_is_asked_once_more_where_the_stage_is_retried_by_itself() {
+    let mut world = deployed(|it| it.on_success("FAIL", [rule("A")]).on_failure("RETRY", None));
+    world.when_rule_fails("e1", "A").then(&[
+        "e1: RuleFailed Deploy/A JobFailed",
+        "e1: ConditionEnded Deploy onSuccess Failed",
+        "e1: StageRetried Deploy FailedActions automatically",
+        "e1: ConditionStarted Deploy onSuccess",
+        "e1: RuleStarted Deploy/A",
+    ]);
+    world.when_rule_fails("e1", "A").accepted();
+    assert_eq!(world.status("e1"), ExecutionStatus::Failed);
+    assert_eq!(world.attempts("e1", "Push").len(), 1);
 }

@@ -9,27 +9,33 @@ use events::{
 use proptest::prelude::*;
 
 const RUNS: [&str; 6] = ["e1", "e2", "e3", "e4", "e5", "e6"];
-const STAGES: [&str; 3] = ["Source", "Build", "Deploy"];
-const ACTIONS: [&str; 6] = ["Src", "A", "B", "C", "Ask", "Push"];
+const STAGES: [&str; 4] = ["Source", "Build", "Deploy", "Verify"];
+const ACTIONS: [&str; 7] = ["Src", "A", "B", "C", "Ask", "Push", "Look"];
 
 fn definition(mode: ExecutionMode) -> PipelineBuilder {
-    pipeline("p")
-        .mode(mode)
-        .variable("V", Some("1"))
-        .stage("Source", [source("Src").namespace("Src")])
-        .stage(
-            "Build",
-            [
-                action("A").input("Src").output("App").namespace("A"),
-                action("B").set("Key", "#{Src.Commit} #{variables.V}"),
-                action("C").order(2).input("App"),
-            ],
-        )
+    let gated = bare(mode)
         .before_entry("SKIP", [rule("In").set("Variable", "#{Src.Commit}")])
         .on_success("FAIL", [rule("Out"), rule("Out2")])
-        .stage("Deploy", [approval("Ask").timeout(30), deploy("Push").order(2).input("App")])
-        .before_entry("FAIL", [rule("Window").timeout(45)])
-        .on_failure("", [rule("Undo")])
+        .on_failure("RETRY", Some("ALL_ACTIONS"));
+    let live = gated.stage("Deploy", [approval("Ask").timeout(30), deploy("Push").order(2).input("App")]);
+    let live = live.before_entry("FAIL", [rule("Window").timeout(45)]);
+    let live = if mode == ExecutionMode::Parallel { live } else { live.on_failure("ROLLBACK", None) };
+    let live = live.stage("Verify", [action("Look")]);
+    if mode == ExecutionMode::Parallel {
+        return live;
+    }
+    live.on_success("ROLLBACK", [rule("Healthy")]).on_failure_when("", [rule("Undo")])
+}
+
+fn bare(mode: ExecutionMode) -> PipelineBuilder {
+    pipeline("p").mode(mode).variable("V", Some("1")).stage("Source", [source("Src").namespace("Src")]).stage(
+        "Build",
+        [
+            action("A").input("Src").output("App").namespace("A"),
+            action("B").set("Key", "#{Src.Commit} #{variables.V}"),
+            action("C").order(2).input("App"),
+        ],
+    )
 }
 
 /// One random step. Most are refused or change nothing, which is what half of the laws are about.
@@ -55,6 +61,8 @@ fn step(world: &mut World, mode: ExecutionMode, (what, who, which): (u8, usize, 
         80..=86 => world.when_enabled(stage),
         87..=88 => world.pass_minutes(29),
         89 => world.pass_minutes(30 * 24 * 60 + 1),
+        97 => world.when_rolled_back(&format!("b{}", which % 4), stage, run),
+        98 => world.when_lane_resumed(),
         90 => world.when_updated(definition(mode)),
         91 => world.when_deleted(),
         92..=95 => world.when_created(definition(mode)),
@@ -81,30 +89,31 @@ fn rule_ends(world: &mut World, run: &str, what: u8, which: usize) -> Outcome {
 }
 
 /// Opens every door and answers everything; then nothing may be under way.
-fn finish(world: &mut World) -> Vec<(&'static str, ExecutionStatus)> {
+fn finish(world: &mut World) -> Vec<(String, ExecutionStatus)> {
     world.messages_wait = false;
     world.deliver();
+    world.when_lane_resumed().accepted();
     if world.pipeline().current.is_some() {
         for stage in STAGES {
             world.when_enabled(stage).accepted();
         }
     }
     for _ in 0..RUNS.len() * ACTIONS.len() {
-        for run in RUNS.into_iter().filter(|run| world.exists(run)).collect::<Vec<_>>() {
-            let running = world.run(run).running_rules();
+        for run in world.runs() {
+            let running = world.run(&run).running_rules();
             let rules: Vec<String> = running.map(|(_, _, rule)| rule.rule.to_string()).collect();
             for rule in rules {
-                world.when_rule_succeeds(run, &rule).accepted();
+                world.when_rule_succeeds(&run, &rule).accepted();
             }
             for action in ACTIONS {
-                if !world.attempts(run, action).is_empty() {
-                    world.when_succeeds_with(run, action, &[("Commit", "abc")]).accepted();
+                if !world.attempts(&run, action).is_empty() {
+                    world.when_succeeds_with(&run, action, &[("Commit", "abc")]).accepted();
                 }
             }
         }
     }
-    let known = RUNS.into_iter().filter(|run| world.exists(run));
-    known.map(|run| (run, world.status(run))).collect()
+    let ends = |run: String| (run.clone(), world.status(&run));
+    world.runs().into_iter().map(ends).collect()
 }
 
 fn modes() -> impl Strategy<Value = ExecutionMode> {
@@ -132,5 +141,6 @@ proptest! {
         }
         prop_assert!(world.lane().under_way().is_empty());
         prop_assert!(world.lane().superseded.is_empty());
+        prop_assert!(world.lane().rollbacks.is_empty());
     }
 }

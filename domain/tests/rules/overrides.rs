@@ -105,7 +105,7 @@ fn overriding_a_way_out_that_failed_lets_the_stage_succeed_and_the_run_go_on() {
 #[test]
 fn overriding_a_way_out_ends_the_failure_condition_it_led_to() {
     let bare = pipeline("p").stage("Source", [source("Src")]).stage("Deploy", [deploy("Push")]);
-    let gated = bare.on_success("FAIL", [rule("Out")]).on_failure("ROLLBACK", [rule("Undo")]);
+    let gated = bare.on_success("FAIL", [rule("Out")]).on_failure_when("ROLLBACK", [rule("Undo")]);
     let mut world = given(gated);
     world.start("e1");
     world.succeed("e1", "Src");
@@ -141,7 +141,7 @@ fn what_is_overridden_cannot_be_overridden_again() {
 #[test]
 fn a_failure_condition_cannot_be_overridden() {
     let bare = pipeline("p").stage("Source", [source("Src")]).stage("Deploy", [deploy("Push")]);
-    let mut world = given(bare.on_failure("ROLLBACK", [rule("Undo")]));
+    let mut world = given(bare.on_failure_when("ROLLBACK", [rule("Undo")]));
     world.start("e1");
     world.succeed("e1", "Src");
     world.fail("e1", "Push");
@@ -235,4 +235,36 @@ fn a_way_in_that_was_overridden_stays_open_for_a_retry_of_what_failed() {
     world.fail("e1", "Push");
     world.when_retried_all("e1", "Deploy").accepted();
     assert_eq!(world.condition_status("e1", "Deploy", BeforeEntry), Some(ConditionStatus::InProgress));
+}
+
+#[test]
+fn a_rollback_that_has_started_is_not_undone() {
+    let bare = pipeline("p").stage("Source", [source("Src")]).stage("Deploy", [deploy("Push")]);
+    let mut world = given(bare.on_success("ROLLBACK", [rule("Out")]));
+    for run in ["e1", "e2"] {
+        world.start(run);
+        world.succeed(run, "Src");
+        world.succeed(run, "Push");
+        let _ = if run == "e1" {
+            world.when_rule_succeeds(run, "Out")
+        } else {
+            world.when_rule_fails(run, "Out")
+        };
+    }
+    assert_eq!(world.status("e2"), ExecutionStatus::Failed);
+    assert_eq!(world.runs().len(), 3, "the rollback is a run of its own");
+    world.when_overridden("e2", "Deploy", OnSuccess).then_refused("ConditionNotOverridable");
+}
+
+#[test]
+fn a_way_out_that_asked_for_a_rollback_may_be_overridden_when_there_was_nothing_to_go_back_to() {
+    let bare = pipeline("p").stage("Source", [source("Src")]).stage("Deploy", [deploy("Push")]);
+    let mut world = given(bare.on_success("ROLLBACK", [rule("Out")]));
+    world.start("e1");
+    world.succeed("e1", "Src");
+    world.succeed("e1", "Push");
+    world.when_rule_fails("e1", "Out").accepted();
+    assert_eq!((world.status("e1"), world.runs().len()), (ExecutionStatus::Failed, 1));
+    world.when_overridden("e1", "Deploy", OnSuccess).accepted();
+    assert_eq!(world.status("e1"), ExecutionStatus::Succeeded);
 }

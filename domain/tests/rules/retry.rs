@@ -1,6 +1,6 @@
 //! Running a failed or stopped stage again.
 
-use domain::execution::{ActionStatus, ExecutionStatus, StageStatus};
+use domain::execution::{ActionStatus, ExecutionStatus, RetryTrigger, StageStatus};
 use domain::testing::*;
 use events::{ExecutionMode, StageRetryMode};
 use std::collections::BTreeSet;
@@ -51,7 +51,9 @@ fn a_retry_makes_new_attempts_under_a_new_entry_and_counts_itself() {
     assert_ne!(before.action_execution, after.action_execution);
     assert!(after.entry > before.entry);
     let stage = world.run("e1").stages[1].clone();
-    assert_eq!((stage.manual_retries, stage.retry_mode), (1, Some(StageRetryMode::FailedActions)));
+    let retry = stage.retry.expect("it was retried");
+    assert_eq!((stage.manual_retries, retry.mode), (1, StageRetryMode::FailedActions));
+    assert_eq!(retry.trigger, RetryTrigger::ManualStageRetry);
 }
 
 #[test]
@@ -120,6 +122,23 @@ fn a_second_retry_while_the_first_runs_is_refused() {
     let mut world = failed();
     world.when_retried("e1", "Build").accepted();
     world.when_retried("e1", "Build").then_refused("StageNotRetryable");
+}
+
+#[test]
+fn a_second_retry_waits_for_the_end_of_the_first() {
+    let mut world = running(ExecutionMode::Superseded);
+    world.fail("e1", "A");
+    world.fail("e1", "B");
+    world.when_retried("e1", "Build").accepted();
+    world.fail("e1", "A");
+    world.when_retried("e1", "Build").then_refused("Conflict");
+    world.succeed("e1", "B");
+    assert_eq!(world.status("e1"), ExecutionStatus::Failed);
+    world.when_retried("e1", "Build").then(&[
+        "lane: StageHeld Build e1",
+        "e1: StageRetried Build FailedActions",
+        "e1: ActionStarted Build/A",
+    ]);
 }
 
 #[test]
@@ -263,6 +282,46 @@ fn a_retry_needs_room_among_the_fifty() {
         world.start(&format!("{run:x}"));
     }
     world.when_retried("e1", "Build").then_refused("ConcurrentExecutionsLimit");
+}
+
+#[test]
+fn a_retry_beside_running_siblings_needs_no_room_of_its_own() {
+    let mut world = running(ExecutionMode::Queued);
+    world.fail("e1", "A");
+    for run in 0..49 {
+        world.start(&format!("{run:x}"));
+    }
+    world.when_started("ff").then_refused("ConcurrentExecutionsLimit");
+    world.when_retried("e1", "Build").accepted();
+}
+
+#[test]
+fn what_cannot_be_retried_is_said_before_what_is_busy_and_that_before_what_is_full() {
+    let mut world = running(ExecutionMode::Parallel);
+    world.fail("e1", "A");
+    world.fail("e1", "B");
+    for run in 0..50 {
+        world.start(&format!("{run:x}"));
+    }
+    world.when_retried("e1", "Nowhere").then_refused("StageNotFound");
+    world.when_retried("ee", "Build").then_refused("NotLatestExecution");
+    world.when_retried("e1", "Source").then_refused("StageNotRetryable");
+    world.when_retried("e1", "Build").then_refused("ConcurrentExecutionsLimit");
+    world.when_updated(definition(ExecutionMode::Parallel)).accepted();
+    world.when_retried("e1", "Build").then_refused("StageNotRetryable");
+}
+
+#[test]
+fn the_source_stage_fetches_the_newest_again_when_nothing_was_pinned() {
+    let mut world = given(definition(ExecutionMode::Superseded));
+    world.start("e1");
+    world.fail("e1", "Src");
+    world.when_retried_all("e1", "Source").then(&[
+        "lane: StageHeld Source e1",
+        "e1: StageRetried Source AllActions",
+        "e1: ActionStarted Source/Src",
+    ]);
+    assert!(world.run("e1").start.as_ref().expect("it started").revisions.is_empty());
 }
 
 #[test]

@@ -86,6 +86,11 @@ impl Machine {
         let (told, projected) = watch::channel(Position::default());
         let views = SettledViews::new(log.views(), Arc::clone(&log), projected.clone());
         let start = views.cursor(project::READER).await.context("the listings cannot be read")?;
+        if start == Position::default() {
+            // Listings of an earlier version may lie here, whose rows have another shape: they are made anew.
+            let cleared = views.drop_all(project::READER).await;
+            cleared.context("the listings of an earlier version cannot be cleared away")?;
+        }
         told.send_replace(start);
         let service = Service {
             engine: engine.clone(),

@@ -12,6 +12,7 @@ mod damage;
 mod definition_file;
 mod machine;
 mod memory;
+mod past;
 mod progress;
 mod run;
 mod server;
@@ -28,7 +29,7 @@ use std::{io::IsTerminal, process::ExitCode};
     name = "towpath",
     version,
     after_help = "Start here:\n  towpath run pipeline.json           run a pipeline in the repository you stand in\n  \
-                  towpath up                          serve the CodePipeline API on this machine\n\n\
+                  towpath up                          serve the CodePipeline API on this machine\n  towpath why NAME                    say why a pipeline or an execution is where it is\n\n\
                   What each resource of a pipeline is on this machine stands in `towpath.toml` beside it; without \
                   the file, sensible defaults hold."
 )]
@@ -42,6 +43,10 @@ struct Cli {
 enum Command {
     Run(run::Args),
     Up(up::Args),
+    Why(past::why::Args),
+    Log(past::log::Args),
+    Show(past::show::Args),
+    Diff(past::diff::Args),
     Audit(audit::Args),
 }
 
@@ -67,6 +72,10 @@ fn main() -> ExitCode {
         match cli.command {
             Command::Run(args) => run::run(args).await,
             Command::Up(args) => up::up(args).await,
+            Command::Why(args) => past::why::why(&args),
+            Command::Log(args) => past::log::log(&args),
+            Command::Show(args) => past::show::show(&args),
+            Command::Diff(args) => past::diff::diff(&args),
             Command::Audit(args) => audit::audit(&args),
         }
     });

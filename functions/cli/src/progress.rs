@@ -52,14 +52,26 @@ impl Progress {
         progress
     }
 
+    /// From now on each line names its run.
+    pub fn show_several(&mut self) {
+        self.several = true;
+    }
+
     /// Shows one event.
     pub fn event(&mut self, id: &ExecutionId, event: &ExecutionEvent, at: Timestamp) {
         match event {
             ExecutionEvent::ExecutionStarted(started) => {
-                self.line(id, at, &format!("execution {id} of version {}", started.pipeline_version));
+                let back = started.rollback.as_ref().map(|rollback| format!(", back to {}", rollback.target));
+                let (version, back) = (started.pipeline_version, back.unwrap_or_default());
+                self.line(id, at, &format!("execution {id} of version {version}{back}"));
             }
             ExecutionEvent::StageStarted(started) => self.stage_started(id, &started.stage, at),
-            ExecutionEvent::StageRetried(retried) => self.stage_started(id, &retried.stage, at),
+            ExecutionEvent::StageRetried(retried) => {
+                if retried.automatic {
+                    self.line(id, at, &format!("{} is tried once more", retried.stage));
+                }
+                self.stage_started(id, &retried.stage, at);
+            }
             ExecutionEvent::ActionStarted(started) => {
                 let name = name_of(&started.stage, &started.action);
                 self.action_started(id, &started.action_execution, name, at);

@@ -40,6 +40,8 @@ pub fn rejected(account: &str, rejection: &Rejection) -> ApiError {
         Rejection::StageNotRetryable { .. } => ApiException::StageNotRetryableException,
         Rejection::ConditionNotOverridable { .. } => ApiException::ConditionNotOverridableException,
         Rejection::Conflict { .. } => ApiException::ConflictException,
+        Rejection::UnableToRollback { .. } => ApiException::UnableToRollbackStageException,
+        Rejection::ExecutionOutdated { .. } => ApiException::PipelineExecutionOutdatedException,
         Rejection::InvalidApprovalToken { .. } => ApiException::InvalidApprovalTokenException,
         Rejection::ApprovalAlreadyCompleted { .. } => ApiException::ApprovalAlreadyCompletedException,
     };

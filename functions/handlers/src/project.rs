@@ -10,8 +10,12 @@ use std::collections::BTreeMap;
 
 use crate::Home;
 
-/// This reader's name, under which its cursor is kept.
-pub const READER: &str = "project";
+/// This reader's name, under which its cursor is kept. Another name whenever a row's shape changes or
+/// rows of a new kind come: all of them are then made anew, from the first commit on.
+pub const READER: &str = "project.2";
+
+/// Events of a lane that change whether it owes a run.
+const OWING: [&str; 3] = ["RollbackOwed", "RollbackSettled", "LaneCleared"];
 
 /// Why the views fell behind.
 #[derive(Debug, thiserror::Error)]
@@ -31,11 +35,16 @@ pub async fn project<H: Home>(home: &H, commits: &[(Position, Commit)]) -> Resul
     let mut rows: Vec<Row> = Vec::new();
     let mut executions: BTreeMap<ExecutionId, Vec<ExecutionEvent>> = BTreeMap::new();
     let mut pipelines: Vec<PipelineName> = Vec::new();
+    let mut lanes: Vec<PipelineName> = Vec::new();
     for (_, commit) in commits {
         match commit.stream.kind() {
             Ok(StreamKind::Pipeline(name)) => pipelines.push(name),
-            // What the lane knows is folded when it is asked for.
-            Ok(StreamKind::Lane(_)) => {}
+            // What the lane knows is folded when it is asked for; only what nobody would ask for has a row.
+            Ok(StreamKind::Lane(name)) => {
+                if commit.events.iter().any(|stored| OWING.contains(&stored.kind.as_str())) {
+                    lanes.push(name);
+                }
+            }
             Ok(StreamKind::Execution(id)) => {
                 let decode = |stored: &engine::log::StoredEvent| {
                     ExecutionEvent::decode(&stored.kind, stored.schema, &stored.body).ok()
@@ -50,9 +59,15 @@ pub async fn project<H: Home>(home: &H, commits: &[(Position, Commit)]) -> Resul
         let (state, version) = home.engine().pipeline_at(&name).await?;
         rows.extend(listing::pipeline_rows(&name, &state, version));
     }
+    lanes.dedup();
+    for name in lanes {
+        let (state, version) = home.engine().lane_at(&name).await?;
+        rows.extend(listing::lane_rows(&name, &state, version));
+    }
     for (id, events) in executions {
         let (state, version) = home.engine().execution_at(&id).await?;
         rows.extend(listing::execution_rows(&id, &state, version));
+        rows.extend(listing::succeeded_rows(&id, &state, version, &events));
         rows.extend(pipeline_state::rows(&id, &state, version, &events));
     }
     home.views().put(rows, Some(Cursor { reader: READER.into(), at: *at })).await?;

@@ -88,12 +88,17 @@ impl<L: Log, A: Actions> Engine<L, A> {
 
     /// The traffic of a pipeline, as durable.
     pub async fn lane(&self, name: &PipelineName) -> Result<Arc<Lane>, LogError> {
-        let state = {
+        self.lane_at(name).await.map(|(state, _)| state)
+    }
+
+    /// The traffic of a pipeline with its stream's version, as durable.
+    pub async fn lane_at(&self, name: &PipelineName) -> Result<(Arc<Lane>, events::Version), LogError> {
+        let known = {
             let (slot, _) = self.warm(self.lanes(), &StreamName::lane(name)).await?;
-            slot.as_ref().map(|warm| Arc::clone(&warm.state)).unwrap_or_default()
+            slot.as_ref().map(|warm| (Arc::clone(&warm.state), warm.head.version))
         };
         self.log().barrier().await;
-        Ok(state)
+        Ok(known.unwrap_or_default())
     }
 
     /// One run, as durable. Default when there is none of that id.
@@ -125,6 +130,13 @@ impl<L: Log, A: Actions> Engine<L, A> {
         let state = self.execution(id).await?;
         self.carry_out(react::resume(id, &state));
         Ok(())
+    }
+
+    /// Takes up what a lane still owes: runs that were decided on and have not started. Returns them.
+    pub async fn resume_lane(&self, name: &PipelineName) -> Result<Vec<ExecutionId>, LogError> {
+        let state = self.lane(name).await?;
+        self.carry_out(react::resume_lane(name, &state));
+        Ok(state.rollbacks.keys().cloned().collect())
     }
 
     /// Tells when the engine gave something up that only a new start will mend: the log could not be read or

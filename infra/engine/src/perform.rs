@@ -13,9 +13,9 @@ use crate::{
 use domain::{
     Effect,
     command::{ActionResult, Attempt, Command, Details, RuleAttempt, RuleResult, Wish},
-    execution::ActionStatus,
+    execution::{ActionStatus, rollback::Past},
 };
-use events::{CommandId, ExecutionId, PipelineName};
+use events::{CommandId, ExecutionId, PipelineName, StageName};
 use std::time::Duration;
 
 /// How often a result is offered to a log that does not answer, before it is left to the next start to have the
@@ -53,6 +53,12 @@ impl<L: Log, A: Actions> Engine<L, A> {
                     let wish = Wish::ExpireRule { attempt };
                     self.timers().set(&id, at, Command { pipeline, execution: Some(execution), wish });
                 }
+                Effect::StartRollback { pipeline, execution, stage, target } => {
+                    let engine = self.clone();
+                    tokio::spawn(
+                        async move { engine.start_rollback(pipeline, execution, stage, target).await },
+                    );
+                }
                 Effect::Tell(command) => self.tell(*command),
             }
         }
@@ -78,6 +84,33 @@ impl<L: Log, A: Actions> Engine<L, A> {
                 Err(error) => engine.give_up("a run could not be brought in line with its pipeline", &error),
             }
         });
+    }
+
+    /// Looks up what the target had, and has the run start with it.
+    async fn start_rollback(
+        &self,
+        pipeline: PipelineName,
+        execution: ExecutionId,
+        stage: StageName,
+        target: ExecutionId,
+    ) {
+        let mut attempt = 1;
+        let known = loop {
+            match self.execution(&target).await {
+                Ok(run) => break run,
+                Err(error) if attempt >= RECORD_ATTEMPTS_MAX => {
+                    self.give_up("a rollback could not be started", &error);
+                    return;
+                }
+                Err(error) => {
+                    tracing::warn!(%target, %error, "trying again to read what a rollback goes back to");
+                    tokio::time::sleep(pause(attempt)).await;
+                    attempt += 1;
+                }
+            }
+        };
+        let past = Past::of(&known, &stage).map(Box::new);
+        self.tell(Command { pipeline, execution: Some(execution), wish: Wish::StartRollback { past } });
     }
 
     async fn run_action(
@@ -183,7 +216,6 @@ impl<L: Log, A: Actions> Engine<L, A> {
 
     /// Sends a command until the log answers, for a bounded time.
     async fn insist(&self, envelope: Envelope) -> Result<(), TransactError> {
-        let mut pause = Duration::from_millis(50);
         for attempt in 1.. {
             match self.transact(envelope.clone()).await {
                 Ok(_) => return Ok(()),
@@ -193,13 +225,17 @@ impl<L: Log, A: Actions> Engine<L, A> {
                         return Err(error);
                     }
                     tracing::warn!(command = envelope.command.name(), %error, "trying again");
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(RECORD_PAUSE_MAX);
+                    tokio::time::sleep(pause(attempt)).await;
                 }
             }
         }
         Ok(())
     }
+}
+
+/// How long to wait after so many attempts: twice as long each time.
+fn pause(attempt: u32) -> Duration {
+    Duration::from_millis(50).saturating_mul(1 << (attempt - 1).min(16)).min(RECORD_PAUSE_MAX)
 }
 
 fn result(outcome: Outcome) -> ActionResult {

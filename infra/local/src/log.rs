@@ -5,6 +5,7 @@
 //! here: what is damaged is said, and left to a person.
 
 mod error;
+mod history;
 pub(crate) mod queue;
 mod readers;
 mod recent;
@@ -15,6 +16,7 @@ mod verify;
 mod writer;
 
 pub use error::{OpenError, StoreError};
+pub use history::History;
 pub use queue::{
     GROUP_BATCHES_MAX, GROUP_BYTES_MAX, GROUP_VIEW_ROWS_MAX, WAITING_APPENDS_MAX, WAITING_VIEWS_MAX,
 };

@@ -8,8 +8,8 @@ use engine::{
     transact::{Envelope, TransactError},
 };
 use events::{
-    ActionCategory, ActionStarted, CommandId, ExecutionEvent, ExecutionId, PipelineName, StreamKind,
-    codec::Stored,
+    ActionCategory, ActionStarted, CommandId, ExecutionEvent, ExecutionId, LaneEvent, PipelineName,
+    StreamKind, codec::Stored,
 };
 use handlers::Caller;
 use std::{collections::BTreeSet, time::Duration};
@@ -102,7 +102,14 @@ impl Follower<'_> {
         commit: &Commit,
         open: &mut BTreeSet<ExecutionId>,
     ) -> anyhow::Result<Option<String>> {
-        let Ok(StreamKind::Execution(id)) = commit.stream.kind() else { return Ok(None) };
+        let id = match commit.stream.kind() {
+            Ok(StreamKind::Execution(id)) => id,
+            Ok(StreamKind::Lane(name)) if name == *pipeline => {
+                self.note_rollbacks(commit, open).await?;
+                return Ok(None);
+            }
+            Ok(StreamKind::Lane(_) | StreamKind::Pipeline(_)) | Err(_) => return Ok(None),
+        };
         if !self.watched.contains(&id) {
             return Ok(None);
         }
@@ -118,6 +125,45 @@ impl Follower<'_> {
             }
         }
         Ok(unanswered)
+    }
+
+    /// A rollback belongs to the run that failed: it is shown, and waited for, like that one.
+    async fn note_rollbacks(
+        &mut self,
+        commit: &Commit,
+        open: &mut BTreeSet<ExecutionId>,
+    ) -> anyhow::Result<()> {
+        for stored in commit.events.iter().filter(|stored| stored.kind.starts_with("Rollback")) {
+            match LaneEvent::decode(&stored.kind, stored.schema, &stored.body)? {
+                LaneEvent::RollbackOwed(owed) if self.watched.contains(&owed.failed) => {
+                    let (stage, id, target) = (&owed.stage, &owed.execution, &owed.target);
+                    self.progress.say(&format!("{stage} goes back to execution {target} as execution {id}"));
+                    self.progress.show_several();
+                    self.watched.insert(owed.execution.clone());
+                    open.insert(owed.execution);
+                }
+                LaneEvent::RollbackSettled(settled) if open.contains(&settled.execution) => {
+                    let id = &settled.execution;
+                    if !self.machine.service.engine.execution(id).await?.exists() {
+                        self.progress.say(&format!("the rollback {id} is not possible any more"));
+                        self.watched.remove(id);
+                        open.remove(id);
+                    }
+                }
+                LaneEvent::RollbackOwed(_)
+                | LaneEvent::RollbackSettled(_)
+                | LaneEvent::StageHeld(_)
+                | LaneEvent::StageReleased(_)
+                | LaneEvent::ExecutionWaits(_)
+                | LaneEvent::ExecutionLeft(_)
+                | LaneEvent::ExecutionSuperseded(_)
+                | LaneEvent::SupersessionSettled(_)
+                | LaneEvent::TransitionDisabled(_)
+                | LaneEvent::TransitionEnabled(_)
+                | LaneEvent::LaneCleared(_) => {}
+            }
+        }
+        Ok(())
     }
 
     /// Answers an approval if somebody can; else names it.
@@ -212,6 +258,10 @@ impl Follower<'_> {
     async fn anything_runs(&self, open: &BTreeSet<ExecutionId>) -> anyhow::Result<bool> {
         for id in open {
             let execution = self.machine.service.engine.execution(id).await?;
+            // A rollback that is about to start.
+            if !execution.exists() {
+                return Ok(true);
+            }
             let acts = execution.running().any(|(_, attempt)| attempt.token.is_none());
             if acts || execution.running_rules().next().is_some() {
                 return Ok(true);

@@ -1,9 +1,12 @@
-//! Starting, stopping and retrying. See `spec/api.md`, section 2.2.
+//! Starting, stopping, retrying and rolling back. See `spec/api.md`, section 2.2.
 
 use super::{existing, pipeline_name, send};
 use crate::{Caller, Home, exceptions};
 use api::{ApiError, ApiException, model};
-use domain::command::{Command, Wish};
+use domain::{
+    command::{Command, Wish},
+    execution::rollback::Past,
+};
 use engine::{
     log::Once,
     transact::{Done, Envelope},
@@ -90,6 +93,24 @@ pub(super) async fn retry<H: Home>(
     };
     send(home, caller, &name, Some(execution.clone()), Wish::RetryStage { stage, mode }).await?;
     Ok(model::RetryStageExecutionOutput { pipeline_execution_id: Some(execution.to_string()) })
+}
+
+/// Goes back, in one stage, to what an earlier execution had; the answer names the new execution.
+pub(super) async fn roll_back<H: Home>(
+    home: &H,
+    caller: &Caller,
+    input: model::RollbackStageInput,
+) -> Result<model::RollbackStageOutput, ApiError> {
+    let name = pipeline_name(&input.pipeline_name)?;
+    let stage = StageName::parse(input.stage_name).map_err(|error| exceptions::bad_name(&error))?;
+    let target = execution_id(&input.target_pipeline_execution_id)?;
+    let engine = home.engine();
+    let execution = engine.fresh_execution_id();
+    let known = engine.execution(&target).await.map_err(exceptions::unavailable)?;
+    let past = Past::of(&known, &stage).map(Box::new);
+    let wish = Wish::RollbackStage { stage, target, past };
+    send(home, caller, &name, Some(execution.clone()), wish).await?;
+    Ok(model::RollbackStageOutput { pipeline_execution_id: execution.to_string() })
 }
 
 pub(super) fn execution_id(text: &str) -> Result<ExecutionId, ApiError> {

@@ -1,14 +1,14 @@
 //! Executions and action executions, past and present. See `spec/execution-semantics.md`, section 14.
 
-use super::{answer, at, executions::execution_id, existing, pipeline_name, some};
+use super::{answer, at, execution_type, executions::execution_id, existing, pipeline_name, some};
 use crate::{Home, exceptions, paging};
 use api::{ApiError, ApiException, model};
 use domain::{
-    execution::{AttemptRun, Execution, ExecutionStatus, StageRun, Start},
+    execution::{AttemptRun, Execution, ExecutionStatus, ExecutionType, StageRun, Start},
     pipeline::{PipelineDeclaration, versions::Pipeline},
     views::{
         Row,
-        listing::{EXECUTION_PREFIX, ExecutionSummary, pipeline_partition},
+        listing::{EXECUTION_PREFIX, ExecutionSummary, pipeline_partition, succeeded_partition},
     },
 };
 use engine::views::Views;
@@ -40,41 +40,43 @@ pub(super) async fn list_executions<H: Home>(
     let pipeline = existing(home, &name).await?;
     let stage =
         input.filter.and_then(|filter| filter.succeeded_in_stage).and_then(|filter| filter.stage_name);
-    let question = format!("executions of {name} {stage:?}");
+    // A page of another version would be of other executions.
+    let version = pipeline.current.filter(|_| stage.is_some());
+    let question = format!("executions of {name} {stage:?} {version:?}");
+    let filtered = stage.is_some();
     let partition = pipeline_partition(&name, pipeline.incarnation);
     let rows_max = page_size(input.max_results);
-    let mut after = match &input.next_token {
+    let after = match &input.next_token {
         Some(token) => paging::cursor(&question, token)?.key,
         None => AFTER_EXECUTIONS.to_owned(),
     };
-    let mut found: Vec<model::PipelineExecutionSummary> = Vec::new();
-    // A filter may drop rows; each turn reads older ones, so the loop ends with the listing.
-    loop {
-        let rows = executions_before(home, &partition, &after, rows_max + 1).await?;
-        for row in rows.iter().take(rows_max) {
-            after.clone_from(&row.q);
-            let Some(summary) = summary(row) else { continue };
-            let wanted = stage.as_ref().is_none_or(|stage| {
-                Some(summary.pipeline_version) == pipeline.current
-                    && summary.succeeded_in.iter().any(|passed| passed.as_str() == stage)
-            });
-            if wanted {
-                found.push(summarise(&summary)?);
-            }
-            if found.len() == rows_max {
-                break;
-            }
+    let mut rows = match stage.zip(pipeline.current) {
+        None => executions_before(home, &partition, &after, rows_max + 1).await?,
+        Some((stage, current)) => {
+            let passed = succeeded_partition(&name, pipeline.incarnation, current, &stage);
+            executions_before(home, &passed, &after, rows_max + 1).await?
         }
-        let more = rows.last().is_some_and(|last| last.q < after);
-        if found.len() == rows_max || !more {
-            let next_token =
-                more.then(|| paging::token(&question, &paging::Cursor { key: after, within: 0 }));
-            return Ok(model::ListPipelineExecutionsOutput {
-                pipeline_execution_summaries: Some(found),
-                next_token,
-            });
-        }
+    };
+    let more = rows.len() > rows_max;
+    rows.truncate(rows_max);
+    let last = rows.last().map(|row| row.q.clone()).filter(|_| more);
+    let next_token = last.map(|key| paging::token(&question, &paging::Cursor { key, within: 0 }));
+    if filtered {
+        rows = own_rows(home, &partition, rows).await?;
     }
+    let found = rows.iter().filter_map(summary).map(|summary| summarise(&summary));
+    let found = found.collect::<Result<_, _>>()?;
+    Ok(model::ListPipelineExecutionsOutput { pipeline_execution_summaries: Some(found), next_token })
+}
+
+/// The executions' own rows, in the places where another listing names them.
+async fn own_rows<H: Home>(home: &H, partition: &str, named: Vec<Row>) -> Result<Vec<Row>, ApiError> {
+    let mut rows = Vec::with_capacity(named.len());
+    for name in named {
+        let row = home.views().get(partition, &name.q).await;
+        rows.extend(row.map_err(|error| exceptions::no_views(&error))?);
+    }
+    Ok(rows)
 }
 
 /// Attempts at actions, newest first: by execution, then by their start.
@@ -308,8 +310,8 @@ fn describe(
         variables: some(variables.collect()),
         trigger: Some(trigger(&start.trigger)?),
         execution_mode: answer(Ok(start.mode))?.as_str().map(model::ExecutionMode::from),
-        execution_type: Some(model::ExecutionType::Standard),
-        rollback_metadata: None,
+        execution_type: Some(execution_type(start.execution_type())),
+        rollback_metadata: start.rollback.as_ref().map(|rollback| rollback_metadata(&rollback.target)),
     })
 }
 
@@ -327,9 +329,16 @@ fn summarise(summary: &ExecutionSummary) -> Result<model::PipelineExecutionSumma
             .as_ref()
             .map(|stop| model::StopExecutionTrigger { reason: stop.reason.clone() }),
         execution_mode: answer(Ok(summary.mode))?.as_str().map(model::ExecutionMode::from),
-        execution_type: Some(model::ExecutionType::Standard),
-        rollback_metadata: None,
+        execution_type: Some(execution_type(match summary.rollback_target {
+            Some(_) => ExecutionType::Rollback,
+            None => ExecutionType::Standard,
+        })),
+        rollback_metadata: summary.rollback_target.as_ref().map(rollback_metadata),
     })
+}
+
+fn rollback_metadata(target: &ExecutionId) -> model::PipelineRollbackMetadata {
+    model::PipelineRollbackMetadata { rollback_target_pipeline_execution_id: Some(target.to_string()) }
 }
 
 /// A superseded execution has none: what took its place is in the log.

@@ -13,9 +13,10 @@ pub use definition::{Masked, accept};
 pub use pipelines::declare;
 
 use crate::{Caller, Home, exceptions};
-use api::{ApiError, Operation, decode_input};
+use api::{ApiError, Operation, decode_input, model};
 use domain::{
     command::{Command, Wish},
+    execution::ExecutionType,
     pipeline::versions::Pipeline,
 };
 use engine::transact::{Done, Envelope};
@@ -45,6 +46,7 @@ pub async fn dispatch<H: Home>(
             answer(executions::stop(home, caller, decode_input(input)?).await)
         }
         Operation::RetryStageExecution => answer(executions::retry(home, caller, decode_input(input)?).await),
+        Operation::RollbackStage => answer(executions::roll_back(home, caller, decode_input(input)?).await),
         Operation::GetPipelineExecution => answer(history::get(home, decode_input(input)?).await),
         Operation::ListPipelineExecutions => {
             answer(history::list_executions(home, decode_input(input)?).await)
@@ -84,7 +86,6 @@ pub async fn dispatch<H: Home>(
         | Operation::PutThirdPartyJobSuccessResult
         | Operation::PutWebhook
         | Operation::RegisterWebhookWithThirdParty
-        | Operation::RollbackStage
         | Operation::TagResource
         | Operation::UntagResource
         | Operation::UpdateActionType => Err(ApiError::not_served(operation)),
@@ -126,6 +127,13 @@ async fn existing<H: Home>(home: &H, name: &PipelineName) -> Result<Arc<Pipeline
         return Err(exceptions::pipeline_not_found(home.engine().account(), name));
     }
     Ok(pipeline)
+}
+
+fn execution_type(kind: ExecutionType) -> model::ExecutionType {
+    match kind {
+        ExecutionType::Standard => model::ExecutionType::Standard,
+        ExecutionType::Rollback => model::ExecutionType::Rollback,
+    }
 }
 
 fn at(timestamp: Timestamp) -> Option<api::Timestamp> {

@@ -1,10 +1,10 @@
 //! GetPipelineState. See `spec/execution-semantics.md`, section 13.
 
-use super::{at, existing, pipeline_name, rules::error_details};
+use super::{at, execution_type, existing, pipeline_name, rules::error_details};
 use crate::{Home, exceptions};
 use api::{ApiError, model};
 use domain::{
-    execution::{ActionStatus, AttemptRun, ConditionRun, RuleRun},
+    execution::{ActionStatus, AttemptRun, ConditionRun, RetryTrigger, RuleRun},
     lane::Lane,
     pipeline::{ActionDeclaration, StageDeclaration},
     views::{
@@ -13,7 +13,7 @@ use domain::{
     },
 };
 use engine::views::Views;
-use events::{ActionCategory, ConditionType, StageRetryMode};
+use events::{ActionCategory, ConditionType};
 use serde::de::DeserializeOwned;
 
 /// Where every stage and action of a pipeline stands.
@@ -79,9 +79,9 @@ async fn stage_state<H: Home>(
         latest_execution: row.as_ref().map(|row| model::StageExecution {
             pipeline_execution_id: row.execution.to_string(),
             status: model::StageExecutionStatus::from(row.status.as_str()),
-            r#type: Some(model::ExecutionType::Standard),
+            r#type: Some(execution_type(row.execution_type)),
         }),
-        retry_stage_metadata: row.as_ref().filter(|row| row.manual_retries > 0).map(retry_metadata),
+        retry_stage_metadata: row.as_ref().and_then(retry_metadata),
         before_entry_condition_state: before_entry,
         on_success_condition_state: on_success,
         on_failure_condition_state: on_failure,
@@ -138,13 +138,18 @@ fn rule_execution(rule: &RuleRun) -> model::RuleExecution {
     }
 }
 
-fn retry_metadata(row: &StageRow) -> model::RetryStageMetadata {
-    let _: Option<StageRetryMode> = row.retry_mode;
-    model::RetryStageMetadata {
-        manual_stage_retry_attempt: Some(i64::from(row.manual_retries)),
-        latest_retry_trigger: Some(model::RetryTrigger::ManualStageRetry),
-        ..model::RetryStageMetadata::default()
-    }
+/// Present once the stage was retried in this execution; each count only once there is something to count.
+fn retry_metadata(row: &StageRow) -> Option<model::RetryStageMetadata> {
+    let count = |retries: u32| (retries > 0).then(|| i64::from(retries));
+    let latest = match row.latest_retry? {
+        RetryTrigger::AutomatedStageRetry => model::RetryTrigger::AutomatedStageRetry,
+        RetryTrigger::ManualStageRetry => model::RetryTrigger::ManualStageRetry,
+    };
+    Some(model::RetryStageMetadata {
+        auto_stage_retry_attempt: count(row.auto_retries),
+        manual_stage_retry_attempt: count(row.manual_retries),
+        latest_retry_trigger: Some(latest),
+    })
 }
 
 fn action_state(action: &ActionDeclaration, attempt: Option<&AttemptRun>) -> model::ActionState {

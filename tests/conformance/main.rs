@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "clippy knows only functions marked as tests, not their helpers")]
 
 mod aws;
+mod conditions;
 mod definitions;
 mod errors;
 mod fuzz;

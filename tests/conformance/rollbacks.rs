@@ -3,6 +3,8 @@
 use crate::steps::{
     action_reaches, create, execution, executions, needs, reaches, stage as stage_state, start,
 };
+use engine::views::{Cursor, ViewRow, Views};
+use events::Version;
 use serde_json::{Value, json};
 use tests::{
     client::Client,
@@ -277,4 +279,55 @@ fn who_succeeded_in_a_stage_is_listed_in_pages_without_those_who_did_not() {
         assert_eq!(found, good, "pages of {size}");
     }
     assert_eq!(succeeded_in(client, "Source").len(), 7);
+}
+
+#[test]
+fn a_rollback_whose_artifacts_are_gone_fails_and_leads_to_nothing_more() {
+    let marks = Folder::new();
+    let mut definition = words(&marks);
+    definition["pipeline"]["stages"][1]["onFailure"] = json!({ "result": "ROLLBACK" });
+    let folder = Folder::repository(&definition, &[("word", "one")]);
+    let server = Server::start(&folder);
+    let client = &server.client;
+    let first = create(client, &definition, "Succeeded");
+    let second = start(client, "shop");
+    reaches(client, "shop", &second, "Succeeded");
+    std::fs::remove_dir_all(folder.at(".towpath/artifacts")).unwrap();
+    let back = client.call("RollbackStage", &back_to(&first))["pipelineExecutionId"].clone();
+    reaches(client, "shop", back.as_str().unwrap(), "Failed");
+    let failed = action_reaches(client, "shop", ("Live", "Ship"), "Failed");
+    assert!(failed["errorDetails"]["message"].as_str().unwrap().contains("Code"), "{failed:#}");
+    assert_eq!(executions(client, "shop").len(), 3);
+}
+
+#[test]
+fn listings_that_an_earlier_version_left_are_made_anew() {
+    let marks = Folder::new();
+    let definition = words(&marks);
+    let folder = Folder::repository(&definition, &[("word", "one")]);
+    let server = Server::start(&folder);
+    let first = create(&server.client, &definition, "Succeeded");
+    let listed = executions(&server.client, "shop");
+    assert!(server.stop().success());
+    leave_old_listings(&folder);
+    let server = Server::start(&folder);
+    assert_eq!(executions(&server.client, "shop"), listed);
+    assert_eq!(server.client.call("ListPipelines", &json!({}))["pipelines"].as_array().unwrap().len(), 1);
+    assert_eq!(succeeded_in(&server.client, "Live"), [first.as_str()]);
+}
+
+/// As if an earlier version had been the last to run: rows of its own shape, kept by a reader of its own name.
+#[tokio::main]
+async fn leave_old_listings(folder: &Folder) {
+    let lock = local::lock::FolderLock::acquire(&folder.at(".towpath"), "test").unwrap();
+    let log = local::log::SqliteLog::open(&lock).unwrap();
+    let views = log.views();
+    views.drop_all(handlers::project::READER).await.unwrap();
+    let body = json!({ "name": "shop-old", "version": 1, "pipeline_type": "V2", "execution_mode": "QUEUED",
+        "created": 1, "updated": 1 });
+    let (p, q) = ("pipelines".into(), "shop-old".into());
+    let row = ViewRow { p, q, v: Version(9), body: Some(body.to_string()) };
+    let at = log.head();
+    views.put(vec![row], Some(Cursor { reader: "project".into(), at })).await.unwrap();
+    log.close().await;
 }

@@ -26,6 +26,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::runtime::Runtime;
+
 use crate::{Counted, Never, Still};
 
 /// One log for several lives.
@@ -61,6 +63,10 @@ impl Actions for FailOnce {
             return Some(Outcome::Failed(Failure::new(FailureCode::JobFailed, "told to fail")));
         }
         Some(Outcome::Succeeded(Success::default()))
+    }
+
+    async fn run_rule(&self, _: engine::rule::RuleJob) -> Option<engine::rule::RuleOutcome> {
+        Some(engine::rule::RuleOutcome::Succeeded(engine::rule::RuleSuccess::default()))
     }
 
     fn cancel(&self, _: &ActionExecutionId) {}
@@ -108,7 +114,7 @@ async fn send(home: &Home, pipeline: &PipelineName, execution: Option<&Execution
 
 async fn ends(home: &Home, id: &ExecutionId, status: ExecutionStatus) {
     for _ in 0..2_000 {
-        if home.engine.execution(id).await.unwrap().status == status {
+        if home.engine.execution(id).await.expect("the log answers").status == status {
             return;
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -116,47 +122,89 @@ async fn ends(home: &Home, id: &ExecutionId, status: ExecutionStatus) {
     panic!("not {status:?}: {:#?}", home.engine.execution(id).await);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rollback_that_was_decided_on_right_before_a_crash_starts_in_the_next_life() {
-    let (log, views) = (Kept(Arc::new(MemoryLog::new())), Arc::new(MemoryViews::new()));
-    let fails = Arc::new(AtomicBool::new(false));
-    let first = life(&log, &views, &fails, 1);
+/// A pipeline whose stage `Live` goes back when it fails, with one execution that succeeded.
+async fn declared(home: &Home) -> (PipelineName, ExecutionId) {
     let declared = pipeline("shop").stage("Source", [source("Src")]).stage("Live", [deploy("Push")]);
     let definition = declared.on_failure("ROLLBACK", None).build();
     let name = definition.name.clone();
     let create = Wish::CreatePipeline { definition: Box::new(definition), tags: BTreeMap::new() };
-    send(&first, &name, None, create).await;
-    let start = || {
-        let trigger = Trigger { kind: TriggerType::StartPipelineExecution, detail: "ann".into() };
-        Wish::StartExecution { trigger, variables: BTreeMap::new(), revisions: BTreeMap::new() }
-    };
-    let good = first.engine.fresh_execution_id();
-    send(&first, &name, Some(&good), start()).await;
-    ends(&first, &good, ExecutionStatus::Succeeded).await;
+    send(home, &name, None, create).await;
+    let good = start(home, &name).await;
+    ends(home, &good, ExecutionStatus::Succeeded).await;
+    (name, good)
+}
 
-    // The failure and the debt are written, and nobody learns of it: a process that dies then leaves the same.
-    fails.store(true, Ordering::SeqCst);
-    log.0.set_faults(Faults::drawn(|batch| {
+async fn start(home: &Home, name: &PipelineName) -> ExecutionId {
+    let trigger = Trigger { kind: TriggerType::StartPipelineExecution, detail: "ann".into() };
+    let id = home.engine.fresh_execution_id();
+    let wish = Wish::StartExecution { trigger, variables: BTreeMap::new(), revisions: BTreeMap::new() };
+    send(home, name, Some(&id), wish).await;
+    id
+}
+
+/// The append that notes the debt is written, and its answer is lost; what becomes of the appends after it.
+fn at_the_debt(log: &Kept, after: Option<Fault>) {
+    let mut met = false;
+    log.0.set_faults(Faults::drawn(move |batch| {
+        if met {
+            return after;
+        }
         let mut events = batch.commits.iter().flat_map(|commit| &commit.events);
-        events.any(|event| event.kind == "RollbackOwed").then_some(Fault::AnswerLost)
+        met = events.any(|event| event.kind == "RollbackOwed");
+        met.then_some(Fault::AnswerLost)
     }));
-    let bad = first.engine.fresh_execution_id();
-    send(&first, &name, Some(&bad), start()).await;
-    ends(&first, &bad, ExecutionStatus::Failed).await;
-    let lane = first.engine.lane(&name).await.unwrap();
-    let (back, _) = lane.rollbacks.first_key_value().expect("the lane owes it");
-    assert!(!first.engine.execution(back).await.unwrap().exists());
+}
 
-    let second = life(&log, &views, &fails, 1_000);
-    project::project(&second, &log.0.follow(Position::default(), 1_000)).await.unwrap();
-    let elsewhere = PipelineName::parse("site").unwrap();
-    assert_eq!(sweep::resume_all(&second, Some(&elsewhere)).await.unwrap(), []);
-    assert_eq!(sweep::resume_all(&second, None).await.unwrap(), [back.clone()]);
-    ends(&second, back, ExecutionStatus::Succeeded).await;
-    let run = second.engine.execution(back).await.unwrap();
-    let target = run.start.as_ref().and_then(|start| start.rollback.as_ref()).map(|it| &it.target);
-    assert_eq!(target, Some(&good));
-    project::project(&second, &log.0.follow(Position::default(), 1_000)).await.unwrap();
-    assert_eq!(sweep::resume_all(&second, None).await.unwrap(), [], "it is owed no more");
-    assert!(second.engine.lane(&name).await.unwrap().under_way().is_empty());
+#[test]
+fn a_rollback_that_was_decided_on_right_before_a_crash_starts_in_the_next_life() {
+    let (log, views) = (Kept(Arc::new(MemoryLog::new())), Arc::new(MemoryViews::new()));
+    let fails = Arc::new(AtomicBool::new(false));
+    let before = Runtime::new().expect("a runtime");
+    let (name, good, back) = before.block_on(async {
+        let home = life(&log, &views, &fails, 1);
+        let (name, good) = declared(&home).await;
+        fails.store(true, Ordering::SeqCst);
+        at_the_debt(&log, Some(Fault::Unavailable));
+        let bad = start(&home, &name).await;
+        ends(&home, &bad, ExecutionStatus::Failed).await;
+        let lane = home.engine.lane(&name).await.expect("the log answers");
+        let (back, _) = lane.rollbacks.first_key_value().expect("the lane owes it");
+        (name, good, back.clone())
+    });
+    // With everything that was about to happen.
+    before.shutdown_background();
+    log.0.set_faults(Faults::default());
+
+    Runtime::new().expect("a runtime").block_on(async {
+        let home = life(&log, &views, &fails, 1_000);
+        assert!(!home.engine.execution(&back).await.unwrap().exists());
+        project::project(&home, &log.0.follow(Position::default(), 1_000)).await.unwrap();
+        let elsewhere = PipelineName::parse("site").unwrap();
+        assert_eq!(sweep::resume_all(&home, Some(&elsewhere)).await.unwrap(), []);
+        assert_eq!(sweep::resume_all(&home, None).await.unwrap(), std::slice::from_ref(&back));
+        ends(&home, &back, ExecutionStatus::Succeeded).await;
+        let run = home.engine.execution(&back).await.unwrap();
+        let target = run.start.as_ref().and_then(|start| start.rollback.as_ref()).map(|it| &it.target);
+        assert_eq!(target, Some(&good));
+        project::project(&home, &log.0.follow(Position::default(), 1_000)).await.unwrap();
+        assert_eq!(sweep::resume_all(&home, None).await.unwrap(), [], "it is owed no more");
+        assert!(home.engine.lane(&name).await.unwrap().under_way().is_empty());
+    });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_does_not_answer_for_a_moment_costs_no_rollback() {
+    let (log, views) = (Kept(Arc::new(MemoryLog::new())), Arc::new(MemoryViews::new()));
+    let fails = Arc::new(AtomicBool::new(false));
+    let home = life(&log, &views, &fails, 1);
+    let (name, _) = declared(&home).await;
+    fails.store(true, Ordering::SeqCst);
+    at_the_debt(&log, None);
+    let bad = start(&home, &name).await;
+    ends(&home, &bad, ExecutionStatus::Failed).await;
+    let lane = home.engine.lane(&name).await.unwrap();
+    let traffic = &lane.stages[&domain::testing::stage_name("Live")];
+    let back = traffic.last_entered.clone().expect("somebody entered").execution;
+    assert_ne!(back, bad);
+    ends(&home, &back, ExecutionStatus::Succeeded).await;
 }

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "clippy knows only functions marked as tests, not their helpers")]
 
 mod account;
+mod rollbacks;
 
 use account::Account;
 use serde_json::{Value, json};

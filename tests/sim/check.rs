@@ -3,9 +3,13 @@
 use crate::log::{Fold, SimLog, Stream};
 use domain::{
     Effect,
+    execution::{Execution, ExecutionStatus, StageStatus},
     testing::laws::{self, Heard},
 };
-use events::{ActionExecutionId, ArtifactLocation, ExecutionEvent, ExecutionId, PipelineName, codec::Stored};
+use events::{
+    ActionExecutionId, ArtifactLocation, ExecutionEvent, ExecutionId, PipelineName, TriggerType,
+    codec::Stored,
+};
 use std::collections::BTreeSet;
 
 /// After a step that touched this pipeline.
@@ -49,13 +53,52 @@ pub fn at_the_end(log: &SimLog) -> Result<(), String> {
     log.pipelines.values().try_for_each(folds)?;
     log.lanes.values().try_for_each(folds)?;
     log.executions.values().try_for_each(folds)?;
+    log.executions.values().try_for_each(|stream| rollbacks(log, stream.now()))?;
     one_result_each(log)
+}
+
+/// A rollback runs its one stage, goes back to a run that passed it under the same definition, and is never the
+/// cause of another attempt; no stage is tried again of its own accord more than once.
+fn rollbacks(log: &SimLog, run: &Execution) -> Result<(), String> {
+    if run.stages.iter().any(|stage| stage.auto_retries > 1) {
+        return Err(format!("a stage is tried again once: {run:#?}"));
+    }
+    let Some((start, rollback)) =
+        run.start.as_ref().and_then(|start| Some((start, start.rollback.as_ref()?)))
+    else {
+        return Ok(());
+    };
+    if run.stages.len() != 1 || run.stages[0].stage != rollback.stage || run.stages[0].auto_retries > 0 {
+        return Err(format!("a rollback is about one stage and tried once: {run:#?}"));
+    }
+    let target = log.executions.get(&rollback.target).map(Stream::now);
+    let fits = |target: &Execution| {
+        let passed = target.stage(&rollback.stage).map(|stage| stage.status) == Some(StageStatus::Succeeded);
+        let then = target.start.as_ref().map(|then| (then.pipeline_version, then.incarnation));
+        passed && !target.is_rollback() && then == Some((start.pipeline_version, start.incarnation))
+    };
+    if !target.is_some_and(fits) {
+        return Err(format!("a rollback goes back to who succeeded: {run:#?}\n{target:#?}"));
+    }
+    if start.trigger.kind != TriggerType::AutomatedRollback {
+        return Ok(());
+    }
+    let cause = log.executions.iter().find(|(id, _)| id.as_str() == start.trigger.detail);
+    let failed = |cause: &Execution| {
+        cause.status == ExecutionStatus::Failed
+            && !cause.is_rollback()
+            && cause.current_stage().is_some_and(|stage| stage.stage == rollback.stage)
+    };
+    match cause {
+        Some((_, cause)) if failed(cause.now()) => Ok(()),
+        _ => Err(format!("a rollback by itself is about who failed: {run:#?}\n{cause:#?}")),
+    }
 }
 
 fn runs_of<'l>(
     log: &'l SimLog,
     pipeline: &'l PipelineName,
-) -> impl Iterator<Item = (&'l ExecutionId, &'l domain::execution::Execution)> {
+) -> impl Iterator<Item = (&'l ExecutionId, &'l Execution)> {
     let runs = log.executions.iter().map(|(id, stream)| (id, stream.now()));
     runs.filter(move |(_, run)| run.start.as_ref().is_some_and(|start| start.pipeline == *pipeline))
 }

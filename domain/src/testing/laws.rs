@@ -228,7 +228,7 @@ pub fn of_owed(lane: &Lane, exists: impl Fn(&ExecutionId) -> bool) -> Result<(),
         }
     }
     for (id, owed) in &lane.rollbacks {
-        if !lane.hold_of(id).is_some_and(|(stage, _)| *stage == owed.stage) {
+        if lane.hold_of(id).is_none_or(|(stage, _)| *stage != owed.stage) {
             return Err(format!("a stage is held for a rollback that is owed: `{id}`: {owed:?}"));
         }
     }

@@ -6,6 +6,7 @@ mod conditions;
 mod deletion;
 mod lanes;
 mod laws;
+mod modes;
 mod overrides;
 mod results;
 mod retry;

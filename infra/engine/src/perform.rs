@@ -218,7 +218,14 @@ impl<L: Log, A: Actions> Engine<L, A> {
     async fn insist(&self, envelope: Envelope) -> Result<(), TransactError> {
         for attempt in 1.. {
             match self.transact(envelope.clone()).await {
-                Ok(_) => return Ok(()),
+                Ok(_) => {
+                    // An attempt without an answer may have been written, and then nobody acted on it. A run that
+                    // is owed would not be missed by anyone else before the next start.
+                    if attempt > 1 {
+                        self.resume_lane(&envelope.command.pipeline).await?;
+                    }
+                    return Ok(());
+                }
                 Err(rejected @ TransactError::Rejected(_)) => return Err(rejected),
                 Err(error @ (TransactError::Log(_) | TransactError::Busy { .. })) => {
                     if attempt >= RECORD_ATTEMPTS_MAX {

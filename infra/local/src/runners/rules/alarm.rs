@@ -44,7 +44,7 @@ pub(super) async fn run(job: &RuleJob, site: &Site) -> RuleOutcome {
         };
         let is_over = now() >= until;
         let name = &order.name;
-        let entered = order.states.iter().any(|bad| *bad == state);
+        let entered = order.states.contains(&state);
         match (job.condition, entered) {
             (ConditionType::OnSuccess, true) => {
                 return not_met(site, format!("the alarm `{name}` is in {state}"));

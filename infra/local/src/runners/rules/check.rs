@@ -2,7 +2,7 @@
 
 use super::{Site, met, not_asked, not_met, value};
 use engine::rule::{RuleJob, RuleOutcome};
-use regex_automata::meta::{Config, Regex};
+use regex_automata::meta::{BuildError, Config, Regex};
 
 /// Bytes a compiled pattern may take.
 const PATTERN_BYTES_MAX: usize = 1 << 20;
@@ -41,17 +41,18 @@ fn compare(job: &RuleJob) -> Result<(bool, String), String> {
 /// so it knows neither look-around nor back-references.
 fn pattern(text: &str) -> Result<Regex, String> {
     let config = Config::new().nfa_size_limit(Some(PATTERN_BYTES_MAX));
-    // On its own first: `a)(b` must not become whole by the brackets put around it.
-    let checked = Regex::builder().configure(config.clone()).build(text);
-    let whole = format!(r"\A(?:{text})\z");
-    checked.and_then(|_| Regex::builder().configure(config).build(&whole)).map_err(|error| {
+    let build = |text: &str| Regex::builder().configure(config.clone()).build(text).map_err(Box::new);
+    let refused = |error: Box<BuildError>| {
         let reason = error.syntax_error().map_or_else(|| error.to_string(), ToString::to_string);
         format!(
             "`{}` is not a pattern that `MATCHES` understands here; look-around and back-references are not \
              known: {reason}",
             shown(text)
         )
-    })
+    };
+    // On its own first: `a)(b` must not become whole by the brackets put around it.
+    build(text).map_err(refused)?;
+    build(&format!(r"\A(?:{text})\z")).map_err(refused)
 }
 
 fn shown(text: &str) -> String {

@@ -2,7 +2,7 @@
 
 use crate::{execution::rollback::Past, pipeline::PipelineDeclaration};
 use events::{
-    ActionExecutionId, ActionName, ConditionType, Entry, ExecutionId, FailureCode, PipelineName,
+    ActionExecutionId, ActionName, ConditionType, Entry, ExecutionId, FailureCode, JobId, PipelineName,
     RuleExecutionId, RuleName, SourceRevision, StageName, StageRetryMode, StreamName, Timestamp, Trigger,
 };
 use std::collections::BTreeMap;
@@ -36,6 +36,16 @@ pub enum Wish {
     },
     /// Delete it with everything under way.
     DeletePipeline,
+    /// Add tags, or change their values.
+    TagPipeline {
+        /// The tags.
+        tags: BTreeMap<String, String>,
+    },
+    /// Take tags off.
+    UntagPipeline {
+        /// Their keys.
+        keys: Vec<String>,
+    },
     /// Start the run of this id.
     StartExecution {
         /// What started it.
@@ -79,6 +89,13 @@ pub enum Wish {
         attempt: Attempt,
         /// How it ended.
         result: ActionResult,
+    },
+    /// Do something with the job of an attempt.
+    OnJob {
+        /// The attempt.
+        attempt: ActionExecutionId,
+        /// What.
+        wish: JobWish,
     },
     /// Fail an attempt whose time is up.
     ExpireAction {
@@ -180,6 +197,46 @@ pub enum RuleResult {
     },
 }
 
+/// What is wished of an attempt's job.
+#[derive(Debug, Clone, PartialEq)]
+pub enum JobWish {
+    /// Offer the attempt's work to workers.
+    Queue {
+        /// The value it is asked for by, when its type has a queryable property.
+        query: Option<String>,
+    },
+    /// Hand the job to a worker that asks.
+    Dispatch {
+        /// The job.
+        job: JobId,
+        /// A nonce never used before.
+        nonce: String,
+    },
+    /// Take the job on.
+    Acknowledge {
+        /// The job.
+        job: JobId,
+        /// What came with the job.
+        nonce: String,
+    },
+    /// End the job, and let the work go on in another one.
+    Continue {
+        /// The job.
+        job: JobId,
+        /// What the next worker shall be told.
+        continuation_token: String,
+        /// How far the work has come.
+        details: Details,
+    },
+    /// End the job, and its attempt.
+    End {
+        /// The job.
+        job: JobId,
+        /// How it ended.
+        result: ActionResult,
+    },
+}
+
 /// How an attempt ended, as its provider reports it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ActionResult {
@@ -214,6 +271,8 @@ pub struct Details {
     pub external_execution_id: Option<String>,
     /// Where a person can look at the work.
     pub external_execution_url: Option<String>,
+    /// How much of the work is done, 0 to 100.
+    pub percent_complete: Option<u8>,
 }
 
 impl Command {
@@ -232,6 +291,8 @@ impl Command {
             Wish::CreatePipeline { .. }
             | Wish::UpdatePipeline { .. }
             | Wish::DeletePipeline
+            | Wish::TagPipeline { .. }
+            | Wish::UntagPipeline { .. }
             | Wish::StartExecution { .. }
             | Wish::RetryStage { .. }
             | Wish::OverrideCondition { .. }
@@ -241,6 +302,7 @@ impl Command {
             | Wish::EnableTransition { .. } => true,
             Wish::StopExecution { .. }
             | Wish::RecordActionResult { .. }
+            | Wish::OnJob { .. }
             | Wish::ExpireAction { .. }
             | Wish::RecordRuleResult { .. }
             | Wish::ExpireRule { .. }
@@ -255,12 +317,15 @@ impl Command {
             Wish::CreatePipeline { .. } => "CreatePipeline",
             Wish::UpdatePipeline { .. } => "UpdatePipeline",
             Wish::DeletePipeline => "DeletePipeline",
+            Wish::TagPipeline { .. } => "TagPipeline",
+            Wish::UntagPipeline { .. } => "UntagPipeline",
             Wish::StartExecution { .. } => "StartExecution",
             Wish::StopExecution { .. } => "StopExecution",
             Wish::RetryStage { .. } => "RetryStage",
             Wish::RollbackStage { .. } => "RollbackStage",
             Wish::StartRollback { .. } => "StartRollback",
             Wish::RecordActionResult { .. } => "RecordActionResult",
+            Wish::OnJob { ref wish, .. } => wish.name(),
             Wish::ExpireAction { .. } => "ExpireAction",
             Wish::RecordRuleResult { .. } => "RecordRuleResult",
             Wish::ExpireRule { .. } => "ExpireRule",
@@ -269,6 +334,19 @@ impl Command {
             Wish::DisableTransition { .. } => "DisableTransition",
             Wish::EnableTransition { .. } => "EnableTransition",
             Wish::Settle => "Settle",
+        }
+    }
+}
+
+impl JobWish {
+    /// The wish's name, for log lines.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Queue { .. } => "QueueJob",
+            Self::Dispatch { .. } => "DispatchJob",
+            Self::Acknowledge { .. } => "AcknowledgeJob",
+            Self::Continue { .. } => "ContinueJob",
+            Self::End { .. } => "EndJob",
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::{
     command::{Command, Context, Wish},
     draft::{Decision, Draft, Scope},
-    execution::{action, approval, overriding, retry, rollback, rule, settle, start, stop},
+    execution::{action, approval, job, overriding, retry, rollback, rule, settle, start, stop},
     lane::transitions,
     pipeline::versions,
     rejection::Rejection,
@@ -27,6 +27,8 @@ fn dispatch(draft: &mut Draft<'_>, command: &Command) -> Result<(), Rejection> {
             versions::delete(draft);
             Ok(())
         }
+        Wish::TagPipeline { tags } => versions::tag(draft, tags),
+        Wish::UntagPipeline { keys } => versions::untag(draft, keys),
         Wish::StartExecution { trigger, variables, revisions } => {
             with_own_execution(draft, command, |draft, id| {
                 start::start(draft, id, trigger, variables, revisions)
@@ -47,6 +49,9 @@ fn dispatch(draft: &mut Draft<'_>, command: &Command) -> Result<(), Rejection> {
         }),
         Wish::RecordActionResult { attempt, result } => {
             with_own_execution(draft, command, |draft, id| action::record_result(draft, id, attempt, result))
+        }
+        Wish::OnJob { attempt, wish } => {
+            with_own_execution(draft, command, |draft, id| job::decide(draft, id, attempt, wish))
         }
         Wish::ExpireAction { attempt } => {
             with_own_execution(draft, command, |draft, id| action::expire(draft, id, attempt))

@@ -52,6 +52,11 @@ pub fn react_to_execution(
         | ExecutionEvent::ConditionOverridden(_)
         | ExecutionEvent::RuleResultIgnored(_)
         | ExecutionEvent::StageSkipped(_)
+        // Workers ask for jobs; nobody is told of them.
+        | ExecutionEvent::JobQueued(_)
+        | ExecutionEvent::JobDispatched(_)
+        | ExecutionEvent::JobAcknowledged(_)
+        | ExecutionEvent::JobContinued(_)
         | ExecutionEvent::StageSucceeded(_)
         | ExecutionEvent::StageFailed(_)
         | ExecutionEvent::StageStopped(_)

@@ -28,7 +28,8 @@ mod words;
 mod world;
 
 pub use definition::{
-    ActionBuilder, PipelineBuilder, RuleBuilder, action, approval, deploy, pipeline, rule, source,
+    ActionBuilder, PipelineBuilder, RuleBuilder, action, approval, custom, custom_source, deploy, function,
+    pipeline, rule, source,
 };
 pub use outcome::Outcome;
 pub use words::{decision_lines, execution_line, lane_line, pipeline_line};

@@ -2,8 +2,9 @@
 
 use crate::{
     ActionExecutionId, ActionName, ActionTypeId, Artifact, ArtifactLocation, ArtifactName, ConditionType,
-    ConditionVerdict, Entry, ExecutionId, ExecutionMode, FailureCode, PipelineName, PipelineVersion,
-    RuleExecutionId, RuleName, Sequence, SourceRevision, StageName, StageRetryMode, Timestamp, Trigger,
+    ConditionVerdict, Entry, ExecutionId, ExecutionMode, FailureCode, JobAcknowledged, JobContinued,
+    JobDispatched, JobQueued, PipelineName, PipelineVersion, RuleExecutionId, RuleName, Sequence,
+    SourceRevision, StageName, StageRetryMode, Timestamp, Trigger,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -19,6 +20,10 @@ pub enum ExecutionEvent {
     ActionSucceeded(ActionSucceeded),
     ActionFailed(ActionFailed),
     ActionAbandoned(ActionAbandoned),
+    JobQueued(JobQueued),
+    JobDispatched(JobDispatched),
+    JobAcknowledged(JobAcknowledged),
+    JobContinued(JobContinued),
     ResultIgnored(ResultIgnored),
     ConditionStarted(ConditionStarted),
     ConditionEnded(ConditionEnded),
@@ -183,6 +188,9 @@ pub struct ActionSucceeded {
     /// Principal that decided it, for approvals.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// How much of the work is done, 0 to 100, where a worker said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub percent_complete: Option<u8>,
 }
 
 /// An attempt failed. Schema 1.

@@ -8,5 +8,6 @@ mod bad_input;
 mod conditions;
 mod history;
 mod interruption;
+mod lint;
 mod runs;
 mod state_folder;

@@ -163,7 +163,6 @@ fn the_aws_command_creates_runs_approves_retries_and_deletes() {
     assert_eq!(state["stageStates"][2]["inboundTransitionState"]["disabledReason"], "freeze");
     aws.call(&[&["enable-stage-transition"][..], &door].concat());
 
-    aws.refused(&["list-webhooks"], "UnknownOperationException");
     aws.call(&["delete-pipeline", "--name", "shop"]);
     aws.refused(&["get-pipeline", "--name", "shop"], "PipelineNotFoundException");
 }

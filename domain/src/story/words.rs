@@ -13,6 +13,13 @@ pub fn pipeline_words(event: &PipelineEvent) -> String {
         PipelineEvent::PipelineDeclared(declared) => {
             format!("version {} was declared by {}", declared.version, declared.by)
         }
+        PipelineEvent::PipelineTagged(tagged) => {
+            let tags: Vec<String> = tagged.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            format!("tagged {} by {}", tags.join(", "), tagged.by)
+        }
+        PipelineEvent::PipelineUntagged(untagged) => {
+            format!("tags {} were taken off by {}", untagged.keys.join(", "), untagged.by)
+        }
         PipelineEvent::PipelineDeleted(deleted) => format!("the pipeline was deleted by {}", deleted.by),
     }
 }
@@ -106,6 +113,23 @@ pub fn execution_words(event: &ExecutionEvent) -> String {
         }
         ExecutionEvent::ActionAbandoned(abandoned) => {
             format!("{}/{} is abandoned", abandoned.stage, abandoned.action)
+        }
+        ExecutionEvent::JobQueued(queued) => {
+            let again = queued.continuation_token.as_ref().map_or("", |_| " again");
+            format!("{}/{} waits{again} for a worker (job {})", queued.stage, queued.action, queued.job)
+        }
+        ExecutionEvent::JobDispatched(dispatched) => {
+            format!("stage {}: job {} is handed to a worker that asked", dispatched.stage, dispatched.job)
+        }
+        ExecutionEvent::JobAcknowledged(acknowledged) => {
+            let by = &acknowledged.by;
+            format!("stage {}: job {} is taken by a worker of {by}", acknowledged.stage, acknowledged.job)
+        }
+        ExecutionEvent::JobContinued(continued) => {
+            let done = continued.percent_complete.map(|percent| format!(", {percent} % done"));
+            let summary = after_colon(continued.summary.as_deref());
+            let (stage, job) = (&continued.stage, &continued.job);
+            format!("stage {stage}: job {job} goes on in another{}{summary}", done.unwrap_or_default())
         }
         ExecutionEvent::ResultIgnored(_) => "a result that came too late is ignored".to_owned(),
         ExecutionEvent::ConditionStarted(started) => {

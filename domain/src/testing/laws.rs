@@ -51,8 +51,11 @@ fn of_repetition(after: &Scope, command: &Command, context: Context<'_>) -> Resu
         | Wish::StopExecution { .. }
         | Wish::RetryStage { .. }
         | Wish::OverrideCondition { .. }
+        | Wish::OnJob { .. }
         | Wish::RecordApproval { .. } => return Ok(()),
         Wish::DeletePipeline
+        | Wish::TagPipeline { .. }
+        | Wish::UntagPipeline { .. }
         | Wish::StartExecution { .. }
         | Wish::RollbackStage { .. }
         | Wish::StartRollback { .. }

@@ -19,6 +19,12 @@ pub fn pipeline_line(event: &PipelineEvent) -> String {
         PipelineEvent::PipelineDeclared(declared) => {
             format!("pipeline: PipelineDeclared {}", declared.version)
         }
+        PipelineEvent::PipelineTagged(tagged) => {
+            format!("pipeline: PipelineTagged {}", tagged.tags.keys().cloned().collect::<Vec<_>>().join(" "))
+        }
+        PipelineEvent::PipelineUntagged(untagged) => {
+            format!("pipeline: PipelineUntagged {}", untagged.keys.join(" "))
+        }
         PipelineEvent::PipelineDeleted(_) => "pipeline: PipelineDeleted".to_owned(),
     }
 }
@@ -74,6 +80,12 @@ pub fn execution_line(event: &ExecutionEvent) -> String {
         ExecutionEvent::ActionAbandoned(abandoned) => {
             format!("ActionAbandoned {}/{}", abandoned.stage, abandoned.action)
         }
+        ExecutionEvent::JobQueued(queued) => format!("JobQueued {}/{}", queued.stage, queued.action),
+        ExecutionEvent::JobDispatched(dispatched) => {
+            format!("JobDispatched {} {}", dispatched.stage, dispatched.nonce)
+        }
+        ExecutionEvent::JobAcknowledged(acknowledged) => format!("JobAcknowledged {}", acknowledged.stage),
+        ExecutionEvent::JobContinued(continued) => format!("JobContinued {}", continued.stage),
         ExecutionEvent::ResultIgnored(_) => "ResultIgnored".to_owned(),
         ExecutionEvent::ConditionStarted(started) => {
             format!("ConditionStarted {} {}", started.stage, started.condition.member())

@@ -1,8 +1,10 @@
 //! Rows for reading, derived from states: listings, and the newest attempt at each action of a pipeline. Pure;
 //! a row may be written twice, and the whole may be deleted and made again.
 
+pub mod jobs;
 pub mod listing;
 pub mod pipeline_state;
+pub mod webhooks;
 
 use events::{Entry, Version};
 
@@ -21,6 +23,8 @@ pub struct Row {
 
 /// Partition of the list of pipelines.
 pub const PIPELINES: &str = "pipelines";
+/// Partition of the list of webhooks.
+pub const WEBHOOKS: &str = "webhooks";
 /// Partition of executions under way, of all pipelines.
 pub const OPEN: &str = "open";
 /// Partition of pipelines whose lane owes a run that must still be started.

@@ -78,7 +78,7 @@ fn step(world: &mut World, mode: ExecutionMode, (what, who, which): (u8, usize, 
 fn rule_ends(world: &mut World, run: &str, what: u8, which: usize) -> Outcome {
     let rules: Vec<String> = world.run(run).rules().map(|(_, _, rule)| rule.rule.to_string()).collect();
     // Mostly the newest, now and then one that has ended long ago.
-    let Some(rule) = rules.iter().rev().nth(if which % 5 == 0 { which } else { which % 2 }) else {
+    let Some(rule) = rules.iter().rev().nth(if which.is_multiple_of(5) { which } else { which % 2 }) else {
         return world.when_settled(run);
     };
     match what % 5 {

@@ -1,9 +1,11 @@
 //! The rules, as sentences. Every command also passes the laws in `domain::testing::laws`.
 
+mod action_types;
 mod actions;
 mod approvals;
 mod conditions;
 mod deletion;
+mod jobs;
 mod lanes;
 mod laws;
 mod modes;
@@ -17,5 +19,7 @@ mod stages;
 mod stale;
 mod starting;
 mod stopping;
+mod tags;
 mod transitions;
+mod webhooks;
 mod why;

@@ -2,12 +2,12 @@
 
 use crate::states::definition;
 use domain::{
-    command::{ActionResult, Attempt, Details, RuleAttempt, RuleResult, Wish},
+    command::{ActionResult, Attempt, Details, JobWish, RuleAttempt, RuleResult, Wish},
     execution::rollback::Past,
     testing::*,
 };
 use events::{
-    ActionExecutionId, ActionName, ConditionType, Entry, ExecutionMode, FailureCode, RuleExecutionId,
+    ActionExecutionId, ActionName, ConditionType, Entry, ExecutionMode, FailureCode, JobId, RuleExecutionId,
     RuleName, StageName, StageRetryMode, Trigger, TriggerType,
 };
 use std::collections::BTreeMap;
@@ -18,11 +18,18 @@ pub(crate) const KINDS: &[&str] = &[
     "UpdatePipeline",
     "DeletePipeline",
     "StartExecution",
+    "TagPipeline",
+    "UntagPipeline",
     "StopExecution",
     "RetryStage",
     "RollbackStage",
     "StartRollback",
     "RecordActionResult",
+    "QueueJob",
+    "DispatchJob",
+    "AcknowledgeJob",
+    "ContinueJob",
+    "EndJob",
     "ExpireAction",
     "RecordRuleResult",
     "ExpireRule",
@@ -39,12 +46,15 @@ pub(crate) fn kind(wish: &Wish) -> &'static str {
         Wish::CreatePipeline { .. } => "CreatePipeline",
         Wish::UpdatePipeline { .. } => "UpdatePipeline",
         Wish::DeletePipeline => "DeletePipeline",
+        Wish::TagPipeline { .. } => "TagPipeline",
+        Wish::UntagPipeline { .. } => "UntagPipeline",
         Wish::StartExecution { .. } => "StartExecution",
         Wish::StopExecution { .. } => "StopExecution",
         Wish::RetryStage { .. } => "RetryStage",
         Wish::RollbackStage { .. } => "RollbackStage",
         Wish::StartRollback { .. } => "StartRollback",
         Wish::RecordActionResult { .. } => "RecordActionResult",
+        Wish::OnJob { wish, .. } => wish.name(),
         Wish::ExpireAction { .. } => "ExpireAction",
         Wish::RecordRuleResult { .. } => "RecordRuleResult",
         Wish::ExpireRule { .. } => "ExpireRule",
@@ -74,6 +84,12 @@ pub(crate) fn all(world: &World) -> Vec<Swept> {
             Wish::UpdatePipeline { definition: Box::new(definition(mode).build()) },
         ),
         ("delete the pipeline", None, Wish::DeletePipeline),
+        (
+            "tag the pipeline",
+            None,
+            Wish::TagPipeline { tags: BTreeMap::from([("team".into(), "shop".into())]) },
+        ),
+        ("untag the pipeline", None, Wish::UntagPipeline { keys: vec!["team".into()] }),
         ("start e1", Some("e1"), start(&[])),
         ("start e9", Some("e9"), start(&[])),
         ("start e9 with an unknown variable", Some("e9"), start(&[("W", "1")])),
@@ -103,6 +119,7 @@ pub(crate) fn all(world: &World) -> Vec<Swept> {
     all.extend(rollbacks(world));
     all.extend(approvals(world));
     all.extend(results(world));
+    all.extend(jobs(world));
     all.extend(gates(world));
     all
 }
@@ -241,4 +258,34 @@ fn results(world: &World) -> Vec<Swept> {
         all.push(("report that Ship of e1 succeeded", Some("e1"), record(&attempt, succeeded())));
     }
     all
+}
+
+/// Wishes about the job of `A`, which no state has queued but these.
+fn jobs(world: &World) -> Vec<Swept> {
+    if !world.exists("e1") || world.attempts("e1", "A").is_empty() {
+        return Vec::new();
+    }
+    let run = world.attempt("e1", "A");
+    let attempt = run.action_execution.clone();
+    let job = run.job.as_ref().map_or_else(
+        || JobId::parse("00000000-0000-8000-8000-000000000002").unwrap(),
+        |known| known.job.clone(),
+    );
+    let on = |name, wish| (name, Some("e1"), Wish::OnJob { attempt: attempt.clone(), wish });
+    let failed = || ActionResult::Failed {
+        code: FailureCode::JobFailed,
+        message: "no".into(),
+        details: Details::default(),
+    };
+    let (continuation_token, details) = ("phase-2".to_owned(), Details::default());
+    vec![
+        on("queue a job for A of e1", JobWish::Queue { query: None }),
+        on("hand out the job of A of e1", JobWish::Dispatch { job: job.clone(), nonce: "n2".into() }),
+        on("take the job of A of e1", JobWish::Acknowledge { job: job.clone(), nonce: "n1".into() }),
+        on(
+            "continue the job of A of e1",
+            JobWish::Continue { job: job.clone(), continuation_token, details },
+        ),
+        on("end the job of A of e1", JobWish::End { job, result: failed() }),
+    ]
 }

@@ -22,15 +22,7 @@ pub struct DefinitionFile {
 /// Reads and checks a definition. The error lists everything that is wrong with it.
 pub fn read(path: &Path, region: Option<&str>, account: &str) -> anyhow::Result<DefinitionFile> {
     let shown = path.display();
-    let size = fs::metadata(path)
-        .map_err(|error| anyhow::anyhow!("the pipeline's file `{shown}` cannot be read: {error}"))?
-        .len();
-    anyhow::ensure!(size <= FILE_BYTES_MAX, "`{shown}` is larger than {} MiB", FILE_BYTES_MAX >> 20);
-    let text = fs::read_to_string(path)
-        .map_err(|error| anyhow::anyhow!("the pipeline's file `{shown}` cannot be read: {error}"))?;
-    let whole: Value =
-        serde_json::from_str(&text).map_err(|error| not_json(&shown.to_string(), &text, &error))?;
-    let declaration = whole.get("pipeline").cloned().unwrap_or(whole);
+    let declaration = declaration(path, &text(path)?)?;
     if let Err(invalid) = api::validate_shape("PipelineDeclaration", &declaration, "pipeline") {
         anyhow::bail!("`{shown}` is not a legal pipeline definition:\n{}", constraints(&invalid));
     }
@@ -48,6 +40,24 @@ pub fn read(path: &Path, region: Option<&str>, account: &str) -> anyhow::Result<
         anyhow::bail!("`{shown}` is not a legal pipeline definition:\n{}", listed.join("\n"));
     }
     Ok(DefinitionFile { declaration, definition })
+}
+
+/// What a file holds.
+pub fn text(path: &Path) -> anyhow::Result<String> {
+    let shown = path.display();
+    let size = fs::metadata(path)
+        .map_err(|error| anyhow::anyhow!("the pipeline's file `{shown}` cannot be read: {error}"))?
+        .len();
+    anyhow::ensure!(size <= FILE_BYTES_MAX, "`{shown}` is larger than {} MiB", FILE_BYTES_MAX >> 20);
+    fs::read_to_string(path)
+        .map_err(|error| anyhow::anyhow!("the pipeline's file `{shown}` cannot be read: {error}"))
+}
+
+/// The declaration in a file's text, unchecked.
+pub fn declaration(path: &Path, text: &str) -> anyhow::Result<Value> {
+    let whole: Value =
+        serde_json::from_str(text).map_err(|error| not_json(&path.display().to_string(), text, &error))?;
+    Ok(whole.get("pipeline").cloned().unwrap_or(whole))
 }
 
 /// The Region a definition was written for, where it says so; else the usual one.

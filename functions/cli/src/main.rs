@@ -10,13 +10,16 @@ mod audit;
 mod credentials;
 mod damage;
 mod definition_file;
+mod lint;
 mod machine;
 mod memory;
+mod objects;
 mod past;
 mod progress;
 mod run;
 mod server;
 mod signals;
+mod trigger;
 mod up;
 mod watcher;
 
@@ -29,7 +32,9 @@ use std::{io::IsTerminal, process::ExitCode};
     name = "towpath",
     version,
     after_help = "Start here:\n  towpath run pipeline.json           run a pipeline in the repository you stand in\n  \
-                  towpath up                          serve the CodePipeline API on this machine\n  towpath why NAME                    say why a pipeline or an execution is where it is\n\n\
+                  towpath up                          serve the CodePipeline API on this machine\n  \
+                  towpath why NAME                    say why a pipeline or an execution is where it is\n  \
+                  towpath lint pipeline.json          say what a definition will suffer from\n\n\
                   What each resource of a pipeline is on this machine stands in `towpath.toml` beside it; without \
                   the file, sensible defaults hold."
 )]
@@ -48,6 +53,7 @@ enum Command {
     Show(past::show::Args),
     Diff(past::diff::Args),
     Audit(audit::Args),
+    Lint(lint::Args),
 }
 
 fn main() -> ExitCode {
@@ -77,6 +83,7 @@ fn main() -> ExitCode {
             Command::Show(args) => past::show::show(&args),
             Command::Diff(args) => past::diff::diff(&args),
             Command::Audit(args) => audit::audit(&args),
+            Command::Lint(args) => lint::lint(&args),
         }
     });
     // A question that was interrupted still waits for its line: the process does not.

@@ -99,7 +99,12 @@ impl Progress {
             ExecutionEvent::ActionAbandoned(abandoned) => {
                 self.action_ended(id, &abandoned.action_execution, at, "–", "abandoned", "");
             }
-            ExecutionEvent::ResultIgnored(_) | ExecutionEvent::RuleResultIgnored(_) => {}
+            ExecutionEvent::ResultIgnored(_)
+            | ExecutionEvent::RuleResultIgnored(_)
+            | ExecutionEvent::JobQueued(_)
+            | ExecutionEvent::JobDispatched(_)
+            | ExecutionEvent::JobAcknowledged(_)
+            | ExecutionEvent::JobContinued(_) => {}
             ExecutionEvent::ConditionStarted(_) => {}
             ExecutionEvent::ConditionEnded(ended) => self.condition_ended(id, ended, at),
             ExecutionEvent::ConditionOverridden(overridden) => {

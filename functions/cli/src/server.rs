@@ -1,6 +1,11 @@
-//! The API over HTTP on loopback.
+//! The API over HTTP on loopback, and beside it the artifact store.
 
-use crate::{credentials::KeyPair, machine::LocalService};
+use crate::{
+    credentials::KeyPair,
+    machine::LocalService,
+    objects::{self, Objects},
+    trigger::{self, Calls},
+};
 use api::{ApiError, Code, codec, sigv4};
 use axum::{
     Router,
@@ -8,7 +13,7 @@ use axum::{
     extract::State,
     http::{Method, Request, Response, StatusCode, Uri, header::CONTENT_LENGTH},
     response::IntoResponse,
-    routing::get,
+    routing::{get, post},
 };
 use bytes::Bytes;
 use handlers::{Caller, operations};
@@ -16,7 +21,7 @@ use std::{any::Any, sync::Arc, time::Duration};
 use tower_http::catch_panic::CatchPanicLayer;
 
 /// How long a caller may take to send a body.
-const BODY_SECONDS_MAX: Duration = Duration::from_secs(30);
+pub const BODY_SECONDS_MAX: Duration = Duration::from_secs(30);
 
 /// What requests are answered with.
 #[derive(Clone)]
@@ -25,12 +30,17 @@ pub struct Front {
     pub service: LocalService,
     /// Who may call.
     pub keys: Arc<KeyPair>,
+    /// The artifact store, for what is no call of the API.
+    pub objects: Objects,
+    /// How webhooks are called.
+    pub calls: Calls,
 }
 
 /// The routes.
 pub fn router(front: Front) -> Router {
     Router::new()
         .route("/healthz", get(healthz))
+        .route("/trigger", post(trigger::called))
         .fallback(answer)
         .layer(CatchPanicLayer::custom(panicked))
         .with_state(front)
@@ -46,9 +56,13 @@ async fn healthz(State(front): State<Front>) -> Response<Body> {
 }
 
 async fn answer(State(front): State<Front>, request: Request<Body>) -> Response<Body> {
+    if objects::is_meant(&request) {
+        return front.objects.answer(request).await;
+    }
     let request_id = uuid::Uuid::new_v4().to_string();
-    if request.method() != Method::POST || request.uri().path() != "/" {
-        let text = "towpath answers the CodePipeline API: POST / in AWS JSON 1.1, and GET /healthz\n";
+    if request.method() != Method::POST {
+        let text = "towpath answers the CodePipeline API: POST / in AWS JSON 1.1; artifacts by S3: GET \
+                    /bucket/key; and GET /healthz\n";
         return (StatusCode::NOT_FOUND, text).into_response();
     }
     let response = match operate(&front, request, &request_id).await {

@@ -3,22 +3,29 @@
 use crate::{
     credentials::KeyPair,
     machine::{Machine, Opening},
+    objects::Objects,
     server::{self, Front},
     signals::Signals,
+    trigger::Calls,
     watcher,
 };
 use anyhow::Context;
 use clap::Parser;
+use http::HeaderName;
 use local::settings::Settings;
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     sync::Arc,
+    time::{Duration, SystemTime},
 };
 use tokio::net::TcpListener;
 
 /// The account unless another is given.
 pub const ACCOUNT_DEFAULT: &str = "123456789012";
+
+/// How long requests under way may take when the server is told to stop.
+const LAST_REQUESTS_MAX: Duration = Duration::from_secs(5);
 
 /// Serve the CodePipeline API on loopback, on this machine's engine.
 ///
@@ -41,9 +48,29 @@ pub struct Args {
     /// The account, 12 digits.
     #[arg(long, default_value = ACCOUNT_DEFAULT)]
     account: String,
+    /// The address that Git hosts reach this server at, for example through a tunnel; webhooks get addresses that
+    /// begin with it. Without it: the address on this machine.
+    #[arg(long, value_name = "URL", value_parser = public_url)]
+    public_url: Option<String>,
+    /// The header in which a proxy of yours says who really calls, for webhooks that ask for an address range; its
+    /// last entry counts. Give it only if every call comes through that proxy.
+    #[arg(long, value_name = "HEADER")]
+    client_ip_header: Option<HeaderName>,
     /// Settings. Without it: `towpath.toml` in the folder that holds the state folder, if there is one.
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
+}
+
+/// Characters of a public address, most: with path and token it must fit into a webhook's URL of 1,000.
+const PUBLIC_URL_CHARS_MAX: usize = 500;
+
+fn public_url(text: &str) -> Result<String, String> {
+    let url: http::Uri = text.parse().map_err(|error| format!("{error}"))?;
+    let is_web = matches!(url.scheme_str(), Some("https" | "http")) && url.host().is_some();
+    if !is_web || url.query().is_some() || text.len() > PUBLIC_URL_CHARS_MAX {
+        return Err("it must begin with `https://` or `http://`, name a host, and have no query".to_owned());
+    }
+    Ok(text.trim_end_matches('/').to_owned())
 }
 
 /// Serves until it is told to stop.
@@ -66,7 +93,12 @@ pub async fn up(args: Args) -> anyhow::Result<u8> {
     for warning in settings.warnings() {
         anstream::eprintln!("warning: {warning}");
     }
+    let public_url = match &args.public_url {
+        Some(url) => url.clone(),
+        None => format!("http://{address}"),
+    };
     let opening = Opening {
+        public_url: &public_url,
         state: &dir,
         settings: settings.clone(),
         region: &args.region,
@@ -84,8 +116,16 @@ pub async fn up(args: Args) -> anyhow::Result<u8> {
             pair
         }
     };
-    let front = Front { service: machine.service.clone(), keys: Arc::new(keys) };
-    let router = server::router(front);
+    let keys = Arc::new(keys);
+    let store = machine.artifacts().clone();
+    if let Err(error) = store.sweep_incoming(SystemTime::now()) {
+        // Nothing depends on it but the space that it takes.
+        tracing::warn!(%error, "what is left of broken uploads could not be removed");
+    }
+    let objects = Objects::new(store, Arc::clone(&machine.access), Arc::clone(&keys), &args.region);
+    let front =
+        Front { service: machine.service.clone(), keys, objects, calls: Calls::new(args.client_ip_header) };
+    let router = server::router(front).into_make_service_with_connect_info::<SocketAddr>();
     anstream::println!("towpath is ready: http://{address} (state in {})", dir.display());
     let resumed = machine.resume(None).await?;
     if !resumed.is_empty() {
@@ -93,8 +133,16 @@ pub async fn up(args: Args) -> anyhow::Result<u8> {
     }
     let watching =
         tokio::spawn(watcher::watch(machine.service.clone(), Arc::clone(&machine.log), settings, dir));
-    let served =
-        axum::serve(listener, router).with_graceful_shutdown(async move { signals.told().await }).await;
+    let (tell, told) = tokio::sync::oneshot::channel::<()>();
+    let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
+        signals.told().await;
+        let _ = tell.send(());
+    });
+    let served = tokio::select! {
+        served = serving.into_future() => served,
+        // Whoever is in the middle of a large object tries again.
+        () = async { let _ = told.await; tokio::time::sleep(LAST_REQUESTS_MAX).await } => Ok(()),
+    };
     watching.abort();
     anstream::println!("stopping: what runs is taken up again at the next start");
     machine.close().await;

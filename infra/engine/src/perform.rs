@@ -128,10 +128,26 @@ impl<L: Log, A: Actions> Engine<L, A> {
                 return;
             }
         };
-        let Some(outcome) = self.actions().run(job).await else { return };
+        let outcome = if self.actions().leaves_to_workers(&job.action_type) {
+            match self.offer(&attempt, &job).await {
+                Ok(outcome) => outcome,
+                // Deleted meanwhile: nobody shall do this work.
+                Err(TransactError::Rejected(rejection)) => {
+                    tracing::info!(%execution, %rejection, "a job was not queued");
+                    return;
+                }
+                Err(error) => {
+                    self.give_up("a job could not be offered to workers", &error);
+                    return;
+                }
+            }
+        } else {
+            self.actions().run(job).await
+        };
+        let Some(outcome) = outcome else { return };
         let id = format!("result#{}", attempt.action_execution);
         let wish = Wish::RecordActionResult { attempt, result: result(outcome) };
-        self.record(id, pipeline, execution, wish).await;
+        self.record_result(id, pipeline, execution, wish).await;
     }
 
     async fn run_rule(
@@ -152,11 +168,11 @@ impl<L: Log, A: Actions> Engine<L, A> {
         let Some(outcome) = self.actions().run_rule(job).await else { return };
         let id = format!("result#{}", attempt.rule_execution);
         let wish = Wish::RecordRuleResult { attempt, result: rule_result(outcome) };
-        self.record(id, pipeline, execution, wish).await;
+        self.record_result(id, pipeline, execution, wish).await;
     }
 
     /// Sends a result until it is durable.
-    async fn record(&self, id: String, pipeline: PipelineName, execution: ExecutionId, wish: Wish) {
+    async fn record_result(&self, id: String, pipeline: PipelineName, execution: ExecutionId, wish: Wish) {
         let id =
             CommandId::parse(id).expect("`result#` and a UUID are within a command id's letters and length");
         let command = Command { pipeline, execution: Some(execution.clone()), wish };
@@ -215,7 +231,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
     }
 
     /// Sends a command until the log answers, for a bounded time.
-    async fn insist(&self, envelope: Envelope) -> Result<(), TransactError> {
+    pub(crate) async fn insist(&self, envelope: Envelope) -> Result<(), TransactError> {
         for attempt in 1.. {
             match self.transact(envelope.clone()).await {
                 Ok(_) => {
@@ -256,12 +272,14 @@ fn result(outcome: Outcome) -> ActionResult {
                 revision,
                 mocked,
             } = success;
-            let details = Details { summary, external_execution_id, external_execution_url };
+            let details =
+                Details { summary, external_execution_id, external_execution_url, percent_complete: None };
             ActionResult::Succeeded { output_variables, revision, mocked, details }
         }
         Outcome::Failed(failure) => {
             let Failure { code, message, summary, external_execution_id, external_execution_url } = failure;
-            let details = Details { summary, external_execution_id, external_execution_url };
+            let details =
+                Details { summary, external_execution_id, external_execution_url, percent_complete: None };
             ActionResult::Failed { code, message, details }
         }
     }
@@ -271,12 +289,14 @@ fn rule_result(outcome: RuleOutcome) -> RuleResult {
     match outcome {
         RuleOutcome::Succeeded(success) => {
             let RuleSuccess { summary, external_execution_id, external_execution_url, mocked } = success;
-            let details = Details { summary, external_execution_id, external_execution_url };
+            let details =
+                Details { summary, external_execution_id, external_execution_url, ..Details::default() };
             RuleResult::Succeeded { mocked, details }
         }
         RuleOutcome::Failed(failure) => {
             let Failure { code, message, summary, external_execution_id, external_execution_url } = failure;
-            let details = Details { summary, external_execution_id, external_execution_url };
+            let details =
+                Details { summary, external_execution_id, external_execution_url, ..Details::default() };
             RuleResult::Failed { code, message, details }
         }
     }

@@ -7,8 +7,8 @@ use crate::{
     settings::Settings,
 };
 use engine::{
-    action::{ActionJob, Failure, FailureCode, Outcome},
-    ports::Actions,
+    action::{ActionJob, ActionTypeId, DeployTargets, Failure, FailureCode, Outcome},
+    ports::{Actions, TargetsError},
     rule::{RuleJob, RuleOutcome},
 };
 use events::{
@@ -36,14 +36,21 @@ struct Shared {
     state: PathBuf,
     region: String,
     account: String,
+    serves_workers: bool,
     turns: Semaphore,
     running: Mutex<HashMap<ActionExecutionId, watch::Sender<bool>>>,
     stopping: watch::Sender<bool>,
 }
 
 impl LocalActions {
-    /// Runs actions with these settings, in this state folder.
-    pub fn new(settings: Arc<Settings>, state: &Path, region: &str, account: &str) -> Self {
+    /// Runs actions with these settings, in this state folder. Workers can ask for jobs where an endpoint is served.
+    pub fn new(
+        settings: Arc<Settings>,
+        state: &Path,
+        region: &str,
+        account: &str,
+        serves_workers: bool,
+    ) -> Self {
         Self {
             shared: Arc::new(Shared {
                 settings,
@@ -51,11 +58,17 @@ impl LocalActions {
                 state: state.to_owned(),
                 region: region.to_owned(),
                 account: account.to_owned(),
+                serves_workers,
                 turns: Semaphore::new(ACTIONS_AT_ONCE_MAX),
                 running: Mutex::new(HashMap::new()),
                 stopping: watch::Sender::new(false),
             }),
         }
+    }
+
+    /// Where artifacts lie.
+    pub fn artifacts(&self) -> &ArtifactStore {
+        &self.shared.artifacts
     }
 
     /// Stops everything that runs, without recording a result: the next start takes it up again.
@@ -143,6 +156,13 @@ pub fn rule_log_path(
 }
 
 impl Actions for LocalActions {
+    async fn targets(&self, attempt: &ActionExecutionId) -> Result<Option<DeployTargets>, TargetsError> {
+        let (state, attempt) = (self.shared.state.clone(), attempt.clone());
+        let read = tokio::task::spawn_blocking(move || runners::codedeploy::targets(&state, &attempt)).await;
+        let read = read.map_err(|error| TargetsError(error.to_string()))?;
+        read.map_err(|error| TargetsError(error.to_string()))
+    }
+
     async fn run(&self, job: ActionJob) -> Option<Outcome> {
         let Ok(_turn) = self.shared.turns.acquire().await else { return None };
         let id = job.action_execution.clone();
@@ -161,6 +181,14 @@ impl Actions for LocalActions {
         let log = rule_log_path(&self.shared.state, execution, stage, *condition, rule, rule_execution);
         let work = |site: Site| async move { rules::run(&job, &site).await };
         self.attempt(id, log, work, RuleOutcome::Failed).await
+    }
+
+    fn leaves_to_workers(&self, action_type: &ActionTypeId) -> bool {
+        self.shared.serves_workers && runners::is_for_workers(action_type, &self.shared.settings)
+    }
+
+    fn can_carry_out(&self, action_type: &ActionTypeId) -> bool {
+        runners::has_runner(action_type, &self.shared.settings) || self.leaves_to_workers(action_type)
     }
 
     fn cancel(&self, attempt: &ActionExecutionId) {

@@ -2,7 +2,9 @@
 
 pub mod actions;
 pub mod archive;
+pub mod artifact_access;
 pub mod artifacts;
+pub mod git_host;
 pub mod lock;
 pub mod log;
 pub mod output;

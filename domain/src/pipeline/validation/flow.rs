@@ -11,9 +11,9 @@ use events::ArtifactName;
 use std::collections::BTreeMap;
 
 /// When an action runs: its stage, then its run order. Equal moments run side by side.
-pub(super) type Moment = (usize, RunOrder);
+pub(in crate::pipeline) type Moment = (usize, RunOrder);
 
-pub(super) fn moment(place: &Place<'_>) -> Moment {
+pub(in crate::pipeline) fn moment(place: &Place<'_>) -> Moment {
     (place.stage_index, place.action.run_order)
 }
 

@@ -16,6 +16,9 @@ use super::{ActionDeclaration, DefinitionError, PipelineDeclaration, PipelineTyp
 use crate::catalogue::Registry;
 use events::PipelineVersion;
 
+pub(super) use flow::{Moment, moment};
+pub(super) use rules::rules_with_paths;
+
 /// What a definition is checked against.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting<'a> {
@@ -88,22 +91,22 @@ const LAYERS: &[Layer] = &[
 
 /// An action and where it stands.
 #[derive(Debug, Clone, Copy)]
-struct Place<'a> {
-    stage: &'a StageDeclaration,
-    stage_index: usize,
-    action: &'a ActionDeclaration,
-    action_index: usize,
+pub(super) struct Place<'a> {
+    pub(super) stage: &'a StageDeclaration,
+    pub(super) stage_index: usize,
+    pub(super) action: &'a ActionDeclaration,
+    pub(super) action_index: usize,
 }
 
 impl Place<'_> {
     /// The path of the action, or of one of its members: `.region`.
-    fn path(&self, member: &str) -> String {
+    pub(super) fn path(&self, member: &str) -> String {
         format!("stages[{}].actions[{}]{member}", self.stage_index, self.action_index)
     }
 }
 
 /// Every action with its place, in declared order.
-fn places(declaration: &PipelineDeclaration) -> impl Iterator<Item = Place<'_>> {
+pub(super) fn places(declaration: &PipelineDeclaration) -> impl Iterator<Item = Place<'_>> {
     declaration.stages.iter().enumerate().flat_map(|(stage_index, stage)| {
         stage.actions.iter().enumerate().map(move |(action_index, action)| Place {
             stage,

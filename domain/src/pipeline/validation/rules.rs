@@ -21,7 +21,7 @@ pub(super) fn conditions(
 }
 
 /// The rules of a stage with their paths.
-pub(super) fn rules_with_paths(
+pub(in crate::pipeline) fn rules_with_paths(
     stage: &StageDeclaration,
     stage_index: usize,
 ) -> impl Iterator<Item = (String, &RuleDeclaration)> {

@@ -16,7 +16,7 @@ use events::{Artifact, ExecutionId, PipelineName, SourceRevision};
 use std::sync::Arc;
 
 /// Sorts after every execution's row.
-const AFTER_EXECUTIONS: &str = "exec$";
+pub(super) const AFTER_EXECUTIONS: &str = "exec$";
 
 /// One execution.
 pub(super) async fn get<H: Home>(
@@ -238,7 +238,7 @@ fn action_details(
     attempts.into_iter().map(detail).collect()
 }
 
-async fn executions_before<H: Home>(
+pub(super) async fn executions_before<H: Home>(
     home: &H,
     partition: &str,
     before: &str,
@@ -292,7 +292,8 @@ fn describe(
             revision_id: Some(revision.revision_id.clone()),
             revision_summary: revision.summary.clone(),
             revision_url: revision.url.clone(),
-            created: at(start.at),
+            revision_change_identifier: revision.change_id.clone(),
+            created: at(revision.created.unwrap_or(start.at)),
             ..model::ArtifactRevision::default()
         })
     });

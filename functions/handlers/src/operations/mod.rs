@@ -1,13 +1,21 @@
 //! The operations of the API, by family.
 
+mod action_types;
 mod approvals;
 mod definition;
 mod executions;
 mod history;
+mod job_data;
+mod jobs;
+mod partner_jobs;
 mod pipelines;
+mod revisions;
 mod rules;
 mod state;
+mod tags;
+mod targets;
 mod transitions;
+mod webhooks;
 
 pub use definition::{Masked, accept};
 pub use pipelines::declare;
@@ -18,9 +26,13 @@ use domain::{
     command::{Command, Wish},
     execution::ExecutionType,
     pipeline::versions::Pipeline,
+    webhook::{Webhook, WebhookWish},
 };
-use engine::transact::{Done, Envelope};
-use events::{ExecutionId, PipelineName, Timestamp};
+use engine::{
+    single::Order,
+    transact::{Done, Envelope},
+};
+use events::{ExecutionId, PipelineName, Timestamp, WebhookName};
 use serde::Serialize;
 use serde_json::Value;
 use std::sync::Arc;
@@ -64,31 +76,47 @@ pub async fn dispatch<H: Home>(
         Operation::EnableStageTransition => {
             answer(transitions::enable(home, caller, decode_input(input)?).await)
         }
-        Operation::AcknowledgeJob
-        | Operation::AcknowledgeThirdPartyJob
-        | Operation::CreateCustomActionType
-        | Operation::DeleteCustomActionType
-        | Operation::DeleteWebhook
-        | Operation::DeregisterWebhookWithThirdParty
-        | Operation::GetActionType
-        | Operation::GetJobDetails
-        | Operation::GetThirdPartyJobDetails
-        | Operation::ListActionTypes
-        | Operation::ListDeployActionExecutionTargets
-        | Operation::ListTagsForResource
-        | Operation::ListWebhooks
-        | Operation::PollForJobs
-        | Operation::PollForThirdPartyJobs
-        | Operation::PutActionRevision
-        | Operation::PutJobFailureResult
-        | Operation::PutJobSuccessResult
-        | Operation::PutThirdPartyJobFailureResult
-        | Operation::PutThirdPartyJobSuccessResult
-        | Operation::PutWebhook
-        | Operation::RegisterWebhookWithThirdParty
-        | Operation::TagResource
-        | Operation::UntagResource
-        | Operation::UpdateActionType => Err(ApiError::not_served(operation)),
+        Operation::CreateCustomActionType => answer(action_types::create(home, caller, input).await),
+        Operation::DeleteCustomActionType => {
+            answer(action_types::delete(home, caller, decode_input(input)?).await)
+        }
+        Operation::ListActionTypes => answer(action_types::list(home, decode_input(input)?).await),
+        Operation::GetActionType => answer(action_types::get(home, decode_input(input)?).await),
+        Operation::UpdateActionType => answer(action_types::update(home, caller, decode_input(input)?).await),
+        Operation::PollForJobs => answer(jobs::poll(home, caller, decode_input(input)?).await),
+        Operation::AcknowledgeJob => answer(jobs::acknowledge(home, caller, decode_input(input)?).await),
+        Operation::GetJobDetails => answer(jobs::details(home, decode_input(input)?).await),
+        Operation::PutJobSuccessResult => answer(jobs::succeed(home, caller, decode_input(input)?).await),
+        Operation::PutJobFailureResult => answer(jobs::fail(home, caller, decode_input(input)?).await),
+        Operation::PollForThirdPartyJobs => {
+            answer(partner_jobs::poll(home, caller, decode_input(input)?).await)
+        }
+        Operation::GetThirdPartyJobDetails => answer(partner_jobs::details(home, decode_input(input)?).await),
+        Operation::AcknowledgeThirdPartyJob => {
+            answer(partner_jobs::acknowledge(home, caller, decode_input(input)?).await)
+        }
+        Operation::PutThirdPartyJobSuccessResult => {
+            answer(partner_jobs::succeed(home, caller, decode_input(input)?).await)
+        }
+        Operation::PutThirdPartyJobFailureResult => {
+            answer(partner_jobs::fail(home, caller, decode_input(input)?).await)
+        }
+        Operation::PutWebhook => answer(webhooks::put(home, caller, decode_input(input)?).await),
+        Operation::DeleteWebhook => answer(webhooks::delete(home, caller, decode_input(input)?).await),
+        Operation::ListWebhooks => answer(webhooks::list(home, decode_input(input)?).await),
+        Operation::RegisterWebhookWithThirdParty => {
+            answer(webhooks::register(home, caller, decode_input(input)?).await)
+        }
+        Operation::DeregisterWebhookWithThirdParty => {
+            answer(webhooks::deregister(home, caller, decode_input(input)?).await)
+        }
+        Operation::PutActionRevision => answer(revisions::put(home, caller, decode_input(input)?).await),
+        Operation::ListDeployActionExecutionTargets => {
+            answer(targets::list(home, decode_input(input)?).await)
+        }
+        Operation::TagResource => answer(tags::tag(home, caller, decode_input(input)?).await),
+        Operation::UntagResource => answer(tags::untag(home, caller, decode_input(input)?).await),
+        Operation::ListTagsForResource => answer(tags::list(home, decode_input(input)?).await),
     }
 }
 
@@ -114,6 +142,19 @@ async fn send<H: Home>(
         once: None,
     };
     engine.transact(envelope).await.map_err(|error| exceptions::not_done(engine.account(), error))
+}
+
+/// Sends a caller's wish about a webhook.
+async fn order_webhook<H: Home>(
+    home: &H,
+    caller: &Caller,
+    key: &WebhookName,
+    wish: WebhookWish,
+) -> Result<Done, ApiError> {
+    let engine = home.engine();
+    let id = engine.fresh_command_id();
+    let order = Order::<Webhook> { id, actor: caller.arn.clone(), key: key.clone(), wish, once: None };
+    engine.record(order).await.map_err(|error| exceptions::not_done(engine.account(), error))
 }
 
 fn pipeline_name(text: &str) -> Result<PipelineName, ApiError> {

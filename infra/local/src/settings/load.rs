@@ -1,6 +1,8 @@
 //! Reading `towpath.toml`: where it lies, what is wrong in it, and which paths it means.
 
-use super::{Alarm, DeploymentGroup, Host, Settings, Source};
+use super::{Alarm, DeploymentGroup, Host, RegisteredType, Settings, Source};
+use domain::pipeline::lint;
+use events::ActionCategory;
 use std::{
     collections::BTreeSet,
     fs::File,
@@ -176,7 +178,16 @@ fn check(settings: &Settings) -> Result<(), Fault> {
     if let Some(secrets) = &settings.secrets {
         check_path(secrets, || "secrets".into())?;
     }
+    if let Some(host) = &settings.git_host {
+        let is_plain = host.api.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\');
+        if !is_plain || !["https://", "http://"].iter().any(|scheme| host.api.starts_with(scheme)) {
+            return Err(("git-host.api".into(), format!("`{}` is not an http or https URL", host.api)));
+        }
+        check_path(&host.token_file, || "git-host.token-file".into())?;
+    }
     settings.mock.keys().try_for_each(|key| check_mock(key))?;
+    settings.lint.allow.iter().try_for_each(|id| check_rule(id))?;
+    check_types(&settings.action_types)?;
     let limits = &settings.limits;
     for (field, value) in [
         ("log-bytes", limits.log_bytes),
@@ -206,6 +217,59 @@ fn check_alarm(name: &str, alarm: &Alarm) -> Result<(), Fault> {
                 .into(),
         )),
     }
+}
+
+fn check_rule(id: &str) -> Result<(), Fault> {
+    if lint::rule(id).is_some() {
+        return Ok(());
+    }
+    let hint = match lint::nearest_rule(id) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "`towpath lint --list-rules` lists them".to_owned(),
+    };
+    Err(("lint.allow".into(), format!("there is no rule `{id}`; {hint}")))
+}
+
+/// Lengths are those of the API's own shapes.
+fn check_types(registered: &[RegisteredType]) -> Result<(), Fault> {
+    let mut ids = BTreeSet::new();
+    for (number, registered) in (1..).zip(registered) {
+        let key = |field: &str| format!("action-types[{number}].{field}");
+        let name = |text: &str, max: usize| {
+            let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+            (1..=max).contains(&text.len()) && text.chars().all(plain)
+        };
+        let length = |text: &str, max: usize| (1..=max).contains(&text.chars().count());
+        let faults = [
+            (name(&registered.provider, 35), "provider", "must have 1 to 35 letters, digits, `-` or `_`"),
+            (name(&registered.version, 9), "version", "must have 1 to 9 letters, digits, `-` or `_`"),
+            (is_uuid(&registered.client_id), "client-id", "must be a UUID in lower case"),
+            (length(&registered.client_token, 256), "client-token", "must have 1 to 256 characters"),
+            (registered.inputs.0.max(registered.inputs.1) <= 10, "inputs", "must be 0 to 10"),
+            (registered.outputs.0.max(registered.outputs.1) <= 10, "outputs", "must be 0 to 10"),
+        ];
+        if let Some((_, field, message)) = faults.into_iter().find(|(holds, _, _)| !holds) {
+            return Err((key(field), message.into()));
+        }
+        if matches!(registered.category, ActionCategory::Approval | ActionCategory::Compute) {
+            return Err((key("category"), "workers have no jobs of this category".into()));
+        }
+        if (registered.category, registered.provider.as_str()) == (ActionCategory::Source, "GitHub") {
+            return Err((key("provider"), "Towpath fetches from GitHub itself: see `[sources]`".into()));
+        }
+        if !ids.insert(registered.id()) {
+            return Err((key("provider"), format!("{} is registered twice", registered.id())));
+        }
+        registered.declaration("").check().map_err(|message| (key("properties"), message))?;
+    }
+    Ok(())
+}
+
+fn is_uuid(text: &str) -> bool {
+    let groups: Vec<&str> = text.split('-').collect();
+    let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
+    let hex = |c: char| matches!(c, '0'..='9' | 'a'..='f');
+    lengths == [8, 4, 4, 4, 12] && groups.iter().all(|group| group.chars().all(hex))
 }
 
 fn check_group(group: &DeploymentGroup, key: &str) -> Result<(), Fault> {
@@ -313,13 +377,14 @@ fn tidy(path: &Path) -> PathBuf {
 }
 
 fn resolve(settings: &mut Settings) {
-    let Settings { base, codedeploy, s3, lambda, alarms, secrets, .. } = settings;
+    let Settings { base, codedeploy, s3, lambda, alarms, secrets, git_host, .. } = settings;
     let absolute = |path: &mut PathBuf| *path = tidy(&base.join(&path));
     for group in codedeploy.values_mut() {
         group.hosts.iter_mut().chain(&mut group.replacement_hosts).for_each(|host| absolute(&mut host.root));
     }
     s3.values_mut().for_each(absolute);
     secrets.iter_mut().for_each(absolute);
+    git_host.iter_mut().for_each(|host| absolute(&mut host.token_file));
     alarms.values_mut().filter_map(|alarm| alarm.file.as_mut()).for_each(absolute);
     let commands = lambda.values_mut().map(|function| &mut function.command);
     for command in commands.chain(alarms.values_mut().map(|alarm| &mut alarm.command)) {

@@ -51,6 +51,7 @@ const TOUCHES_THE_WORLD: &[(&str, &[&str])] = &[
     ("rusqlite", &["local"]),
     ("rustix", &["local", "cli", "tests"]),
     ("axum", &["cli", "tests"]),
+    ("reqwest", &["cli", "aws", "lambda"]),
     ("aws-", &["aws", "lambda", "tests"]),
     ("uuid", &["local", "aws", "lambda", "cli"]),
 ];

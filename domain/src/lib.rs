@@ -15,6 +15,7 @@ pub mod pipeline;
 pub mod react;
 mod rejection;
 pub mod story;
+pub mod template;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod views;

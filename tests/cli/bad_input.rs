@@ -48,10 +48,12 @@ fn broken_json_is_shown_by_line_and_column() {
     let folder = Folder::new();
     folder.write("pipeline.json", "{\n  \"pipeline\": {\n    \"name\": \"shop\",,\n  }\n}\n");
     folder.towpath(&["run", "pipeline.json"]).exits(2).complains(&["`pipeline.json`", "line 3, column 20"]);
-    folder.write("pipeline.json", "Resources:\n  Pipeline:\n");
-    folder.towpath(&["run", "pipeline.json"]).exits(2).complains(&["is not JSON", "get-pipeline"]);
-    folder.write("pipeline.json", "");
-    folder.towpath(&["run", "pipeline.json"]).exits(2).complains(&["is not JSON"]);
+    folder.write("pipeline.json", "name: [shop\n");
+    folder.towpath(&["run", "pipeline.json"]).exits(2).complains(&["`pipeline.json`", "line 1", "not YAML"]);
+    for text in ["", "shop", "- a", "# nothing\n"] {
+        folder.write("pipeline.json", text);
+        folder.towpath(&["run", "pipeline.json"]).exits(2).complains(&["holds no pipeline", "get-pipeline"]);
+    }
     folder.write("pipeline.json", "{}");
     folder.towpath(&["run", "pipeline.json"]).exits(2).complains(&["not a legal pipeline definition"]);
     folder.write("pipeline.json", "[1]");

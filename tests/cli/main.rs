@@ -6,7 +6,9 @@
 mod approvals;
 mod bad_input;
 mod conditions;
+mod forms;
 mod history;
+mod import;
 mod interruption;
 mod lint;
 mod runs;

@@ -8,6 +8,7 @@ mod conditions;
 mod definitions;
 mod errors;
 mod fuzz;
+mod git_host;
 mod jobs;
 mod lists;
 mod lives;

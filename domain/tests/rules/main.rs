@@ -5,6 +5,7 @@ mod actions;
 mod approvals;
 mod conditions;
 mod deletion;
+mod deliveries;
 mod jobs;
 mod lanes;
 mod laws;

@@ -34,7 +34,7 @@ const EXIT_UNREADABLE: u8 = 2;
                     [lint]\n  allow = [\"approval-without-timeout\"]"
 )]
 pub struct Args {
-    /// The definitions: the JSON that `aws codepipeline get-pipeline` prints.
+    /// The definitions: what `aws codepipeline get-pipeline` prints, as JSON or YAML, or CloudFormation templates.
     #[arg(value_name = "FILE", required_unless_present = "list_rules")]
     files: Vec<PathBuf>,
     /// How to tell what was found: for people, as JSON, or as SARIF 2.1.0 for code scanning. `md` is for
@@ -53,6 +53,9 @@ pub struct Args {
     /// The pipeline's Region. Without it: the one that fits the definition's artifact stores and topics.
     #[arg(long, value_name = "REGION")]
     region: Option<String>,
+    /// A value for a parameter of a template, or for what it cannot know; may be repeated.
+    #[arg(long = "param", value_name = "KEY=VALUE")]
+    params: Vec<String>,
     /// List all rules, with why and how to mend, and read no file.
     #[arg(long)]
     list_rules: bool,
@@ -121,7 +124,7 @@ pub fn lint(args: &Args) -> anyhow::Result<u8> {
 fn file(path: &Path, args: &Args) -> anyhow::Result<Linted> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let settings = Settings::load(args.settings.as_deref(), folder)?;
-    let mut linted = reading::lint(path, args.region.as_deref());
+    let mut linted = reading::lint(path, args.region.as_deref(), &args.params);
     linted.problems.retain(|problem| {
         let id = problem.rule.as_str();
         // What makes a definition illegal carries the name of an exception, and cannot be passed over.

@@ -10,6 +10,7 @@ mod audit;
 mod credentials;
 mod damage;
 mod definition_file;
+mod import;
 mod lint;
 mod machine;
 mod memory;
@@ -48,6 +49,7 @@ struct Cli {
 enum Command {
     Run(run::Args),
     Up(up::Args),
+    Import(import::Args),
     Why(past::why::Args),
     Log(past::log::Args),
     Show(past::show::Args),
@@ -78,6 +80,7 @@ fn main() -> ExitCode {
         match cli.command {
             Command::Run(args) => run::run(args).await,
             Command::Up(args) => up::up(args).await,
+            Command::Import(args) => import::import(args).await,
             Command::Why(args) => past::why::why(&args),
             Command::Log(args) => past::log::log(&args),
             Command::Show(args) => past::show::show(&args),
@@ -116,15 +119,19 @@ fn in_words(error: &anyhow::Error) -> String {
     words
 }
 
-/// The command line as typed, for whoever finds a folder locked by it. No argument of ours is a secret but
-/// `--credentials`.
+/// The command line as typed, for whoever finds a folder locked by it. `--credentials` is a secret, and the value of
+/// a `--param` may be one.
 fn command_line() -> String {
-    let mut secret_follows = false;
+    let mut before = String::new();
     let shown = std::env::args().map(|argument| {
-        let hide = std::mem::replace(&mut secret_follows, argument == "--credentials");
-        match argument.split_once('=') {
-            _ if hide => "***".to_owned(),
-            Some(("--credentials", _)) => "--credentials=***".to_owned(),
+        let before = std::mem::replace(&mut before, argument.clone());
+        match (before.as_str(), argument.split_once('=')) {
+            ("--credentials", _) => "***".to_owned(),
+            (_, Some(("--credentials", _))) => "--credentials=***".to_owned(),
+            ("--param", Some((key, _))) => format!("{key}=***"),
+            (_, Some(("--param", pair))) => {
+                format!("--param={}=***", pair.split_once('=').map_or(pair, |(key, _)| key))
+            }
             _ => argument,
         }
     });

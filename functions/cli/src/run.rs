@@ -7,7 +7,7 @@ mod summary;
 pub(crate) use summary::duration;
 
 use crate::{
-    definition_file,
+    definition_file::{self, Reading},
     machine::{Machine, Opening},
     progress::Progress,
     signals::Signals,
@@ -21,7 +21,7 @@ use domain::{
     execution::ExecutionStatus,
 };
 use engine::transact::{Envelope, TransactError};
-use events::{ExecutionId, PipelineName, Trigger, TriggerType};
+use events::{ExecutionId, PipelineName, StageName, Trigger, TriggerType};
 use follow::Seen;
 use handlers::{Caller, operations};
 use local::settings::Settings;
@@ -33,7 +33,7 @@ use std::{
 
 /// The run did not succeed.
 const EXIT_FAILED: u8 = 1;
-/// The run waits for an approval nobody here can give.
+/// The run waits for an approval nobody here can give, or at a transition that is disabled.
 const EXIT_WAITING: u8 = 3;
 /// Ctrl-C.
 const EXIT_INTERRUPTED: u8 = 130;
@@ -41,12 +41,20 @@ const EXIT_INTERRUPTED: u8 = 130;
 /// Run a pipeline here and now, from source to deployment.
 ///
 /// Exit codes: 0 the run succeeded; 1 it failed or was stopped; 2 it could not be started; 3 it waits for an
-/// approval that was not given; 130 it was interrupted.
+/// approval that was not given, or at a disabled transition; 130 it was interrupted.
 #[derive(Parser)]
 pub struct Args {
-    /// The pipeline's definition: the JSON that `aws codepipeline get-pipeline` prints.
-    #[arg(value_name = "PIPELINE")]
-    pipeline: PathBuf,
+    /// The pipeline's definition: what `aws codepipeline get-pipeline` prints, as JSON or YAML, or a CloudFormation,
+    /// SAM or CDK template with a pipeline in it.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Which pipeline of a template: its name or logical id.
+    #[arg(long, value_name = "NAME")]
+    pipeline: Option<String>,
+    /// Value of a template's parameter, or of what only AWS knows: `ImportValue:NAME=VALUE`,
+    /// `GetAtt:RESOURCE.ATTRIBUTE=VALUE`, `Ref:RESOURCE=VALUE`, `AWS::Region=VALUE`.
+    #[arg(long, value_name = "K=V")]
+    param: Vec<String>,
     /// Where a source comes from: its action, repository id or repository name, and a folder or clone URL. Without
     /// it: the git repository that holds the pipeline's file.
     #[arg(long, value_name = "NAME=DIR|URL")]
@@ -57,6 +65,9 @@ pub struct Args {
     /// Approve this manual approval when it is reached.
     #[arg(long, value_name = "STAGE/ACTION")]
     approve: Vec<String>,
+    /// Enable the transition into this stage before the run goes on.
+    #[arg(long, value_name = "STAGE")]
+    enable: Vec<String>,
     /// Fetch this revision instead of the head of each source's branch.
     #[arg(long, value_name = "REV")]
     from_commit: Option<String>,
@@ -79,28 +90,26 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
     let account = crate::up::ACCOUNT_DEFAULT;
     // From the first moment on: what a run has started is never left behind by a signal.
     let signals = Signals::listen().context("signals cannot be caught")?;
-    let file = definition_file::read(&args.pipeline, None, account)?;
-    let region = definition_file::region_of(&file.definition);
-    let base = folder_of(&args.pipeline)?;
-    let settings = settings(&args, &base)?;
+    let reading = Reading { region: None, account, params: &args.param, pipeline: args.pipeline.as_deref() };
+    let file = definition_file::read(&args.file, &reading)?;
+    let base = definition_file::home_of(&folder_of(&args.file)?);
+    let mut settings = settings(&args, &base)?;
     let variables = pairs(&args.var, "--var", "K=V")?;
     let approvals = Approvals::parse(&args.approve, &file.definition)?;
-    let state = args.state.clone().unwrap_or_else(|| base.join(".towpath"));
+    let enable = stages(&args.enable, &file.definition)?;
+    let state = std::path::absolute(args.state.clone().unwrap_or_else(|| base.join(".towpath")))?;
+    for line in definition_file::settle(&file, &mut settings, &state)? {
+        anstream::println!("{line}");
+    }
     for warning in settings.warnings().into_iter().chain(unheard(&file.definition)) {
         anstream::eprintln!("warning: {warning}");
     }
-    let opening = Opening {
-        state: &state,
-        settings,
-        region: &region,
-        account,
-        command: &crate::command_line(),
-        public_url: "",
-    };
+    let account = file.account.as_str();
+    let command = &crate::command_line();
+    let opening = Opening { state: &state, settings, region: &file.region, account, command, public_url: "" };
     let machine = Machine::open(opening).await?;
-    let state = std::path::absolute(&state)?;
     let caller = Caller { arn: format!("arn:aws:iam::{account}:user/{}", user_name()) };
-    let asked = Asked { args: &args, file: &file, variables, approvals, state: &state };
+    let asked = Asked { args: &args, file: &file, variables, approvals, enable, state: &state };
     let done = go(&machine, &caller, asked, signals).await;
     machine.close().await;
     done
@@ -112,11 +121,12 @@ struct Asked<'a> {
     file: &'a definition_file::DefinitionFile,
     variables: BTreeMap<String, String>,
     approvals: Approvals,
+    enable: Vec<StageName>,
     state: &'a Path,
 }
 
 async fn go(machine: &Machine, caller: &Caller, asked: Asked<'_>, signals: Signals) -> anyhow::Result<u8> {
-    let Asked { args, file, variables, approvals, state } = asked;
+    let Asked { args, file, variables, approvals, enable, state } = asked;
     let pipeline = PipelineName::parse(file.definition.name.as_str()).context("the pipeline's name")?;
     let from = machine.log.head();
     // Runs of other pipelines in the folder are theirs to take up, or a server's.
@@ -128,14 +138,17 @@ async fn go(machine: &Machine, caller: &Caller, asked: Asked<'_>, signals: Signa
             if interrupted.len() == 1 { " is" } else { "s are" }
         );
     }
-    let fresh = if args.resume {
+    if args.resume {
         anyhow::ensure!(
             !interrupted.is_empty(),
             "no run of this pipeline was interrupted or is waiting; leave out `--resume` to start one"
         );
-        None
     } else {
-        Some(start(machine, caller, file, variables).await?)
+        declare(machine, caller, file).await?;
+    }
+    let fresh = match args.resume {
+        true => None,
+        false => Some(start(machine, caller, &pipeline, variables).await?),
     };
     let watched: BTreeSet<ExecutionId> = interrupted.iter().cloned().chain(fresh.clone()).collect();
     let terminal = std::io::stdout().is_terminal() && !args.plain;
@@ -145,6 +158,7 @@ async fn go(machine: &Machine, caller: &Caller, asked: Asked<'_>, signals: Signa
         caller,
         approvals,
         progress,
+        enable,
         watched,
         interrupted,
         from,
@@ -152,18 +166,45 @@ async fn go(machine: &Machine, caller: &Caller, asked: Asked<'_>, signals: Signa
         pressed: 0,
     };
     let seen = follower.follow(&pipeline).await?;
-    finish(machine, &file.definition, &seen, state, args).await
+    finish(machine, file, &seen, state, args).await
+}
+
+/// Makes the pipeline what the file says. Transitions that a template closes are closed on its first appearance:
+/// later they are whatever somebody made of them.
+async fn declare(
+    machine: &Machine,
+    caller: &Caller,
+    file: &definition_file::DefinitionFile,
+) -> anyhow::Result<()> {
+    let declared = operations::declare(&machine.service, caller, &file.declaration, &file.tags)
+        .await
+        .map_err(|error| anyhow::anyhow!("{}", error.message))?;
+    for closed in file.closed.iter().filter(|_| declared.is_new) {
+        let stage = StageName::parse(&closed.stage).context("`DisableInboundStageTransitions`")?;
+        let wish = Wish::DisableTransition { stage, reason: closed.reason.clone() };
+        send(machine, caller, &declared.name, wish).await?;
+    }
+    Ok(())
+}
+
+async fn send(machine: &Machine, caller: &Caller, pipeline: &PipelineName, wish: Wish) -> anyhow::Result<()> {
+    let engine = &machine.service.engine;
+    let envelope = Envelope {
+        id: engine.fresh_command_id(),
+        actor: caller.arn.clone(),
+        command: Command { pipeline: pipeline.clone(), execution: None, wish },
+        once: None,
+    };
+    engine.transact(envelope).await?;
+    Ok(())
 }
 
 async fn start(
     machine: &Machine,
     caller: &Caller,
-    file: &definition_file::DefinitionFile,
+    name: &PipelineName,
     variables: BTreeMap<String, String>,
 ) -> anyhow::Result<ExecutionId> {
-    let (name, _) = operations::declare(&machine.service, caller, &file.declaration)
-        .await
-        .map_err(|error| anyhow::anyhow!("{}", error.message))?;
     let engine = &machine.service.engine;
     let execution = engine.fresh_execution_id();
     let trigger = Trigger { kind: TriggerType::StartPipelineExecution, detail: caller.arn.clone() };
@@ -171,7 +212,7 @@ async fn start(
     let envelope = Envelope {
         id: engine.fresh_command_id(),
         actor: caller.arn.clone(),
-        command: Command { pipeline: name, execution: Some(execution.clone()), wish },
+        command: Command { pipeline: name.clone(), execution: Some(execution.clone()), wish },
         once: None,
     };
     match engine.transact(envelope).await {
@@ -186,7 +227,7 @@ async fn start(
 /// Says how it went, and turns it into an exit code.
 async fn finish(
     machine: &Machine,
-    definition: &domain::pipeline::PipelineDeclaration,
+    file: &definition_file::DefinitionFile,
     seen: &Seen,
     state: &Path,
     args: &Args,
@@ -194,15 +235,25 @@ async fn finish(
     let mut code = 0;
     for id in &seen.executions {
         let execution = machine.service.engine.execution(id).await?;
-        summary::print(definition, id, &execution, state);
+        summary::print(&file.definition, id, &execution, state);
         if execution.status != ExecutionStatus::Succeeded {
             code = EXIT_FAILED;
         }
     }
+    if let Some(closed) = &seen.closed {
+        anstream::println!(
+            "\nThe run waits: the transition into {} is disabled: {}. To go on:\n  {} --resume --enable {}",
+            closed.stage,
+            closed.reason,
+            again(args, file),
+            shell_word(closed.stage.as_str())
+        );
+        return Ok(EXIT_WAITING);
+    }
     if let Some(waiting) = &seen.waiting {
         anstream::println!(
             "\nThe run waits for the approval {waiting}. To go on:\n  {} --resume --approve {}",
-            again(args),
+            again(args, file),
             shell_word(waiting)
         );
         return Ok(EXIT_WAITING);
@@ -211,9 +262,15 @@ async fn finish(
 }
 
 /// The command that leads to the same run: whatever says where things are is said again.
-fn again(args: &Args) -> String {
-    let mut words = vec!["towpath".to_owned(), "run".to_owned(), args.pipeline.display().to_string()];
+fn again(args: &Args, file: &definition_file::DefinitionFile) -> String {
+    let mut words = vec!["towpath".to_owned(), "run".to_owned(), args.file.display().to_string()];
     let mut flag = |name: &str, value: String| words.extend([name.to_owned(), value]);
+    args.pipeline.iter().for_each(|name| flag("--pipeline", name.clone()));
+    let secret = |key: &str| file.template.as_ref().is_some_and(|template| template.is_secret(key));
+    for param in &args.param {
+        let key = param.split('=').next().unwrap_or_default().trim();
+        flag("--param", if secret(key) { format!("{key}=…") } else { param.clone() });
+    }
     args.source.iter().for_each(|source| flag("--source", source.clone()));
     args.from_commit.iter().for_each(|revision| flag("--from-commit", revision.clone()));
     args.settings.iter().for_each(|path| flag("--settings", path.display().to_string()));
@@ -269,6 +326,20 @@ fn unheard(definition: &domain::pipeline::PipelineDeclaration) -> Vec<String> {
             )
         })
         .collect()
+}
+
+fn stages(
+    given: &[String],
+    definition: &domain::pipeline::PipelineDeclaration,
+) -> anyhow::Result<Vec<StageName>> {
+    let known = definition.stages.iter().map(|stage| stage.name.as_str()).collect::<Vec<_>>().join(", ");
+    let parse = |text: &String| {
+        let stage = StageName::parse(text.as_str()).ok().filter(|stage| definition.stage(stage).is_some());
+        stage.with_context(|| {
+            format!("`--enable {text}`: the pipeline has no such stage; its stages: {known}")
+        })
+    };
+    given.iter().map(parse).collect()
 }
 
 fn folder_of(file: &Path) -> anyhow::Result<PathBuf> {

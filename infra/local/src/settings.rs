@@ -116,6 +116,13 @@ pub struct BuildProject {
     pub buildspec: Option<String>,
     /// The project's environment variables, plain values.
     pub environment: BTreeMap<String, String>,
+    /// Variables whose values lie under a name in [`Settings::secrets`], as in the Parameter Store.
+    pub parameter_store: BTreeMap<String, String>,
+    /// Variables whose values lie under an id in [`Settings::secrets`], as in Secrets Manager.
+    pub secrets_manager: BTreeMap<String, String>,
+    /// Where `buildspec` comes from, for messages, when it is not from the file. Not a key of the file.
+    #[serde(skip)]
+    pub buildspec_from: Option<String>,
     /// 5 to 2160 in AWS; any positive number here. Default 60.
     pub timeout_minutes: Option<u32>,
     /// Host variables a build may see, besides `PATH`, `LANG`, `LC_*`, `TZ`, `TERM`, `HOME`, `USER` and

@@ -2,7 +2,10 @@
 
 use super::Linted;
 use super::positions::{Position, Positions};
-use crate::{definition_file, up::ACCOUNT_DEFAULT};
+use crate::{
+    definition_file::{self, Reading, Unchecked},
+    up::ACCOUNT_DEFAULT,
+};
 use api::Invalid;
 use domain::catalogue::{ActionType, ArtifactCount, Registry};
 use domain::pipeline::lint::{self, Finding, Severity};
@@ -10,7 +13,7 @@ use domain::pipeline::{self, DefinitionError, PipelineDeclaration, Setting};
 use events::ActionOwner;
 use serde::de::IgnoredAny;
 use serde_json::Value;
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 /// Artifacts of one direction that a custom action type may allow, most.
 const CUSTOM_ARTIFACTS_MAX: usize = 5;
@@ -33,15 +36,16 @@ pub struct Problem {
 }
 
 /// Reads a file and asks every rule.
-pub fn lint(path: &Path, region: Option<&str>) -> Linted {
-    let (declaration, positions) = match read(path) {
+pub fn lint(path: &Path, region: Option<&str>, params: &[String]) -> Linted {
+    let positions = match read(path, region, params) {
         Ok(read) => read,
         Err(problem) => {
             return Linted { path: path.to_owned(), pipeline: None, legal: false, problems: vec![*problem] };
         }
     };
+    let declaration = &positions.file.declaration;
     let name = declaration.get("name").and_then(Value::as_str).map(str::to_owned);
-    let (mut problems, definition) = check(&declaration, region, &positions);
+    let (mut problems, definition) = check(declaration, region, &positions);
     let legal = problems.is_empty();
     problems.sort_by_key(|problem| problem.position);
     if let Some(definition) = definition {
@@ -53,9 +57,36 @@ pub fn lint(path: &Path, region: Option<&str>) -> Linted {
     Linted { path: path.to_owned(), pipeline: name, legal, problems }
 }
 
-/// The declaration of a file and where its members stand. Whatever form a file has is known here and nowhere else.
-fn read(path: &Path) -> Result<(Value, Positions), Box<Problem>> {
-    let unreadable = |position, error: &anyhow::Error| {
+/// What was read, and where its members stand.
+struct Places {
+    file: Unchecked,
+    /// Of a JSON text; the others keep their places themselves.
+    json: Option<Positions>,
+}
+
+impl Places {
+    fn of(&self, path: &str) -> Position {
+        match &self.json {
+            Some(positions) => positions.of(path),
+            None => {
+                self.file.place_of(path).map_or(Position::START, |(line, column)| Position { line, column })
+            }
+        }
+    }
+}
+
+/// The declaration of a file and where its members stand. Whatever form a file has is known to `definition_file`.
+fn read(path: &Path, region: Option<&str>, params: &[String]) -> Result<Places, Box<Problem>> {
+    let reading = Reading { region, account: ACCOUNT_DEFAULT, params, pipeline: None };
+    let file = definition_file::unchecked(path, &reading).map_err(|error| {
+        // A text that is no JSON at all says itself where.
+        let text = fs::read_to_string(path).unwrap_or_default();
+        let place = serde_json::from_str::<IgnoredAny>(&text).err();
+        let place = place.filter(|_| text.trim_start().starts_with(['{', '[']));
+        let position = place.map_or(Position::START, |error| Position {
+            line: error.line().max(1),
+            column: error.column().max(1),
+        });
         Box::new(Problem {
             rule: UNREADABLE.to_owned(),
             severity: Severity::Error,
@@ -65,24 +96,16 @@ fn read(path: &Path) -> Result<(Value, Positions), Box<Problem>> {
             why: None,
             mend: None,
         })
-    };
-    let text = definition_file::text(path).map_err(|error| unreadable(Position::START, &error))?;
-    let declaration = definition_file::declaration(path, &text).map_err(|error| {
-        let place = serde_json::from_str::<IgnoredAny>(&text).err();
-        let place = place.map_or(Position::START, |error| Position {
-            line: error.line().max(1),
-            column: error.column().max(1),
-        });
-        unreadable(place, &error)
     })?;
-    Ok((declaration, Positions::of_json(&text)))
+    let json = file.json().map(Positions::of_json);
+    Ok(Places { file, json })
 }
 
 /// What makes a declaration illegal, and the definition if it can be read at all.
 fn check(
     declaration: &Value,
     region: Option<&str>,
-    positions: &Positions,
+    positions: &Places,
 ) -> (Vec<Problem>, Option<PipelineDeclaration>) {
     if let Err(invalid) = api::validate_shape("PipelineDeclaration", declaration, "pipeline") {
         return (constraints(&invalid, positions), None);
@@ -136,7 +159,7 @@ fn regions(definition: &PipelineDeclaration, given: Option<&str>) -> BTreeSet<St
     regions
 }
 
-fn told(finding: Finding, positions: &Positions) -> Problem {
+fn told(finding: Finding, positions: &Places) -> Problem {
     Problem {
         rule: finding.rule.id.to_owned(),
         severity: finding.rule.severity,
@@ -148,7 +171,7 @@ fn told(finding: Finding, positions: &Positions) -> Problem {
     }
 }
 
-fn illegal(error: &DefinitionError, positions: &Positions) -> Problem {
+fn illegal(error: &DefinitionError, positions: &Places) -> Problem {
     Problem {
         rule: error.code.to_string(),
         severity: Severity::Error,
@@ -160,7 +183,7 @@ fn illegal(error: &DefinitionError, positions: &Positions) -> Problem {
     }
 }
 
-fn constraints(invalid: &Invalid, positions: &Positions) -> Vec<Problem> {
+fn constraints(invalid: &Invalid, positions: &Places) -> Vec<Problem> {
     let problem = |rule: &str, wire: &str, message: String| {
         let path = own_path(wire);
         Problem {

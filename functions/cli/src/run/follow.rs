@@ -9,7 +9,7 @@ use engine::{
 };
 use events::{
     ActionCategory, ActionStarted, CommandId, ExecutionEvent, ExecutionId, LaneEvent, PipelineName,
-    StreamKind, codec::Stored,
+    StageName, StreamKind, codec::Stored,
 };
 use handlers::Caller;
 use std::{collections::BTreeSet, time::Duration};
@@ -27,6 +27,8 @@ pub(super) struct Follower<'a> {
     pub(super) caller: &'a Caller,
     pub(super) approvals: Approvals,
     pub(super) progress: Progress,
+    /// Stages whose inbound transitions are enabled first.
+    pub(super) enable: Vec<StageName>,
     pub(super) watched: BTreeSet<ExecutionId>,
     /// Those among them that began before this process.
     pub(super) interrupted: BTreeSet<ExecutionId>,
@@ -43,14 +45,28 @@ pub(super) struct Seen {
     pub(super) executions: Vec<ExecutionId>,
     /// The approval nobody answered, as `STAGE/ACTION`.
     pub(super) waiting: Option<String>,
+    /// The disabled transition that holds a run up.
+    pub(super) closed: Option<Closed>,
     /// Ctrl-C.
     pub(super) interrupted: bool,
+}
+
+/// A transition that is disabled.
+pub(super) struct Closed {
+    /// The stage it leads into.
+    pub(super) stage: StageName,
+    /// Why.
+    pub(super) reason: String,
 }
 
 impl Follower<'_> {
     pub(super) async fn follow(mut self, pipeline: &PipelineName) -> anyhow::Result<Seen> {
         let mut open = self.watched.clone();
         let mut waiting = self.waiting_since_before(pipeline).await?;
+        // Not before: what starts because of it is shown as the log tells of it.
+        for stage in std::mem::take(&mut self.enable) {
+            super::send(self.machine, self.caller, pipeline, Wish::EnableTransition { stage }).await?;
+        }
         let mut stopping = false;
         let mut at = self.from;
         let mut head = self.machine.log.watch();
@@ -65,7 +81,9 @@ impl Follower<'_> {
             }
             // Looked at before the log is read: what is over now has its last event in what is read next.
             self.drop_ended(&mut open).await?;
-            let stuck = waiting.is_some() && !self.anything_runs(&open).await?;
+            let runs = self.anything_runs(&open).await?;
+            let closed = if runs { None } else { self.closed_door(pipeline, &open).await? };
+            let stuck = (waiting.is_some() || closed.is_some()) && !runs;
             let commits = self.machine.log.follow(at, FOLLOW_COMMITS).await?;
             if let Some((position, _)) = commits.last() {
                 at = *position;
@@ -78,8 +96,9 @@ impl Follower<'_> {
             if open.is_empty() || stuck || tokio::time::Instant::now() > give_up_at {
                 self.progress.finish();
                 let executions = self.watched.into_iter().collect();
-                let waiting = waiting.filter(|_| !open.is_empty() && !stopping);
-                return Ok(Seen { executions, waiting, interrupted: stopping });
+                let on = !open.is_empty() && !stopping;
+                let (waiting, closed) = (waiting.filter(|_| on), closed.filter(|_| on));
+                return Ok(Seen { executions, waiting, closed, interrupted: stopping });
             }
             if let Some(trouble) = trouble.borrow_and_update().clone() {
                 anyhow::bail!("{trouble}\n  mend that, then go on with `towpath run … --resume`");
@@ -274,6 +293,23 @@ impl Follower<'_> {
             }
         }
         Ok(false)
+    }
+
+    /// The disabled transition in front of which one of the runs waits.
+    async fn closed_door(
+        &self,
+        pipeline: &PipelineName,
+        open: &BTreeSet<ExecutionId>,
+    ) -> anyhow::Result<Option<Closed>> {
+        let lane = self.machine.service.engine.lane(pipeline).await?;
+        let closed = lane.stages.iter().find_map(|(stage, traffic)| {
+            let transition = traffic.transition.as_ref().filter(|transition| !transition.enabled)?;
+            traffic.waiting.iter().any(|waiter| open.contains(&waiter.execution)).then(|| Closed {
+                stage: stage.clone(),
+                reason: transition.reason.clone().unwrap_or_else(|| "no reason was given".to_owned()),
+            })
+        });
+        Ok(closed)
     }
 
     async fn stop(&self, pipeline: &PipelineName, open: &BTreeSet<ExecutionId>) -> anyhow::Result<()> {

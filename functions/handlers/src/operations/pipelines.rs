@@ -60,13 +60,25 @@ pub(super) async fn update<H: Home>(home: &H, caller: &Caller, input: Value) -> 
     Ok(json!({ "pipeline": declared(definition, version)? }))
 }
 
+/// What came of declaring a definition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Declared {
+    /// The pipeline.
+    pub name: PipelineName,
+    /// Its current version.
+    pub version: PipelineVersion,
+    /// It was not there before.
+    pub is_new: bool,
+}
+
 /// Declares a definition if it differs from the current one, and starts nothing: what a run from a file does first.
-/// Masked secrets are ignored. The wire's constraints are checked here.
+/// Masked secrets are ignored; tags are those of a pipeline that is new. The wire's constraints are checked here.
 pub async fn declare<H: Home>(
     home: &H,
     caller: &Caller,
     declaration: &Value,
-) -> Result<(PipelineName, PipelineVersion), ApiError> {
+    tags: &BTreeMap<String, String>,
+) -> Result<Declared, ApiError> {
     api::validate_shape("PipelineDeclaration", declaration, "pipeline").map_err(ApiError::from)?;
     let name = pipeline_name(declaration["name"].as_str().unwrap_or_default())?;
     let known = home.engine().pipeline(&name).await.map_err(exceptions::unavailable)?;
@@ -76,15 +88,21 @@ pub async fn declare<H: Home>(
         (Some(current), Some(version)) => {
             let renumbered = PipelineDeclaration { version: current.version, ..definition.clone() };
             if renumbered == *current {
-                return Ok((name, version));
+                return Ok(Declared { name, version, is_new: false });
             }
             Wish::UpdatePipeline { definition: Box::new(definition) }
         }
-        _ => Wish::CreatePipeline { definition: Box::new(definition), tags: BTreeMap::new() },
+        _ => {
+            let listed: Vec<Tag> =
+                tags.iter().map(|(key, value)| Tag { key: key.clone(), value: value.clone() }).collect();
+            check_tags(&listed, &arn(home, &name)).map_err(|error| exceptions::bad_definition(&error))?;
+            Wish::CreatePipeline { definition: Box::new(definition), tags: tags.clone() }
+        }
     };
+    let is_new = matches!(wish, Wish::CreatePipeline { .. });
     send(home, caller, &name, None, wish).await?;
     let version = existing(home, &name).await?.current.unwrap_or(PipelineVersion(1));
-    Ok((name, version))
+    Ok(Declared { name, version, is_new })
 }
 
 /// One version of a definition.

@@ -150,6 +150,8 @@ fn check(settings: &Settings) -> Result<(), Fault> {
         let key = |field: &str| format!("codebuild.\"{name}\".{field}");
         positive(project.timeout_minutes, || key("timeout-minutes"))?;
         variables(project.environment.keys(), || key("environment"))?;
+        variables(project.parameter_store.keys(), || key("parameter-store"))?;
+        variables(project.secrets_manager.keys(), || key("secrets-manager"))?;
     }
     for (name, group) in &settings.codedeploy {
         let key = format!("codedeploy.\"{name}\"");

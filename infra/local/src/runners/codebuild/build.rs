@@ -245,7 +245,7 @@ impl<'a> Build<'a> {
             site,
             Layers {
                 buildspec: &spec.env,
-                project: &self.order.settings.environment,
+                project: &self.order.settings,
                 action: &self.order.variables,
                 inherit: &self.order.settings.inherit,
                 built_in: built_in.variables(),
@@ -268,7 +268,7 @@ impl<'a> Build<'a> {
         let input = &self.order.job.inputs[self.order.primary].name;
         let (name, text) = match &self.order.buildspec {
             Spec::Made(spec) => return Ok((**spec).clone()),
-            Spec::Inline(text, name) => ((*name).to_owned(), (*text).to_owned()),
+            Spec::Inline(text, name) => (name.clone(), (*text).to_owned()),
             Spec::Path(path, from) => match read_inside(source, path) {
                 Ok(text) => ((*path).to_owned(), text),
                 Err(why) => {

@@ -4,7 +4,7 @@
 //! action. `CODEBUILD_` names are the runner's alone.
 
 use super::{buildspec::Env, secrets::Secrets};
-use crate::runners::Site;
+use crate::{runners::Site, settings::BuildProject};
 use engine::action::{ActionJob, EnvironmentVariableType};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,7 +75,7 @@ pub(super) struct Environment {
 /// The layers that are not the host's or the runner's own.
 pub(super) struct Layers<'a> {
     pub(super) buildspec: &'a Env,
-    pub(super) project: &'a BTreeMap<String, String>,
+    pub(super) project: &'a BuildProject,
     pub(super) action: &'a [Variable],
     pub(super) inherit: &'a [String],
     pub(super) built_in: BTreeMap<String, String>,
@@ -95,11 +95,15 @@ impl Environment {
         for ((name, value), kind) in plain.chain(stored).chain(secret) {
             environment.set(name, value, kind, &mut secrets)?;
         }
-        for (name, value) in layers.project {
+        let project = layers.project;
+        let plain = project.environment.iter().map(|pair| (pair, VariableType::Plaintext));
+        let stored = project.parameter_store.iter().map(|pair| (pair, VariableType::ParameterStore));
+        let secret = project.secrets_manager.iter().map(|pair| (pair, VariableType::SecretsManager));
+        for ((name, value), kind) in plain.chain(stored).chain(secret) {
             if is_bad_name(name) {
-                return Err(format!("`{name}` in the project's `environment` in towpath.toml cannot be set"));
+                return Err(format!("`{name}` in the environment of the project cannot be set"));
             }
-            environment.set(name, value, VariableType::Plaintext, &mut secrets)?;
+            environment.set(name, value, kind, &mut secrets)?;
         }
         for variable in layers.action {
             environment.set(&variable.name, &variable.value, variable.kind, &mut secrets)?;

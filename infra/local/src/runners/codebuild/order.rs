@@ -33,7 +33,7 @@ pub(super) enum Spec<'a> {
     /// Made for a compute action.
     Made(Box<Buildspec>),
     /// Given as text; what to call it.
-    Inline(&'a str, &'static str),
+    Inline(&'a str, String),
     /// A path in the primary source, and the setting that says so.
     Path(&'a str, String),
     /// `buildspec.yml`, since nothing says otherwise.
@@ -48,12 +48,15 @@ pub(super) fn of_project<'a>(job: &'a ActionJob, site: &'a Site) -> Result<Order
         return Err("`BatchEnabled` is set, and batch builds are not run on this machine yet".to_owned());
     }
     let settings = site.settings.codebuild.get(project).map_or_else(Default::default, Cow::Borrowed);
-    let setting = || format!("`buildspec` of `[codebuild.{project}]` in towpath.toml");
     let of_settings = site.settings.codebuild.get(project).and_then(|settings| settings.buildspec.as_deref());
+    let setting = || match &settings.buildspec_from {
+        Some(from) => from.clone(),
+        None => format!("`buildspec` of `[codebuild.{project}]` in towpath.toml"),
+    };
     let buildspec = match (value("BuildspecOverride"), of_settings.filter(|text| !text.is_empty())) {
-        (Some(text), _) if is_inline(text) => Spec::Inline(text, "`BuildspecOverride`"),
+        (Some(text), _) if is_inline(text) => Spec::Inline(text, "`BuildspecOverride`".to_owned()),
         (Some(path), _) => Spec::Path(path, "`BuildspecOverride` of the action".to_owned()),
-        (None, Some(text)) if is_inline(text) => Spec::Inline(text, "`buildspec` in towpath.toml"),
+        (None, Some(text)) if is_inline(text) => Spec::Inline(text, setting()),
         (None, Some(path)) => Spec::Path(path, setting()),
         (None, None) => Spec::Default,
     };

@@ -59,6 +59,29 @@ async fn the_buildspec_comes_from_the_action_then_the_project_then_the_source() 
 }
 
 #[tokio::test]
+async fn variables_of_the_project_may_lie_in_the_secrets() {
+    let spec = "version: 0.2\nphases: {build: {commands: ['echo ${#TOKEN} ${#PARAM}']}}\n";
+    let mut stage = with_spec(spec);
+    let secrets = stage.folder.path().join("secrets.json");
+    std::fs::write(&secrets, r#"{"app/token": {"key": "0123456789"}, "/app/param": "0123456"}"#).unwrap();
+    stage.settings.secrets = Some(secrets);
+    stage.project().secrets_manager = BTreeMap::from([("TOKEN".to_owned(), "app/token:key".to_owned())]);
+    stage.project().parameter_store = BTreeMap::from([("PARAM".to_owned(), "/app/param".to_owned())]);
+    assert_eq!(stage.run().await.printed(), ["10 7"]);
+}
+
+#[tokio::test]
+async fn a_buildspec_out_of_a_template_is_called_after_its_place() {
+    let mut stage = stage(&[("a", "")]);
+    stage.project().buildspec = Some("ci.yml".to_owned());
+    stage.project().buildspec_from = Some("`BuildSpec` of `Build` in `template.yaml`".to_owned());
+    assert!(stage.run().await.failure().message.ends_with(
+        "the buildspec `ci.yml`, from `BuildSpec` of `Build` in `template.yaml`, was not found in the artifact \
+         `Source`"
+    ));
+}
+
+#[tokio::test]
 async fn a_missing_buildspec_is_said_with_the_settings_that_name_one() {
     let seen = stage(&[("a", "")]).run().await;
     let failure = seen.failure();

@@ -1,0 +1,84 @@
+//! What an evaluation found besides values: what is wrong, and what cannot be known here.
+
+/// Places listed for one unknown, most; the rest are counted.
+const PLACES_MAX: usize = 5;
+/// Problems kept, most.
+const PROBLEMS_MAX: usize = 100;
+/// Unknowns kept, most.
+const UNKNOWN_MAX: usize = 200;
+
+/// Something in the template that cannot be meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Where, counted from 0: `Resources.Pipeline.Properties.Stages[2].Name`.
+    pub path: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// Something that only AWS, or the user, knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unknown {
+    /// The name under which it can be given: `ImportValue:net-VpcId`, `GetAtt:Fn.Arn`, `Branch`.
+    pub key: String,
+    /// What it is, in words.
+    pub what: String,
+    /// Where it is needed; at most five places.
+    pub places: Vec<String>,
+    /// How often it is needed, places that are not listed included.
+    pub count: usize,
+}
+
+/// All of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// What is wrong.
+    pub problems: Vec<Problem>,
+    /// What cannot be known here.
+    pub unknown: Vec<Unknown>,
+    /// What a person may want to know: a path and a sentence.
+    pub notes: Vec<(String, String)>,
+}
+
+impl Findings {
+    /// True when nothing stands in the way of using the values.
+    pub fn is_clear(&self) -> bool {
+        self.problems.is_empty() && self.unknown.is_empty()
+    }
+
+    /// Adds what another evaluation found.
+    pub fn extend(&mut self, other: Findings) {
+        for problem in other.problems {
+            self.problem(problem.path, problem.message, problem.hint);
+        }
+        for unknown in other.unknown {
+            for place in unknown.places {
+                self.unknown(&unknown.key, &unknown.what, place);
+            }
+        }
+        self.notes.extend(other.notes);
+    }
+
+    pub(crate) fn problem(&mut self, path: String, message: String, hint: Option<String>) {
+        let problem = Problem { path, message, hint };
+        if self.problems.len() < PROBLEMS_MAX && !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
+    }
+
+    pub(crate) fn unknown(&mut self, key: &str, what: &str, place: String) {
+        if let Some(known) = self.unknown.iter_mut().find(|known| known.key == key) {
+            if !known.places.contains(&place) {
+                known.count += 1;
+                if known.places.len() < PLACES_MAX {
+                    known.places.push(place);
+                }
+            }
+        } else if self.unknown.len() < UNKNOWN_MAX {
+            let places = vec![place];
+            self.unknown.push(Unknown { key: key.to_owned(), what: what.to_owned(), places, count: 1 });
+        }
+    }
+}

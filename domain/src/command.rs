@@ -2,8 +2,8 @@
 
 use crate::{execution::rollback::Past, pipeline::PipelineDeclaration};
 use events::{
-    ActionExecutionId, ActionName, Entry, ExecutionId, FailureCode, JobId, PipelineName, SourceRevision,
-    StageName, StageRetryMode, StreamName, Timestamp, Trigger,
+    ActionExecutionId, ActionName, ConditionType, Entry, ExecutionId, FailureCode, JobId, PipelineName,
+    RuleExecutionId, RuleName, SourceRevision, StageName, StageRetryMode, StreamName, Timestamp, Trigger,
 };
 use std::collections::BTreeMap;
 
@@ -102,6 +102,25 @@ pub enum Wish {
         /// The attempt.
         attempt: Attempt,
     },
+    /// Note how an attempt at a rule ended.
+    RecordRuleResult {
+        /// The attempt.
+        attempt: RuleAttempt,
+        /// How it ended.
+        result: RuleResult,
+    },
+    /// Fail an attempt at a rule whose time is up.
+    ExpireRule {
+        /// The attempt.
+        attempt: RuleAttempt,
+    },
+    /// Let the run pass in spite of a condition.
+    OverrideCondition {
+        /// The stage.
+        stage: StageName,
+        /// Which of its gates.
+        condition: ConditionType,
+    },
     /// Answer a manual approval.
     RecordApproval {
         /// The approval's stage.
@@ -142,6 +161,40 @@ pub struct Attempt {
     pub action_execution: ActionExecutionId,
     /// The stage admission it belonged to.
     pub entry: Entry,
+}
+
+/// Which attempt at which rule is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleAttempt {
+    /// The stage.
+    pub stage: StageName,
+    /// The rule.
+    pub rule: RuleName,
+    /// The attempt's id.
+    pub rule_execution: RuleExecutionId,
+    /// The stage admission it belonged to.
+    pub entry: Entry,
+}
+
+/// How an attempt at a rule ended, as its provider reports it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RuleResult {
+    /// The rule is met.
+    Succeeded {
+        /// Nothing was really asked.
+        mocked: bool,
+        /// What else is known.
+        details: Details,
+    },
+    /// The rule is not met, or could not be asked.
+    Failed {
+        /// `JobFailed`: it was asked and is not met. Every other: it could not be asked.
+        code: FailureCode,
+        /// Why.
+        message: String,
+        /// What else is known.
+        details: Details,
+    },
 }
 
 /// What is wished of an attempt's job.
@@ -242,6 +295,7 @@ impl Command {
             | Wish::UntagPipeline { .. }
             | Wish::StartExecution { .. }
             | Wish::RetryStage { .. }
+            | Wish::OverrideCondition { .. }
             | Wish::RollbackStage { .. }
             | Wish::StartRollback { .. }
             | Wish::DisableTransition { .. }
@@ -250,6 +304,8 @@ impl Command {
             | Wish::RecordActionResult { .. }
             | Wish::OnJob { .. }
             | Wish::ExpireAction { .. }
+            | Wish::RecordRuleResult { .. }
+            | Wish::ExpireRule { .. }
             | Wish::RecordApproval { .. }
             | Wish::Settle => false,
         }
@@ -271,6 +327,9 @@ impl Command {
             Wish::RecordActionResult { .. } => "RecordActionResult",
             Wish::OnJob { ref wish, .. } => wish.name(),
             Wish::ExpireAction { .. } => "ExpireAction",
+            Wish::RecordRuleResult { .. } => "RecordRuleResult",
+            Wish::ExpireRule { .. } => "ExpireRule",
+            Wish::OverrideCondition { .. } => "OverrideCondition",
             Wish::RecordApproval { .. } => "RecordApproval",
             Wish::DisableTransition { .. } => "DisableTransition",
             Wish::EnableTransition { .. } => "EnableTransition",

@@ -3,7 +3,7 @@
 use crate::{
     command::{Command, Context, Wish},
     draft::{Decision, Draft, Scope},
-    execution::{action, approval, job, retry, rollback, settle, start, stop},
+    execution::{action, approval, job, overriding, retry, rollback, rule, settle, start, stop},
     lane::transitions,
     pipeline::versions,
     rejection::Rejection,
@@ -55,6 +55,15 @@ fn dispatch(draft: &mut Draft<'_>, command: &Command) -> Result<(), Rejection> {
         }
         Wish::ExpireAction { attempt } => {
             with_own_execution(draft, command, |draft, id| action::expire(draft, id, attempt))
+        }
+        Wish::RecordRuleResult { attempt, result } => {
+            with_own_execution(draft, command, |draft, id| rule::record_result(draft, id, attempt, result))
+        }
+        Wish::ExpireRule { attempt } => {
+            with_own_execution(draft, command, |draft, id| rule::expire(draft, id, attempt))
+        }
+        Wish::OverrideCondition { stage, condition } => {
+            with_execution(command, |id| overriding::override_condition(draft, id, stage, *condition))
         }
         Wish::RecordApproval { stage, action, token, approved, summary } => {
             let answer = approval::Answer { stage, action, token, approved: *approved, summary };

@@ -96,6 +96,8 @@ pub const PULL_REQUEST_EVENTS_MAX: usize = 3;
 pub const CONDITIONS_MAX: usize = 1;
 /// Rules of one condition, most.
 pub const RULES_MAX: usize = 5;
+/// How long a rule of an unknown type may take, minutes.
+pub const RULE_TIMEOUT_MINUTES_DEFAULT: u32 = 60;
 
 /// Least `timeoutInMinutes`, minutes.
 pub const TIMEOUT_MINUTES_MIN: u32 = 5;
@@ -147,6 +149,9 @@ pub const TAG_VALUE_CHARS_MAX: usize = 256;
 
 /// Characters of a failure's message, most.
 pub const FAILURE_MESSAGE_CHARS_MAX: usize = 5000;
+
+/// Characters of what a condition says about the rules that stood in its way, most.
+pub const CONDITION_SUMMARY_CHARS_MAX: usize = 2048;
 
 /// Bytes of one event's body, most: what is larger is an artifact, and the event holds its digest.
 pub const EVENT_BYTES_MAX: usize = 16 * 1024;

@@ -2,13 +2,14 @@
 //! yet, `resume` asks for again.
 
 use crate::{
-    command::{Attempt, Command, Wish},
+    command::{Attempt, Command, RuleAttempt, Wish},
     effect::Effect,
-    execution::{ActionStatus, AttemptRun, Execution, StageRun},
+    execution::{ActionStatus, AttemptRun, Execution, RuleRun, StageRun},
     lane::Lane,
 };
 use events::{
-    ActionCategory, ActionExecutionId, ExecutionEvent, ExecutionId, LaneEvent, PipelineName, StageName,
+    ActionCategory, ActionExecutionId, ExecutionEvent, ExecutionId, LaneEvent, PipelineName, RuleExecutionId,
+    StageName,
 };
 
 /// What an execution's event asks of the world. `state_after` is the state after the whole commit the event came
@@ -32,10 +33,25 @@ pub fn react_to_execution(
         }
         ExecutionEvent::ActionSucceeded(succeeded) => clear_timer(&succeeded.action_execution),
         ExecutionEvent::ActionFailed(failed) => clear_timer(&failed.action_execution),
+        ExecutionEvent::RuleStarted(started) => match state_after.rule(&started.rule_execution) {
+            Some((stage, _, rule)) if rule.status == ActionStatus::InProgress => {
+                owed_rule(pipeline, execution, stage, rule, false)
+            }
+            Some(_) | None => Vec::new(),
+        },
+        ExecutionEvent::RuleAbandoned(abandoned) => cancel_rule(&abandoned.rule_execution),
+        ExecutionEvent::RuleFailed(failed) if failed.timed_out => cancel_rule(&failed.rule_execution),
+        ExecutionEvent::RuleSucceeded(succeeded) => clear_rule_timer(&succeeded.rule_execution),
+        ExecutionEvent::RuleFailed(failed) => clear_rule_timer(&failed.rule_execution),
         ExecutionEvent::ExecutionStarted(_)
         | ExecutionEvent::StageStarted(_)
         | ExecutionEvent::StageRetried(_)
         | ExecutionEvent::ResultIgnored(_)
+        | ExecutionEvent::ConditionStarted(_)
+        | ExecutionEvent::ConditionEnded(_)
+        | ExecutionEvent::ConditionOverridden(_)
+        | ExecutionEvent::RuleResultIgnored(_)
+        | ExecutionEvent::StageSkipped(_)
         // Workers ask for jobs; nobody is told of them.
         | ExecutionEvent::JobQueued(_)
         | ExecutionEvent::JobDispatched(_)
@@ -77,7 +93,8 @@ pub fn react_to_lane(pipeline: &PipelineName, event: &LaneEvent) -> Vec<Effect> 
     }
 }
 
-/// What is still owed to a run that may have been left alone: its running actions, and word from its lane.
+/// What is still owed to a run that may have been left alone: its running actions and rules, and
+/// word from its lane.
 pub fn resume(execution: &ExecutionId, state: &Execution) -> Vec<Effect> {
     let Some(start) = &state.start else { return Vec::new() };
     if state.status.is_terminal() {
@@ -87,6 +104,9 @@ pub fn resume(execution: &ExecutionId, state: &Execution) -> Vec<Effect> {
         .running()
         .flat_map(|(stage, attempt)| owed(&start.pipeline, execution, stage, attempt, true))
         .collect();
+    let rules = state.running_rules();
+    effects
+        .extend(rules.flat_map(|(stage, _, rule)| owed_rule(&start.pipeline, execution, stage, rule, true)));
     // Also when actions run: the pipeline may have been deleted unheard.
     effects.push(tell_settle(&start.pipeline, execution));
     effects
@@ -132,6 +152,38 @@ fn owed(
     let work =
         Effect::RunAction { pipeline: pipeline.clone(), execution: execution.clone(), attempt, resumed };
     vec![work, expire]
+}
+
+fn owed_rule(
+    pipeline: &PipelineName,
+    execution: &ExecutionId,
+    stage: &StageRun,
+    run: &RuleRun,
+    resumed: bool,
+) -> Vec<Effect> {
+    let attempt = RuleAttempt {
+        stage: stage.stage.clone(),
+        rule: run.rule.clone(),
+        rule_execution: run.rule_execution.clone(),
+        entry: run.entry,
+    };
+    let (pipeline, execution) = (pipeline.clone(), execution.clone());
+    let expire = Effect::SetRuleTimer {
+        pipeline: pipeline.clone(),
+        execution: execution.clone(),
+        attempt: attempt.clone(),
+        at: run.deadline,
+    };
+    vec![Effect::RunRule { pipeline, execution, attempt, resumed }, expire]
+}
+
+fn cancel_rule(id: &RuleExecutionId) -> Vec<Effect> {
+    let cancel = Effect::CancelRule { rule_execution: id.clone() };
+    [cancel].into_iter().chain(clear_rule_timer(id)).collect()
+}
+
+fn clear_rule_timer(id: &RuleExecutionId) -> Vec<Effect> {
+    vec![Effect::ClearRuleTimer { rule_execution: id.clone() }]
 }
 
 fn cancel(state: &Execution, id: &ActionExecutionId) -> Vec<Effect> {

@@ -1,7 +1,9 @@
 //! Typed refusals. Each maps to one API exception; none is a failure of the system.
 
 use crate::execution::job::JobStatus;
-use events::{ActionName, ActionTypeId, ExecutionId, JobId, PipelineName, StageName, WebhookName};
+use events::{
+    ActionName, ActionTypeId, ConditionType, ExecutionId, JobId, PipelineName, StageName, WebhookName,
+};
 
 /// Why a command cannot be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,11 +38,6 @@ pub enum Rejection {
     /// QUEUED and PARALLEL pipelines run at most so many executions at once.
     #[error("pipeline '{pipeline}' already has {limit} executions in progress")]
     ConcurrentExecutionsLimit { pipeline: PipelineName, limit: usize },
-    /// The definition asks for something this version does not do; it must not run as if it did.
-    #[error(
-        "stage '{stage}' of pipeline '{pipeline}' declares '{member}', which this version of towpath does not act on yet; take it out to run the pipeline"
-    )]
-    NotBuilt { pipeline: PipelineName, stage: StageName, member: &'static str },
     /// No such run in this pipeline.
     #[error("Pipeline '{pipeline}' does not have an execution with id '{execution}'")]
     ExecutionNotFound { pipeline: PipelineName, execution: ExecutionId },
@@ -56,6 +53,17 @@ pub enum Rejection {
     /// The stage has nothing to retry, or the definition changed.
     #[error("stage '{stage}' of execution '{execution}' cannot be retried: {reason}")]
     StageNotRetryable { execution: ExecutionId, stage: StageName, reason: &'static str },
+    /// The condition was met, never asked, or is one that nobody may pass over.
+    #[error(
+        "the {} condition of stage '{stage}' of execution '{execution}' cannot be overridden: {reason}",
+        condition.member()
+    )]
+    ConditionNotOverridable {
+        execution: ExecutionId,
+        stage: StageName,
+        condition: ConditionType,
+        reason: String,
+    },
     /// Something else is going on that must end first.
     #[error("stage '{stage}' of execution '{execution}' is busy: {reason}")]
     Conflict { execution: ExecutionId, stage: StageName, reason: &'static str },

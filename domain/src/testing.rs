@@ -23,12 +23,13 @@
 mod definition;
 pub mod laws;
 mod outcome;
+mod rules;
 mod words;
 mod world;
 
 pub use definition::{
-    ActionBuilder, PipelineBuilder, action, approval, custom, custom_source, deploy, function, pipeline,
-    source,
+    ActionBuilder, PipelineBuilder, RuleBuilder, action, approval, custom, custom_source, deploy, function,
+    pipeline, rule, source,
 };
 pub use outcome::Outcome;
 pub use words::{decision_lines, execution_line, lane_line, pipeline_line};

@@ -1,9 +1,10 @@
 //! What can happen to one run of a pipeline.
 
 use crate::{
-    ActionExecutionId, ActionName, ActionTypeId, Artifact, ArtifactLocation, ArtifactName, Entry,
-    ExecutionId, ExecutionMode, FailureCode, JobAcknowledged, JobContinued, JobDispatched, JobQueued,
-    PipelineName, PipelineVersion, Sequence, SourceRevision, StageName, StageRetryMode, Timestamp, Trigger,
+    ActionExecutionId, ActionName, ActionTypeId, Artifact, ArtifactLocation, ArtifactName, ConditionType,
+    ConditionVerdict, Entry, ExecutionId, ExecutionMode, FailureCode, JobAcknowledged, JobContinued,
+    JobDispatched, JobQueued, PipelineName, PipelineVersion, RuleExecutionId, RuleName, Sequence,
+    SourceRevision, StageName, StageRetryMode, Timestamp, Trigger,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -24,6 +25,15 @@ pub enum ExecutionEvent {
     JobAcknowledged(JobAcknowledged),
     JobContinued(JobContinued),
     ResultIgnored(ResultIgnored),
+    ConditionStarted(ConditionStarted),
+    ConditionEnded(ConditionEnded),
+    ConditionOverridden(ConditionOverridden),
+    RuleStarted(RuleStarted),
+    RuleSucceeded(RuleSucceeded),
+    RuleFailed(RuleFailed),
+    RuleAbandoned(RuleAbandoned),
+    RuleResultIgnored(RuleResultIgnored),
+    StageSkipped(StageEnded),
     StageSucceeded(StageEnded),
     StageFailed(StageEnded),
     StageStopped(StageEnded),
@@ -229,6 +239,141 @@ pub struct ActionAbandoned {
 pub struct ResultIgnored {
     /// The attempt it speaks of.
     pub action_execution: ActionExecutionId,
+    /// The admission it speaks of.
+    pub entry: Entry,
+}
+
+/// A gate of a stage began to be asked. Schema 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConditionStarted {
+    /// The stage.
+    pub stage: StageName,
+    /// Which gate.
+    pub condition: ConditionType,
+    /// The admission it belongs to.
+    pub entry: Entry,
+}
+
+/// Every rule of a condition has ended, or nobody waits for them any more. Schema 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConditionEnded {
+    /// The stage.
+    pub stage: StageName,
+    /// Which gate.
+    pub condition: ConditionType,
+    /// How it ended.
+    pub verdict: ConditionVerdict,
+    /// Words for people: which rules stood in the way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
+}
+
+/// Someone let the run pass in spite of a condition: the stage is, or is again, in progress. Schema 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConditionOverridden {
+    /// The stage.
+    pub stage: StageName,
+    /// Which gate.
+    pub condition: ConditionType,
+    /// The admission that counts from now on: a new one when the stage had failed and was left.
+    pub entry: Entry,
+    /// Principal that asked for it.
+    pub by: String,
+}
+
+/// An attempt at a rule began. Schema 1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RuleStarted {
+    /// The stage.
+    pub stage: StageName,
+    /// Which gate.
+    pub condition: ConditionType,
+    /// The rule.
+    pub rule: RuleName,
+    /// The attempt's id.
+    pub rule_execution: RuleExecutionId,
+    /// The admission it belongs to.
+    pub entry: Entry,
+    /// Who decides: `ruleTypeId.provider`.
+    pub provider: String,
+    /// `ruleTypeId.version`.
+    pub version: String,
+    /// Configuration values that held references, after substitution.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub resolved: BTreeMap<String, String>,
+    /// Artifacts it reads.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<Artifact>,
+    /// When the attempt times out.
+    pub deadline: Timestamp,
+}
+
+/// A rule is met. Schema 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleSucceeded {
+    /// The stage.
+    pub stage: StageName,
+    /// The rule.
+    pub rule: RuleName,
+    /// The attempt.
+    pub rule_execution: RuleExecutionId,
+    /// One line for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
+    /// The provider's own id of the work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_execution_id: Option<String>,
+    /// Where a person can look at the work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_execution_url: Option<String>,
+    /// Nothing was really asked: the installation mocks this kind of rule.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub mocked: bool,
+}
+
+/// A rule is not met, or could not be asked. Schema 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleFailed {
+    /// The stage.
+    pub stage: StageName,
+    /// The rule.
+    pub rule: RuleName,
+    /// The attempt.
+    pub rule_execution: RuleExecutionId,
+    /// `errorDetails.code`. `JobFailed`: it was asked and is not met. Every other: it could not be asked.
+    pub code: FailureCode,
+    /// `errorDetails.message`, at most 5,000 characters.
+    pub message: String,
+    /// One line for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
+    /// The provider's own id of the work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_execution_id: Option<String>,
+    /// Where a person can look at the work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_execution_url: Option<String>,
+    /// Its time was up; the provider is asked to stop.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub timed_out: bool,
+}
+
+/// An attempt at a rule was given up: by a stop request, by an override, with its pipeline. Schema 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleAbandoned {
+    /// The stage.
+    pub stage: StageName,
+    /// The rule.
+    pub rule: RuleName,
+    /// The attempt.
+    pub rule_execution: RuleExecutionId,
+}
+
+/// A rule's result arrived that no longer counts. Schema 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleResultIgnored {
+    /// The attempt it speaks of.
+    pub rule_execution: RuleExecutionId,
     /// The admission it speaks of.
     pub entry: Entry,
 }

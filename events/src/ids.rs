@@ -104,10 +104,24 @@ name!(
     "a UUID in lower case"
 );
 name!(
+    /// Id of one attempt at one rule of a condition. It comes from the same well as those of actions: no two of them
+    /// are alike, so that whoever carries out both may tell them apart by the id alone.
+    /// Invariant: a lower-case UUID.
+    RuleExecutionId, "rule execution id", 1..=36,
+    |c| matches!(c, '0'..='9' | 'a'..='f' | '-'),
+    "a UUID in lower case"
+);
+name!(
     /// Id of one job that workers ask for. Invariant: a lower-case UUID.
     JobId, "job id", 1..=36,
     |c| matches!(c, '0'..='9' | 'a'..='f' | '-'),
     "a UUID in lower case"
+);
+name!(
+    /// A rule's name, unique in its condition. Invariant: 1 to 100 letters, digits, `.`, `@`, `-` or `_`.
+    RuleName, "rule name", 1..=100,
+    |c| c.is_ascii_alphanumeric() || ".@-_".contains(c),
+    "1 to 100 letters, digits, `.`, `@`, `-` or `_`"
 );
 name!(
     /// The account an installation answers for. Invariant: 12 digits.
@@ -122,6 +136,13 @@ name!(
     |c| c.is_ascii_alphanumeric() || "-_#/.:".contains(c),
     "1 to 128 letters, digits, `-`, `_`, `#`, `/`, `.` or `:`"
 );
+
+impl From<&RuleExecutionId> for ActionExecutionId {
+    /// The same id, for whoever carries out actions and rules alike: timers, runners.
+    fn from(rule: &RuleExecutionId) -> Self {
+        Self(rule.0.clone())
+    }
+}
 
 /// Name of a stream of the log: `pipeline#<name>`, `lane#<pipeline>`, `execution#<id>`, `webhook#<name>` or
 /// `action-types#<account>`.

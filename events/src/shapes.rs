@@ -126,6 +126,40 @@ pub enum StageRetryMode {
     AllActions,
 }
 
+/// Which of a stage's three gates a condition belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ConditionType {
+    /// Asked when the stage was entered, before its actions.
+    BeforeEntry,
+    /// Asked when every action succeeded.
+    OnSuccess,
+    /// Asked when the stage is about to fail.
+    OnFailure,
+}
+
+impl ConditionType {
+    /// The member of a stage's declaration.
+    pub fn member(self) -> &'static str {
+        match self {
+            Self::BeforeEntry => "beforeEntry",
+            Self::OnSuccess => "onSuccess",
+            Self::OnFailure => "onFailure",
+        }
+    }
+}
+
+/// How a condition ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the API's own words, see `ConditionExecutionStatus`")]
+pub enum ConditionVerdict {
+    Succeeded,
+    Failed,
+    Errored,
+    Cancelled,
+    Abandoned,
+}
+
 /// What started a run: `trigger.triggerType` and `triggerDetail`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trigger {

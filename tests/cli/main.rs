@@ -5,6 +5,7 @@
 
 mod approvals;
 mod bad_input;
+mod conditions;
 mod forms;
 mod history;
 mod import;

@@ -5,6 +5,7 @@
 
 mod aws;
 mod clients;
+mod conditions;
 mod definitions;
 mod errors;
 mod fuzz;

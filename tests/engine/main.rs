@@ -15,6 +15,7 @@ use engine::{
     log::{Appended, Batch, Commit, Loaded, Log, LogError},
     memory::MemoryLog,
     ports::{Actions, Clock, Ids, Timers},
+    rule::{RuleJob, RuleOutcome},
     transact::Envelope,
 };
 use events::{
@@ -90,6 +91,11 @@ impl Actions for FailWhenTold {
     async fn run(&self, _: ActionJob) -> Option<Outcome> {
         self.0.clone().wait_for(|told| *told).await.ok()?;
         Some(Outcome::Failed(Failure::new(FailureCode::JobFailed, "told to fail")))
+    }
+
+    async fn run_rule(&self, _: RuleJob) -> Option<RuleOutcome> {
+        self.0.clone().wait_for(|told| *told).await.ok()?;
+        Some(RuleOutcome::Failed(Failure::new(FailureCode::JobFailed, "told to fail")))
     }
 
     fn cancel(&self, _: &ActionExecutionId) {}

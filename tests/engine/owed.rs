@@ -65,6 +65,10 @@ impl Actions for FailOnce {
         Some(Outcome::Succeeded(Success::default()))
     }
 
+    async fn run_rule(&self, _: engine::rule::RuleJob) -> Option<engine::rule::RuleOutcome> {
+        Some(engine::rule::RuleOutcome::Succeeded(engine::rule::RuleSuccess::default()))
+    }
+
     fn cancel(&self, _: &ActionExecutionId) {}
 }
 

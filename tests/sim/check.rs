@@ -22,6 +22,7 @@ pub fn after_step(log: &SimLog, pipeline: &PipelineName) -> Result<(), String> {
         let Some(start) = &run.start else { continue };
         let heard = Heard { lost: start.incarnation != lane.incarnation, pending: true };
         laws::of_agreement(lane, id, run, heard)?;
+        laws::of_conditions(id, run)?;
     }
     Ok(())
 }
@@ -131,7 +132,21 @@ fn one_result_each(log: &SimLog) -> Result<(), String> {
             ExecutionEvent::ActionSucceeded(event) => event.action_execution,
             ExecutionEvent::ActionFailed(event) => event.action_execution,
             ExecutionEvent::ActionAbandoned(event) => event.action_execution,
+            ExecutionEvent::RuleStarted(event) => {
+                if !started.insert((&event.rule_execution).into()) {
+                    return Err(format!("an attempt at a rule starts once: {:?}", event.rule_execution));
+                }
+                continue;
+            }
+            ExecutionEvent::RuleSucceeded(event) => (&event.rule_execution).into(),
+            ExecutionEvent::RuleFailed(event) => (&event.rule_execution).into(),
+            ExecutionEvent::RuleAbandoned(event) => (&event.rule_execution).into(),
             ExecutionEvent::ResultIgnored(_)
+            | ExecutionEvent::RuleResultIgnored(_)
+            | ExecutionEvent::ConditionStarted(_)
+            | ExecutionEvent::ConditionEnded(_)
+            | ExecutionEvent::ConditionOverridden(_)
+            | ExecutionEvent::StageSkipped(_)
             | ExecutionEvent::JobQueued(_)
             | ExecutionEvent::JobDispatched(_)
             | ExecutionEvent::JobAcknowledged(_)

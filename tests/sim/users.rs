@@ -4,9 +4,11 @@ use crate::{log::SimLog, prng::Prng};
 use domain::{
     command::{Command, Wish},
     execution::{ActionStatus, Execution, StageStatus, rollback::Past},
-    testing::{PipelineBuilder, action, approval, deploy, pipeline, source, stage_name},
+    testing::{PipelineBuilder, action, approval, deploy, pipeline, rule, source, stage_name},
 };
-use events::{ExecutionId, ExecutionMode, PipelineName, StageName, StageRetryMode, Trigger, TriggerType};
+use events::{
+    ConditionType, ExecutionId, ExecutionMode, PipelineName, StageName, StageRetryMode, Trigger, TriggerType,
+};
 use std::collections::BTreeMap;
 
 /// The names in use.
@@ -25,7 +27,7 @@ fn definition(name: &str, prng: &mut Prng) -> PipelineBuilder {
         action("Pack").order(2).input("App").output("Image"),
     ];
     let shape = prng.below(4);
-    let built = on_failure(bare.stage("Build", build), mode, prng);
+    let built = gates(on_failure(bare.stage("Build", build), mode, prng), mode, prng);
     let whole = match shape {
         0 => return built,
         1 => built.stage("Deploy", [deploy("Push").input("App").set("Tag", "#{Build.Tag}")]),
@@ -33,7 +35,25 @@ fn definition(name: &str, prng: &mut Prng) -> PipelineBuilder {
             .stage("Gate", [approval("Ask").timeout(60)])
             .stage("Deploy", [deploy("Push"), deploy("Copy").input("App"), deploy("Probe").order(2)]),
     };
-    on_failure(whole, mode, prng)
+    gates(on_failure(whole, mode, prng), mode, prng)
+}
+
+/// Conditions of the stage declared last, on about half of the stages.
+fn gates(pipeline: PipelineBuilder, mode: ExecutionMode, prng: &mut Prng) -> PipelineBuilder {
+    let entry = rule("In").set("Variable", "#{Src.Commit}").timeout(30);
+    let gated = match prng.below(4) {
+        0 => pipeline.before_entry("FAIL", [entry, rule("Also")]),
+        1 => pipeline.before_entry("SKIP", [entry]),
+        _ => pipeline,
+    };
+    let rolls_back = mode != ExecutionMode::Parallel;
+    let gated = match prng.below(4) {
+        0 => gated.on_success("FAIL", [rule("Out"), rule("Calm")]),
+        1 if rolls_back => gated.on_success("ROLLBACK", [rule("Out")]),
+        _ => gated,
+    };
+    // In place of what `on_failure` chose: a stage has one or the other.
+    if rolls_back && prng.chance(15) { gated.on_failure_when("ROLLBACK", [rule("Undo")]) } else { gated }
 }
 
 /// What happens when the stage declared last fails. PARALLEL pipelines may not ask for a rollback.
@@ -73,7 +93,7 @@ pub fn act(log: &SimLog, new_run: &ExecutionId, prng: &mut Prng) -> Option<Comma
             let wish = Wish::StopExecution { abandon: prng.chance(40), reason: None };
             about(Some(run?.0.clone()), wish)
         }
-        50..=69 => {
+        50..=64 => {
             let (id, run) = run?;
             // Mostly the stage that failed.
             let failed = run.current_stage().map(|stage| stage.stage.clone());
@@ -81,6 +101,18 @@ pub fn act(log: &SimLog, new_run: &ExecutionId, prng: &mut Prng) -> Option<Comma
             let all = prng.chance(30);
             let mode = if all { StageRetryMode::AllActions } else { StageRetryMode::FailedActions };
             about(Some(id.clone()), Wish::RetryStage { stage, mode })
+        }
+        65..=69 => {
+            let (id, run) = run?;
+            let gates = [ConditionType::BeforeEntry, ConditionType::OnSuccess];
+            let condition = *prng.pick(&gates);
+            // Mostly the gate that stands in the way.
+            let open = run.current_stage().and_then(|stage| Some((stage, stage.conditions.last()?)));
+            let (stage, condition) = match open.filter(|_| prng.chance(80)) {
+                Some((run, asked)) => (run.stage.clone(), asked.condition),
+                None => (stage, condition),
+            };
+            about(Some(id.clone()), Wish::OverrideCondition { stage, condition })
         }
         70..=82 => answer(run?.0, run?.1, &name, !prng.chance(25))?,
         83..=87 => about(None, Wish::DisableTransition { stage, reason: "freeze".to_owned() }),

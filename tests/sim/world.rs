@@ -9,7 +9,7 @@ use crate::{
 };
 use domain::{
     Effect,
-    command::{ActionResult, Attempt, Command, Details, Wish},
+    command::{ActionResult, Attempt, Command, Details, RuleAttempt, RuleResult, Wish},
     execution::rollback::Past,
 };
 use events::{ActionExecutionId, ExecutionId, FailureCode, PipelineName, SourceRevision, Timestamp};
@@ -29,7 +29,24 @@ enum Message {
     /// A command for the subject.
     Order(Box<Order>),
     /// Work for a provider.
-    Run { pipeline: PipelineName, execution: ExecutionId, attempt: Attempt },
+    Run { pipeline: PipelineName, execution: ExecutionId, attempt: Work },
+}
+
+/// An attempt at an action or a rule.
+#[derive(Debug, Clone)]
+enum Work {
+    Action(Attempt),
+    Rule(RuleAttempt),
+}
+
+impl Work {
+    /// Actions and rules share one space of ids.
+    fn id(&self) -> ActionExecutionId {
+        match self {
+            Self::Action(attempt) => attempt.action_execution.clone(),
+            Self::Rule(attempt) => (&attempt.rule_execution).into(),
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -49,7 +66,7 @@ pub struct World<S> {
     unreliable: bool,
     pending: Vec<Pending>,
     /// What each provider has made of an attempt: asked twice, it answers the same. `None` hangs.
-    worked: BTreeMap<ActionExecutionId, Option<ActionResult>>,
+    worked: BTreeMap<ActionExecutionId, Option<Wish>>,
     asked: BTreeMap<ExecutionId, Vec<Effect>>,
     ids: usize,
     runs: usize,
@@ -250,12 +267,28 @@ impl<S: Subject> World<S> {
                 let delay = if self.unreliable { self.prng.below(20_000) as i64 } else { 0 };
                 let (due, message) = match effect.clone() {
                     Effect::RunAction { pipeline, execution, attempt, .. } => {
-                        (self.clock, Message::Run { pipeline, execution, attempt })
+                        (self.clock, Message::Run { pipeline, execution, attempt: Work::Action(attempt) })
+                    }
+                    Effect::RunRule { pipeline, execution, attempt, .. } => {
+                        (self.clock, Message::Run { pipeline, execution, attempt: Work::Rule(attempt) })
                     }
                     // A timer that fires for an attempt that has ended must do no harm, so none is taken back.
-                    Effect::CancelAction { .. } | Effect::ClearTimer { .. } => continue,
+                    Effect::CancelAction { .. }
+                    | Effect::ClearTimer { .. }
+                    | Effect::CancelRule { .. }
+                    | Effect::ClearRuleTimer { .. } => continue,
                     // The port keeps one timer for each attempt; the sweep sets it again and again.
-                    Effect::SetTimer { attempt, .. } if self.has_timer(&attempt) => continue,
+                    Effect::SetTimer { attempt, .. } if self.has_timer(&Work::Action(attempt.clone())) => {
+                        continue;
+                    }
+                    Effect::SetRuleTimer { attempt, .. } if self.has_timer(&Work::Rule(attempt.clone())) => {
+                        continue;
+                    }
+                    Effect::SetRuleTimer { pipeline, execution, attempt, at } => {
+                        let wish = Wish::ExpireRule { attempt };
+                        let order = self.told(Command { pipeline, execution: Some(execution), wish });
+                        (at.0, order)
+                    }
                     Effect::SetTimer { pipeline, execution, attempt, at } => {
                         let wish = Wish::ExpireAction { attempt };
                         let order = self.told(Command { pipeline, execution: Some(execution), wish });
@@ -275,10 +308,14 @@ impl<S: Subject> World<S> {
         }
     }
 
-    fn has_timer(&self, attempt: &Attempt) -> bool {
+    fn has_timer(&self, work: &Work) -> bool {
+        let id = work.id();
         self.pending.iter().any(|pending| match &pending.message {
             Message::Order(order) => {
-                matches!(&order.command.wish, Wish::ExpireAction { attempt: timed } if timed == attempt)
+                let wish = &order.command.wish;
+                matches!(wish, Wish::ExpireAction { attempt } if attempt.action_execution == id)
+                    || matches!(wish, Wish::ExpireRule { attempt }
+                        if ActionExecutionId::from(&attempt.rule_execution) == id)
             }
             Message::Run { .. } => false,
         })
@@ -292,10 +329,15 @@ impl<S: Subject> World<S> {
 
     fn remember(&mut self, effect: Effect) {
         let execution = match &effect {
-            Effect::RunAction { execution, .. } | Effect::SetTimer { execution, .. } => {
-                Some(execution.clone())
-            }
-            Effect::CancelAction { .. } | Effect::ClearTimer { .. } | Effect::StartRollback { .. } => None,
+            Effect::RunAction { execution, .. }
+            | Effect::SetTimer { execution, .. }
+            | Effect::RunRule { execution, .. }
+            | Effect::SetRuleTimer { execution, .. } => Some(execution.clone()),
+            Effect::CancelAction { .. }
+            | Effect::ClearTimer { .. }
+            | Effect::CancelRule { .. }
+            | Effect::ClearRuleTimer { .. }
+            | Effect::StartRollback { .. } => None,
             Effect::Tell(command) => command.execution.clone(),
         };
         if let Some(execution) = execution {
@@ -308,11 +350,20 @@ impl<S: Subject> World<S> {
     }
 
     /// A provider: asked twice for one attempt, it works once and may still answer twice.
-    fn work(&mut self, pipeline: &PipelineName, execution: &ExecutionId, attempt: &Attempt) {
-        let known = self.worked.get(&attempt.action_execution).cloned();
-        let result = known.unwrap_or_else(|| self.make(attempt));
-        self.worked.insert(attempt.action_execution.clone(), result.clone());
-        let Some(result) = result else { return };
+    fn work(&mut self, pipeline: &PipelineName, execution: &ExecutionId, work: &Work) {
+        let known = self.worked.get(&work.id()).cloned();
+        let report = known.unwrap_or_else(|| match work {
+            Work::Action(attempt) => {
+                let result = self.make(attempt);
+                result.map(|result| Wish::RecordActionResult { attempt: attempt.clone(), result })
+            }
+            Work::Rule(attempt) => {
+                let result = self.decide_rule();
+                result.map(|result| Wish::RecordRuleResult { attempt: attempt.clone(), result })
+            }
+        });
+        self.worked.insert(work.id(), report.clone());
+        let Some(wish) = report else { return };
         let times = if self.unreliable && self.prng.chance(20) { 2 } else { 1 };
         for _ in 0..times {
             let due = self.clock + self.prng.below(if self.unreliable { 200_000 } else { 1 }) as i64;
@@ -320,12 +371,23 @@ impl<S: Subject> World<S> {
             let command = Command {
                 pipeline: pipeline.clone(),
                 execution: Some(execution.clone()),
-                wish: Wish::RecordActionResult { attempt: attempt.clone(), result: result.clone() },
+                wish: wish.clone(),
             };
             let id = format!("result-{}", self.ids);
             let order = Order { command, id, actor: "provider".to_owned() };
             self.pending.push(Pending { due, message: Message::Order(Box::new(order)), deliveries: 1 });
         }
+    }
+
+    fn decide_rule(&mut self) -> Option<RuleResult> {
+        let dice = if self.unreliable { self.prng.below(100) } else { 50 };
+        let code = match dice {
+            0..=3 => return None,
+            4..=23 => FailureCode::JobFailed,
+            24..=33 => FailureCode::PermissionError,
+            _ => return Some(RuleResult::Succeeded { mocked: false, details: Details::default() }),
+        };
+        Some(RuleResult::Failed { code, message: "no".to_owned(), details: Details::default() })
     }
 
     fn make(&mut self, attempt: &Attempt) -> Option<ActionResult> {
@@ -370,8 +432,13 @@ impl<S: Subject> World<S> {
 fn same_wish(left: &Effect, right: &Effect) -> bool {
     match (left, right) {
         (Effect::RunAction { attempt: left, .. }, Effect::RunAction { attempt: right, .. }) => left == right,
+        (Effect::RunRule { attempt: left, .. }, Effect::RunRule { attempt: right, .. }) => left == right,
         (
             Effect::RunAction { .. }
+            | Effect::RunRule { .. }
+            | Effect::CancelRule { .. }
+            | Effect::ClearRuleTimer { .. }
+            | Effect::SetRuleTimer { .. }
             | Effect::CancelAction { .. }
             | Effect::ClearTimer { .. }
             | Effect::SetTimer { .. }

@@ -88,3 +88,26 @@ pub fn foreign(name: &str) -> Value {
         "inputArtifacts": [{ "name": "Code" }],
     })
 }
+
+/// A rule of a condition.
+pub fn rule(name: &str, provider: &str, configuration: Value) -> Value {
+    json!({
+        "name": name,
+        "ruleTypeId": { "category": "Rule", "owner": "AWS", "provider": provider, "version": "1" },
+        "configuration": configuration,
+    })
+}
+
+/// A rule that these commands succeed on `Code`.
+pub fn rule_of_commands(name: &str, lines: &[&str]) -> Value {
+    let mut rule = rule(name, "Commands", json!({}));
+    rule["commands"] = json!(lines);
+    rule["inputArtifacts"] = json!([{ "name": "Code" }]);
+    rule
+}
+
+/// The stage with a condition at one of its gates: `beforeEntry`, `onSuccess` or `onFailure`.
+pub fn gated(mut stage: Value, gate: &str, result: &str, rules: Vec<Value>) -> Value {
+    stage[gate] = json!({ "conditions": [{ "result": result, "rules": rules }] });
+    stage
+}

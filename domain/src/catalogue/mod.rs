@@ -7,7 +7,9 @@ pub mod custom;
 pub mod integration;
 mod rules;
 
-use crate::limits::{ACTION_TIMEOUT_MINUTES_DEFAULT, CUSTOM_ACTION_TIMEOUT_MINUTES};
+use crate::limits::{
+    ACTION_TIMEOUT_MINUTES_DEFAULT, CUSTOM_ACTION_TIMEOUT_MINUTES, RULE_TIMEOUT_MINUTES_DEFAULT,
+};
 use crate::pipeline::RuleTypeId;
 use events::{ActionCategory, ActionOwner, ActionTypeId};
 use integration::Integration;
@@ -272,6 +274,11 @@ pub fn timeout_minutes(id: &ActionTypeId) -> u32 {
 /// The rule type of that identity.
 pub fn rule_type(id: &RuleTypeId) -> Option<&'static RuleType> {
     (id.version() == "1").then(|| rule(&id.provider)).flatten()
+}
+
+/// How long a rule of that type may take unless its declaration says otherwise, minutes.
+pub fn rule_timeout_minutes(id: &RuleTypeId) -> u32 {
+    rule_type(id).map_or(RULE_TIMEOUT_MINUTES_DEFAULT, |found| found.timeout_minutes)
 }
 
 #[cfg(test)]

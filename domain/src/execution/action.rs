@@ -6,7 +6,7 @@ use crate::{
     command::{ActionResult, Attempt, Details},
     draft::Draft,
     limits,
-    pipeline::{ActionDeclaration, PipelineDeclaration, variables},
+    pipeline::{ActionDeclaration, InputArtifact, PipelineDeclaration, variables},
     rejection::Rejection,
 };
 use events::{
@@ -71,7 +71,7 @@ pub(crate) fn start(
     let is_approval = action.action_type_id.category == ActionCategory::Approval;
     let token = is_approval.then(|| draft.derive_uuid(&[action_execution.as_str(), "token"]));
     let resolved = resolve_configuration(draft, id, definition, action);
-    let inputs = inputs(draft, action);
+    let inputs = inputs(draft, &action.input_artifacts);
     let outputs = outputs(draft, definition, action, &action_execution);
     let problem = [resolved.as_ref().err(), inputs.as_ref().err(), outputs.as_ref().err()]
         .into_iter()
@@ -214,7 +214,7 @@ pub(crate) fn failed(
     }
 }
 
-fn cut(text: String, chars_max: usize) -> String {
+pub(crate) fn cut(text: String, chars_max: usize) -> String {
     match text.char_indices().nth(chars_max) {
         None => text,
         Some((end, _)) => text[..end].to_owned(),
@@ -228,20 +228,30 @@ fn timeout_minutes(action: &ActionDeclaration) -> u32 {
     }
 }
 
-/// Configuration values that hold references, with every reference replaced.
 fn resolve_configuration(
     draft: &Draft<'_>,
     id: &ExecutionId,
     definition: &PipelineDeclaration,
     action: &ActionDeclaration,
 ) -> Result<BTreeMap<String, String>, String> {
+    let others = action.commands.iter().chain(action.environment_variables.iter().map(|entry| &entry.value));
+    resolved(draft, id, definition, &action.configuration, others)
+}
+
+/// Configuration values that hold references, with every reference replaced. Commands and environment variables
+/// are resolved again when the job is made; here only to fail in time.
+pub(crate) fn resolved<'a>(
+    draft: &Draft<'_>,
+    id: &ExecutionId,
+    definition: &PipelineDeclaration,
+    configuration: &BTreeMap<String, String>,
+    others: impl Iterator<Item = &'a String>,
+) -> Result<BTreeMap<String, String>, String> {
     let execution = &draft.scope.execution;
     let lookup = |reference: variables::Reference<'_>| execution.variable(id, definition, reference);
-    let mut resolved = variables::resolve_configuration(&action.configuration, lookup)
+    let mut resolved = variables::resolve_configuration(configuration, lookup)
         .map_err(|(key, reason)| format!("the configuration value `{key}` cannot be resolved: {reason}"))?;
-    resolved.retain(|key, value| action.configuration.get(key) != Some(value));
-    // Commands and environment variables are resolved again when the job is made; here only to fail in time.
-    let others = action.commands.iter().chain(action.environment_variables.iter().map(|entry| &entry.value));
+    resolved.retain(|key, value| configuration.get(key) != Some(value));
     for template in others {
         variables::resolve(template, lookup)
             .map_err(|reason| format!("a command or environment variable cannot be resolved: {reason}"))?;
@@ -249,12 +259,13 @@ fn resolve_configuration(
     Ok(resolved)
 }
 
-fn inputs(draft: &Draft<'_>, action: &ActionDeclaration) -> Result<Vec<Artifact>, String> {
+/// Where input artifacts lie.
+pub(crate) fn inputs(draft: &Draft<'_>, declared: &[InputArtifact]) -> Result<Vec<Artifact>, String> {
     let find = |name: &ArtifactName| match draft.scope.execution.artifacts.get(name) {
         Some(state) => Ok(Artifact { name: name.clone(), location: state.location.clone() }),
         None => Err(format!("the input artifact `{name}` was not produced by any earlier action")),
     };
-    action.input_artifacts.iter().map(|input| find(&input.name)).collect()
+    declared.iter().map(|input| find(&input.name)).collect()
 }
 
 fn outputs(

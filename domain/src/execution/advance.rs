@@ -1,52 +1,113 @@
-//! Moving a run on: the next group of actions, the end of a stage, the way to the next one.
-//! See `spec/execution-semantics.md`, sections 2 and 3.
+//! Moving a run on: the gates of a stage, the next group of actions, the end of a stage, the way to the next one.
+//! See `spec/execution-semantics.md`, sections 2, 3 and 10.
 
-use super::{ExecutionStatus, StageStatus, action, failure, rollback};
+use super::{
+    ExecutionStatus, StageStatus, action,
+    condition::{self, Gate},
+    failure::{self, Then},
+    rollback,
+};
 use crate::{
     draft::Draft,
     lane::admit::{self, Admission, Arrival},
-    pipeline::PipelineDeclaration,
+    pipeline::{ConditionResult, PipelineDeclaration},
 };
 use events::{
-    Entry, ExecutionCancelled, ExecutionEnded, ExecutionEvent, ExecutionId, ExecutionSuperseded, StageEnded,
-    StageName, StageStarted,
+    ConditionType, Entry, ExecutionCancelled, ExecutionEnded, ExecutionEvent, ExecutionId,
+    ExecutionSuperseded, StageEnded, StageName, StageStarted,
 };
 
 /// Does everything that can be done now for a run that is inside a stage, and stops where it must wait for an
-/// action, a stage or nothing at all.
+/// action, a rule, a stage or nothing at all.
 pub(crate) fn advance(draft: &mut Draft<'_>, id: &ExecutionId, definition: &PipelineDeclaration) {
-    // Each turn starts an action, or ends a stage and enters the next: at most 500 actions and 50 stages, and each
-    // stage may once more begin by itself.
-    loop {
-        let Some(stage) = draft.scope.execution.current_stage() else { return };
-        if !draft.scope.execution.is_inside_a_stage() || stage.running().next().is_some() {
-            return;
+    // Each turn starts actions or a condition, ends a condition, or ends a stage and enters the next: at most 500
+    // actions, and 50 stages with three conditions; and each stage may once more begin by itself.
+    while step(draft, id, definition) {}
+}
+
+/// One thing that can be done now. False when the run must wait, or has ended.
+fn step(draft: &mut Draft<'_>, id: &ExecutionId, definition: &PipelineDeclaration) -> bool {
+    let Some(stage) = draft.scope.execution.current_stage() else { return false };
+    let waits = stage.running().next().is_some() || stage.running_rules().next().is_some();
+    if !draft.scope.execution.is_inside_a_stage() || waits {
+        return false;
+    }
+    let name = stage.stage.clone();
+    if condition::close(draft, &name) {
+        return true;
+    }
+    if draft.scope.execution.status == ExecutionStatus::Stopping {
+        end_stage(draft, id, &name, StageStatus::Stopped);
+        draft.execution(ExecutionEvent::ExecutionStopped(ExecutionEnded {}));
+        return false;
+    }
+    match condition::gate(draft, definition, &name, ConditionType::BeforeEntry) {
+        Gate::Open => inside(draft, id, definition, &name),
+        Gate::Unasked => ask(draft, id, definition, &name, ConditionType::BeforeEntry),
+        Gate::Engages(ConditionResult::Skip) => {
+            end_stage(draft, id, &name, StageStatus::Skipped);
+            arrive_at_next(draft, id, definition, Some(&name))
         }
-        let name = stage.stage.clone();
-        if draft.scope.execution.status == ExecutionStatus::Stopping {
-            end_stage(draft, id, &name, StageStatus::Stopped);
-            draft.execution(ExecutionEvent::ExecutionStopped(ExecutionEnded {}));
-            return;
-        }
-        if stage.unsuccessful().next().is_some() {
-            match failure::failed(draft, id, definition, &name) {
-                failure::Then::GoesOn => continue,
-                failure::Then::IsOver => return,
-            }
-        }
-        if draft.is_outdated() && action::has_more(draft, definition, &name) {
-            end_stage(draft, id, &name, StageStatus::Cancelled);
-            cancelled(draft, UPDATED);
-            return;
-        }
-        if action::start_next_group(draft, id, definition, &name) {
-            continue;
-        }
-        end_stage(draft, id, &name, StageStatus::Succeeded);
-        if !arrive_at_next(draft, id, definition, Some(&name)) {
-            return;
+        // Nothing of the stage has been done, so there is nothing for its failure gate to undo.
+        Gate::Engages(ConditionResult::Fail | ConditionResult::Rollback | ConditionResult::Retry) => {
+            failure::end(draft, id, definition, &name, false);
+            false
         }
     }
+}
+
+/// The run has passed the way in.
+fn inside(
+    draft: &mut Draft<'_>,
+    id: &ExecutionId,
+    definition: &PipelineDeclaration,
+    name: &StageName,
+) -> bool {
+    let stage = draft.scope.execution.stage(name);
+    if stage.is_some_and(|stage| stage.unsuccessful().next().is_some()) {
+        return failure::failed(draft, id, definition, name) == Then::GoesOn;
+    }
+    if draft.is_outdated() && action::has_more(draft, definition, name) {
+        return end_outdated(draft, id, name);
+    }
+    if action::start_next_group(draft, id, definition, name) {
+        return true;
+    }
+    match condition::gate(draft, definition, name, ConditionType::OnSuccess) {
+        Gate::Open => {
+            end_stage(draft, id, name, StageStatus::Succeeded);
+            arrive_at_next(draft, id, definition, Some(name))
+        }
+        Gate::Unasked => ask(draft, id, definition, name, ConditionType::OnSuccess),
+        Gate::Engages(ConditionResult::Rollback) => {
+            failure::end(draft, id, definition, name, true);
+            false
+        }
+        Gate::Engages(ConditionResult::Fail | ConditionResult::Skip | ConditionResult::Retry) => {
+            failure::failed(draft, id, definition, name) == Then::GoesOn
+        }
+    }
+}
+
+/// Asks a gate, unless an update has ended the run meanwhile.
+fn ask(
+    draft: &mut Draft<'_>,
+    id: &ExecutionId,
+    definition: &PipelineDeclaration,
+    stage: &StageName,
+    which: ConditionType,
+) -> bool {
+    if draft.is_outdated() {
+        return end_outdated(draft, id, stage);
+    }
+    condition::ask(draft, id, definition, stage, which);
+    true
+}
+
+fn end_outdated(draft: &mut Draft<'_>, id: &ExecutionId, stage: &StageName) -> bool {
+    end_stage(draft, id, stage, StageStatus::Cancelled);
+    cancelled(draft, UPDATED);
+    false
 }
 
 /// Brings a run to the door of the stage after `passed`, or of the first, and in if the lane lets it. True when
@@ -111,6 +172,7 @@ fn end_stage(draft: &mut Draft<'_>, id: &ExecutionId, stage: &StageName, status:
         StageStatus::Succeeded => ExecutionEvent::StageSucceeded(ended),
         StageStatus::Stopped => ExecutionEvent::StageStopped(ended),
         StageStatus::Cancelled => ExecutionEvent::StageCancelled(ended),
+        StageStatus::Skipped => ExecutionEvent::StageSkipped(ended),
         StageStatus::Failed | StageStatus::InProgress | StageStatus::Stopping => {
             ExecutionEvent::StageFailed(ended)
         }

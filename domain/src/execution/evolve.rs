@@ -1,5 +1,7 @@
 //! Writing a run's events down. Total: never fails, never consults policy.
 
+mod conditions;
+
 use super::{
     ActionStatus, ArtifactState, AttemptRun, Execution, ExecutionStatus, Retry, RetryTrigger, StageRun,
     StageStatus, Start, StopRequest,
@@ -20,6 +22,7 @@ impl Execution {
                 entry: started.entry,
                 status: StageStatus::InProgress,
                 attempts: Vec::new(),
+                conditions: Vec::new(),
                 manual_retries: 0,
                 auto_retries: 0,
                 retry: None,
@@ -61,6 +64,17 @@ impl Execution {
                     .filter(|attempt| attempt.action_execution == ignored.action_execution)
                     .for_each(|attempt| attempt.result_ignored = true);
             }
+            ExecutionEvent::ConditionStarted(started) => self.condition_started(started, at),
+            ExecutionEvent::ConditionEnded(ended) => self.condition_ended(ended, at),
+            ExecutionEvent::ConditionOverridden(overridden) => self.condition_overridden(overridden, at),
+            ExecutionEvent::RuleStarted(started) => self.rule_started(started, at),
+            ExecutionEvent::RuleSucceeded(succeeded) => self.rule_succeeded(succeeded, at),
+            ExecutionEvent::RuleFailed(failed) => self.rule_failed(failed, at),
+            ExecutionEvent::RuleAbandoned(abandoned) => {
+                self.change_rule(&abandoned.rule_execution, at, |rule| rule.status = ActionStatus::Abandoned);
+            }
+            ExecutionEvent::RuleResultIgnored(ignored) => self.rule_result_ignored(&ignored.rule_execution),
+            ExecutionEvent::StageSkipped(ended) => self.stage_ended(&ended.stage, StageStatus::Skipped, at),
             ExecutionEvent::StageSucceeded(ended) => {
                 self.stage_ended(&ended.stage, StageStatus::Succeeded, at)
             }
@@ -134,6 +148,7 @@ impl Execution {
         };
         *count += 1;
         stage.retry = Some(Retry { mode: retried.mode, trigger, under_way: true });
+        stage.set_conditions_aside(retried.mode);
         for attempt in &mut stage.attempts {
             attempt.set_aside |= match (retried.mode, attempt.status) {
                 (StageRetryMode::AllActions, _)

@@ -1,23 +1,27 @@
-//! What becomes of a stage that has failed: another attempt, a rollback, or nothing more. See
+//! What becomes of a stage that has failed: another attempt, a condition to ask, a rollback, or nothing more. See
 //! `spec/execution-semantics.md`, sections 2, 8 and 9.
 
-use super::{retry, rollback};
+use super::{
+    condition::{self, Gate},
+    retry, rollback,
+};
 use crate::{
     draft::Draft,
     lane::admit,
     pipeline::{ConditionResult, PipelineDeclaration},
 };
-use events::{ExecutionEnded, ExecutionEvent, ExecutionId, StageEnded, StageName};
+use events::{ConditionType, ExecutionEnded, ExecutionEvent, ExecutionId, StageEnded, StageName};
 
 /// Whether there is more to do in the stage now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Then {
-    /// Actions of it may be started again.
+    /// Its actions may be started again, or its failure condition is being asked.
     GoesOn,
     /// The stage and the run have ended.
     IsOver,
 }
 
-/// Decides about a stage of which nothing runs any more, and something failed.
+/// Decides about a stage of which nothing runs any more, and an action or the way out failed.
 pub(crate) fn failed(
     draft: &mut Draft<'_>,
     id: &ExecutionId,
@@ -28,7 +32,16 @@ pub(crate) fn failed(
         return Then::GoesOn;
     }
     let asked = definition.stage(stage).and_then(|declared| declared.on_failure.as_ref());
-    let rolls_back = asked.is_some_and(|asked| asked.result == Some(ConditionResult::Rollback));
+    let rolls_back = asked.is_some_and(|asked| asked.result == Some(ConditionResult::Rollback))
+        || match condition::gate(draft, definition, stage, ConditionType::OnFailure) {
+            Gate::Unasked if !draft.is_outdated() => {
+                condition::ask(draft, id, definition, stage, ConditionType::OnFailure);
+                return Then::GoesOn;
+            }
+            // The only result there is.
+            Gate::Engages(_) => true,
+            Gate::Open | Gate::Unasked => false,
+        };
     end(draft, id, definition, stage, rolls_back);
     Then::IsOver
 }

@@ -3,11 +3,14 @@
 pub mod action;
 pub mod advance;
 pub mod approval;
+pub mod condition;
 pub mod evolve;
 pub mod failure;
 pub mod job;
+pub mod overriding;
 pub mod retry;
 pub mod rollback;
+pub mod rule;
 pub mod settle;
 pub mod start;
 pub mod stop;
@@ -24,8 +27,10 @@ use events::{
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+pub use condition::{ConditionRun, ConditionStatus, RuleRun};
+
 /// Number of this fold; one more whenever [`Execution`]'s shape or meaning changes.
-pub const FOLD: u32 = 3;
+pub const FOLD: u32 = 4;
 
 /// The state of an `execution#<id>` stream.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -117,7 +122,7 @@ impl ExecutionStatus {
     }
 }
 
-/// `StageExecutionStatus`, as far as a stage that was entered can have it.
+/// `StageExecutionStatus`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the API's own words")]
 pub enum StageStatus {
@@ -128,6 +133,7 @@ pub enum StageStatus {
     Succeeded,
     Failed,
     Cancelled,
+    Skipped,
 }
 
 impl StageStatus {
@@ -140,6 +146,7 @@ impl StageStatus {
             Self::Succeeded => "Succeeded",
             Self::Failed => "Failed",
             Self::Cancelled => "Cancelled",
+            Self::Skipped => "Skipped",
         }
     }
 }
@@ -196,6 +203,8 @@ pub struct StageRun {
     pub status: StageStatus,
     /// Every attempt at every action, in order of start.
     pub attempts: Vec<AttemptRun>,
+    /// Every time one of its gates was asked, in order.
+    pub conditions: Vec<ConditionRun>,
     /// How often it was retried by hand.
     pub manual_retries: u32,
     /// How often its own definition retried it: at most once.
@@ -318,9 +327,11 @@ impl Execution {
     pub fn is_inside_a_stage(&self) -> bool {
         self.current_stage().is_some_and(|stage| match stage.status {
             StageStatus::InProgress | StageStatus::Stopping => true,
-            StageStatus::Stopped | StageStatus::Succeeded | StageStatus::Failed | StageStatus::Cancelled => {
-                false
-            }
+            StageStatus::Stopped
+            | StageStatus::Succeeded
+            | StageStatus::Failed
+            | StageStatus::Cancelled
+            | StageStatus::Skipped => false,
         })
     }
 

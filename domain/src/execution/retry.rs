@@ -1,13 +1,19 @@
 //! Running a failed or stopped stage again. See `spec/execution-semantics.md`, section 7.
 
-use super::{ActionStatus, Execution, ExecutionStatus, StageStatus, action, advance, start};
+use super::{
+    ActionStatus, Execution, ExecutionStatus, StageStatus, action, advance,
+    condition::{self, Gate},
+    start,
+};
 use crate::{
     draft::Draft,
     lane::admit::{self, Arrival},
     pipeline::{ActionDeclaration, OnFailure, PipelineDeclaration, RetryMode},
     rejection::Rejection,
 };
-use events::{ExecutionEvent, ExecutionId, ExecutionMode, StageName, StageRetried, StageRetryMode};
+use events::{
+    ConditionType, ExecutionEvent, ExecutionId, ExecutionMode, StageName, StageRetried, StageRetryMode,
+};
 
 /// Retries a stage of the run that entered it last.
 pub(crate) fn retry(
@@ -100,8 +106,16 @@ fn check(
     let is_unstarted = |action: &ActionDeclaration| run.attempt(&action.name).is_none();
     let left_out = run.status == StageStatus::Stopped
         && definition.stage(stage).is_some_and(|declared| declared.actions.iter().any(is_unstarted));
-    if run.unsuccessful().next().is_none() && !left_out {
+    let unasked = run.status == StageStatus::Stopped
+        && condition::gate(draft, definition, stage, ConditionType::OnSuccess) != Gate::Open;
+    if run.status == StageStatus::Skipped {
+        return Err(not_retryable("its entry condition skipped it"));
+    }
+    if run.unsuccessful().next().is_none() && !left_out && !unasked && run.failed_by().is_none() {
         return Err(not_retryable("none of its actions failed or was left out"));
+    }
+    if run.open_condition().is_some() {
+        return Err(busy("its failure condition is being evaluated"));
     }
     if run.retry.is_some_and(|retry| retry.under_way) {
         return Err(busy("a retry of it is still under way"));

@@ -4,9 +4,13 @@
 use super::{
     action,
     advance::{self, UPDATED, cancelled},
+    condition,
 };
 use crate::{draft::Draft, lane::admit};
-use events::{ExecutionEvent, ExecutionId, ExecutionSuperseded, LaneEvent, StageEnded, SupersessionSettled};
+use events::{
+    ConditionVerdict, ExecutionEvent, ExecutionId, ExecutionSuperseded, LaneEvent, StageEnded,
+    SupersessionSettled,
+};
 
 /// Settles one run.
 pub(crate) fn settle(draft: &mut Draft<'_>, id: &ExecutionId) {
@@ -54,6 +58,7 @@ pub(crate) fn settle(draft: &mut Draft<'_>, id: &ExecutionId) {
 
 fn cancel(draft: &mut Draft<'_>, reason: &str) {
     action::abandon_running(draft);
+    condition::give_up(draft, ConditionVerdict::Cancelled);
     if draft.scope.execution.is_inside_a_stage()
         && let Some(stage) = draft.scope.execution.current_stage().map(|run| run.stage.clone())
     {

@@ -20,7 +20,6 @@ pub(crate) fn start(
     }
     let definition = draft.scope.pipeline.current_definition().cloned().ok_or_else(|| draft.no_pipeline())?;
     let version = draft.scope.pipeline.current.ok_or_else(|| draft.no_pipeline())?;
-    refuse_what_is_not_built(draft, &definition)?;
     let variables = resolve_variables(draft, &definition, variables)?;
     check_revisions(draft, &definition, revisions)?;
     let mode = definition.mode();
@@ -38,22 +37,6 @@ pub(crate) fn start(
     }));
     if advance::arrive_at_next(draft, execution, &definition, None) {
         advance::advance(draft, execution, &definition);
-    }
-    Ok(())
-}
-
-/// A gate that nobody evaluates is worse than no run at all. Goes when conditions come.
-fn refuse_what_is_not_built(draft: &Draft<'_>, definition: &PipelineDeclaration) -> Result<(), Rejection> {
-    for stage in &definition.stages {
-        let declared = [
-            (stage.before_entry.is_some(), "beforeEntry"),
-            (stage.on_success.is_some(), "onSuccess"),
-            (stage.on_failure.as_ref().is_some_and(|gate| !gate.conditions.is_empty()), "onFailure"),
-        ];
-        if let Some((_, member)) = declared.into_iter().find(|(is_declared, _)| *is_declared) {
-            let (pipeline, stage) = (draft.name.clone(), stage.name.clone());
-            return Err(Rejection::NotBuilt { pipeline, stage, member });
-        }
     }
     Ok(())
 }

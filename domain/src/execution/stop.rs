@@ -1,8 +1,8 @@
 //! Stopping a run. See `spec/execution-semantics.md`, section 6.
 
-use super::{ExecutionStatus, action};
+use super::{ExecutionStatus, action, condition};
 use crate::{draft::Draft, lane::admit, rejection::Rejection};
-use events::{ExecutionEnded, ExecutionEvent, ExecutionId, StopRequested};
+use events::{ConditionVerdict, ExecutionEnded, ExecutionEvent, ExecutionId, StopRequested};
 
 /// Asks a run to stop: at once between stages, after running actions end, or giving them up.
 pub(crate) fn stop(
@@ -44,6 +44,7 @@ pub(crate) fn stop(
     }));
     if abandon {
         action::abandon_running(draft);
+        condition::give_up(draft, ConditionVerdict::Abandoned);
     }
     if draft.scope.execution.is_inside_a_stage() {
         return action::move_on(draft, id);

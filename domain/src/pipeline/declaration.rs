@@ -4,11 +4,11 @@
 //! must lose nothing but members the API does not know. Whether a definition makes sense is not decided here.
 
 use super::AsSent;
-use super::gates::{BeforeEntry, OnFailure, OnSuccess};
+use super::gates::{BeforeEntry, Condition, OnFailure, OnSuccess};
 use super::members::{BucketName, RoleArn, RunOrder, TimeoutMinutes, VariableName};
 use events::{
-    ActionName, ActionTypeId, ArtifactName, ExecutionMode, Namespace, PipelineName, PipelineVersion,
-    StageName,
+    ActionName, ActionTypeId, ArtifactName, ConditionType, ExecutionMode, Namespace, PipelineName,
+    PipelineVersion, StageName,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -202,6 +202,16 @@ impl StageDeclaration {
     /// The action of that name.
     pub fn action(&self, name: &ActionName) -> Option<&ActionDeclaration> {
         self.actions.iter().find(|action| action.name == *name)
+    }
+
+    /// The condition of a gate, if the gate has one.
+    pub fn condition(&self, gate: ConditionType) -> Option<&Condition> {
+        let conditions = match gate {
+            ConditionType::BeforeEntry => self.before_entry.as_ref().map(|gate| &gate.conditions),
+            ConditionType::OnSuccess => self.on_success.as_ref().map(|gate| &gate.conditions),
+            ConditionType::OnFailure => self.on_failure.as_ref().map(|gate| &gate.conditions),
+        };
+        conditions?.first()
     }
 
     /// The actions by run order, lowest first. Gaps in the numbers mean nothing.

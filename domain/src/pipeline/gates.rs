@@ -2,7 +2,7 @@
 
 use super::members::{RoleArn, TimeoutMinutes};
 use super::{AsSent, InputArtifact};
-use events::ActionName;
+use events::{ConditionType, RuleName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -74,6 +74,16 @@ pub struct Condition {
     pub rules: Vec<RuleDeclaration>,
 }
 
+impl Condition {
+    /// What it leads to, with the default of its gate filled in.
+    pub fn result_in(&self, gate: ConditionType) -> ConditionResult {
+        self.result.unwrap_or(match gate {
+            ConditionType::BeforeEntry | ConditionType::OnSuccess => ConditionResult::Fail,
+            ConditionType::OnFailure => ConditionResult::Rollback,
+        })
+    }
+}
+
 /// What a condition that is not met leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -93,7 +103,7 @@ pub enum ConditionResult {
 #[serde(rename_all = "camelCase")]
 pub struct RuleDeclaration {
     /// Unique in its condition; spelled like an action's name.
-    pub name: ActionName,
+    pub name: RuleName,
     /// Who decides.
     pub rule_type_id: RuleTypeId,
     /// The rule's settings.

@@ -2,11 +2,13 @@
 
 use super::words::{one_line, trigger};
 use crate::{
-    execution::{ActionStatus, AttemptRun, Execution, ExecutionStatus, StageRun},
+    execution::{
+        ActionStatus, AttemptRun, ConditionRun, ConditionStatus, Execution, ExecutionStatus, StageRun,
+    },
     lane::{Lane, StageTraffic},
     pipeline::versions::Pipeline,
 };
-use events::{ActionCategory, ExecutionId, ExecutionMode, PipelineName, StageName, Timestamp};
+use events::{ActionCategory, ConditionType, ExecutionId, ExecutionMode, PipelineName, StageName, Timestamp};
 use serde::Serialize;
 
 /// Executions named in one answer.
@@ -40,6 +42,8 @@ pub enum Cause {
     Stopped,
     Succeeded,
     ActionFailed,
+    WaitsForCondition,
+    ConditionFailed,
     StageFailed,
     Superseded,
     Cancelled,
@@ -157,6 +161,9 @@ fn under_way<'n>(subject: &Subject<'_>, neighbour: &impl Fn(&ExecutionId) -> Opt
         let sentence = format!("stage {} is at work: {}", stage.stage, what.join(", "));
         return Why::new(Cause::ActionRunning, sentence).because(failed);
     }
+    if let Some((stage, condition, _)) = subject.execution.running_rules().next() {
+        return waits_at_a_gate(subject, stage, condition);
+    }
     if let Some(stage) = subject.lane.wait_of(subject.id) {
         return waits_at_a_door(subject, stage, neighbour);
     }
@@ -179,6 +186,44 @@ fn waits_for_approval(subject: &Subject<'_>, stage: &StageRun, run: &AttemptRun)
             "answer it: `aws codepipeline put-approval-result` for stage {} and action {}",
             stage.stage, run.action
         ))
+}
+
+fn waits_at_a_gate(subject: &Subject<'_>, stage: &StageRun, condition: &ConditionRun) -> Why {
+    let open: Vec<String> = condition
+        .rules
+        .iter()
+        .filter(|rule| rule.status == ActionStatus::InProgress)
+        .map(|rule| format!("{} ({}, since {})", rule.rule, rule.provider, since(subject, rule.started)))
+        .collect();
+    let gate = condition.condition.member();
+    let sentence =
+        format!("the {gate} condition of stage {} waits for its rules: {}", stage.stage, open.join(", "));
+    let answer = Why::new(Cause::WaitsForCondition, sentence)
+        .because(rules_that_failed(stage, condition).chain(failures(stage)));
+    match override_step(stage, condition) {
+        Some(step) => answer.next(step),
+        None => answer,
+    }
+}
+
+/// How a person lets the run pass; whether it may, the command says.
+fn override_step(stage: &StageRun, condition: &ConditionRun) -> Option<String> {
+    let kind = match condition.condition {
+        ConditionType::BeforeEntry => "BEFORE_ENTRY",
+        ConditionType::OnSuccess => "ON_SUCCESS",
+        ConditionType::OnFailure => return None,
+    };
+    Some(format!(
+        "let it pass all the same: `aws codepipeline override-stage-condition` for stage {}, condition type {kind}",
+        stage.stage
+    ))
+}
+
+fn rules_that_failed(stage: &StageRun, condition: &ConditionRun) -> impl Iterator<Item = String> {
+    condition.rules.iter().filter_map(move |rule| {
+        let (code, message) = rule.error.as_ref()?;
+        Some(format!("rule {}/{} failed ({code}): {}", stage.stage, rule.rule, one_line(message)))
+    })
 }
 
 fn waits_at_a_door<'n>(
@@ -239,8 +284,10 @@ fn closed(stage: &StageName, traffic: &StageTraffic) -> Option<String> {
 }
 
 fn stopping(subject: &Subject<'_>) -> Why {
-    let left: Vec<String> =
-        subject.execution.running().map(|(stage, run)| format!("{}/{}", stage.stage, run.action)).collect();
+    let actions = subject.execution.running().map(|(stage, run)| format!("{}/{}", stage.stage, run.action));
+    let rules = subject.execution.running_rules();
+    let rules = rules.map(|(stage, _, rule)| format!("the rule {}/{}", stage.stage, rule.rule));
+    let left: Vec<String> = actions.chain(rules).collect();
     let sentence = format!("it is stopping and waits for what still runs: {}", left.join(", "));
     Why::new(Cause::Stopping, sentence)
         .because(asked_to_stop(subject))
@@ -282,12 +329,26 @@ fn failed(subject: &Subject<'_>) -> Why {
     let failures: Vec<String> = failures(stage).collect();
     let retries =
         (stage.manual_retries > 0).then(|| format!("the stage was retried {} times", stage.manual_retries));
+    if let Some(shut) = stage.failed_by() {
+        return failed_at_a_gate(stage, shut).because(retries);
+    }
     let Some((first, rest)) = failures.split_first() else {
         return Why::new(Cause::StageFailed, format!("stage {} failed", stage.stage)).because(retries);
     };
     Why::new(Cause::ActionFailed, first.clone())
         .because(rest.iter().cloned().chain(retries))
         .next(format!("run it again: `aws codepipeline retry-stage-execution` for stage {}", stage.stage))
+}
+
+fn failed_at_a_gate(stage: &StageRun, shut: &ConditionRun) -> Why {
+    let how = if shut.status == ConditionStatus::Errored { "could not be asked" } else { "was not met" };
+    let sentence = format!("the {} condition of stage {} {how}", shut.condition.member(), stage.stage);
+    let answer = Why::new(Cause::ConditionFailed, sentence).because(rules_that_failed(stage, shut));
+    let answer = match override_step(stage, shut) {
+        Some(step) => answer.next(step),
+        None => answer,
+    };
+    answer.next(format!("ask it again: `aws codepipeline retry-stage-execution` for stage {}", stage.stage))
 }
 
 /// What failed in a stage and still counts.

@@ -1,6 +1,8 @@
 //! Events as sentences. Ids of attempts and entries are left out: they are for machines, which read the events.
 
-use events::{ExecutionEvent, ExecutionId, LaneEvent, PipelineEvent, StageRetryMode, Trigger};
+use events::{
+    ConditionVerdict, ExecutionEvent, ExecutionId, LaneEvent, PipelineEvent, StageRetryMode, Trigger,
+};
 
 /// Letters of a text from outside that a sentence holds.
 const TEXT_CHARS_MAX: usize = 200;
@@ -130,6 +132,42 @@ pub fn execution_words(event: &ExecutionEvent) -> String {
             format!("stage {stage}: job {job} goes on in another{}{summary}", done.unwrap_or_default())
         }
         ExecutionEvent::ResultIgnored(_) => "a result that came too late is ignored".to_owned(),
+        ExecutionEvent::ConditionStarted(started) => {
+            format!("the {} condition of stage {} is asked", started.condition.member(), started.stage)
+        }
+        ExecutionEvent::ConditionEnded(ended) => {
+            let verdict = match ended.verdict {
+                ConditionVerdict::Succeeded => "is met",
+                ConditionVerdict::Failed => "is NOT MET",
+                ConditionVerdict::Errored => "COULD NOT BE ASKED",
+                ConditionVerdict::Cancelled => "is cancelled",
+                ConditionVerdict::Abandoned => "is abandoned",
+            };
+            let summary = after_colon(ended.summary.as_deref());
+            format!("the {} condition of stage {} {verdict}{summary}", ended.condition.member(), ended.stage)
+        }
+        ExecutionEvent::ConditionOverridden(overridden) => {
+            let (gate, stage) = (overridden.condition.member(), &overridden.stage);
+            format!("the {gate} condition of stage {stage} is overridden by {}", overridden.by)
+        }
+        ExecutionEvent::RuleStarted(started) => {
+            let gate = started.condition.member();
+            format!("rule {}/{} ({gate}) is asked ({})", started.stage, started.rule, started.provider)
+        }
+        ExecutionEvent::RuleSucceeded(succeeded) => {
+            let verb = if succeeded.mocked { "is mocked" } else { "is met" };
+            let summary = after_colon(succeeded.summary.as_deref());
+            format!("rule {}/{} {verb}{summary}", succeeded.stage, succeeded.rule)
+        }
+        ExecutionEvent::RuleFailed(failed) => {
+            let message = after_colon(Some(&failed.message));
+            format!("rule {}/{} FAILED ({}){message}", failed.stage, failed.rule, failed.code)
+        }
+        ExecutionEvent::RuleAbandoned(abandoned) => {
+            format!("rule {}/{} is abandoned", abandoned.stage, abandoned.rule)
+        }
+        ExecutionEvent::RuleResultIgnored(_) => "a rule's result that came too late is ignored".to_owned(),
+        ExecutionEvent::StageSkipped(ended) => format!("stage {} is skipped", ended.stage),
         ExecutionEvent::StageSucceeded(ended) => format!("stage {} succeeded", ended.stage),
         ExecutionEvent::StageFailed(ended) => format!("stage {} FAILED", ended.stage),
         ExecutionEvent::StageStopped(ended) => format!("stage {} stopped", ended.stage),

@@ -12,6 +12,17 @@ pub struct PipelineBuilder(Value);
 #[derive(Debug, Clone)]
 pub struct ActionBuilder(Map<String, Value>);
 
+/// A rule in the making.
+#[derive(Debug, Clone)]
+pub struct RuleBuilder(Map<String, Value>);
+
+/// A rule that compares a variable.
+pub fn rule(name: &str) -> RuleBuilder {
+    let id = json!({ "category": "Rule", "owner": "AWS", "provider": "VariableCheck", "version": "1" });
+    let members = [("name".to_owned(), json!(name)), ("ruleTypeId".to_owned(), id)];
+    RuleBuilder(members.into_iter().collect())
+}
+
 /// A SUPERSEDED pipeline without stages.
 pub fn pipeline(name: &str) -> PipelineBuilder {
     PipelineBuilder(json!({
@@ -100,6 +111,37 @@ impl PipelineBuilder {
         self
     }
 
+    /// What is asked before the last stage so far is entered; an empty result leaves it out.
+    #[must_use]
+    pub fn before_entry(self, result: &str, rules: impl IntoIterator<Item = RuleBuilder>) -> Self {
+        self.gate("beforeEntry", result, rules)
+    }
+
+    /// What is asked when the actions of the last stage so far have succeeded.
+    #[must_use]
+    pub fn on_success(self, result: &str, rules: impl IntoIterator<Item = RuleBuilder>) -> Self {
+        self.gate("onSuccess", result, rules)
+    }
+
+    /// What is asked when the last stage so far is about to fail.
+    #[must_use]
+    pub fn on_failure_when(self, result: &str, rules: impl IntoIterator<Item = RuleBuilder>) -> Self {
+        self.gate("onFailure", result, rules)
+    }
+
+    fn gate(mut self, member: &str, result: &str, rules: impl IntoIterator<Item = RuleBuilder>) -> Self {
+        let rules: Vec<Value> = rules.into_iter().map(|rule| Value::Object(rule.0)).collect();
+        let mut condition = json!({ "rules": rules });
+        if !result.is_empty() {
+            condition["result"] = json!(result);
+        }
+        match self.0["stages"].as_array_mut().and_then(|stages| stages.last_mut()) {
+            Some(stage) => stage[member] = json!({ "conditions": [condition] }),
+            None => panic!("a gate belongs to a stage"),
+        }
+        self
+    }
+
     /// Another mode than SUPERSEDED.
     #[must_use]
     pub fn mode(mut self, mode: ExecutionMode) -> Self {
@@ -172,6 +214,43 @@ impl ActionBuilder {
     #[must_use]
     pub fn set(mut self, key: &str, value: &str) -> Self {
         self.0["configuration"][key] = json!(value);
+        self
+    }
+
+    /// `timeoutInMinutes`.
+    #[must_use]
+    pub fn timeout(mut self, minutes: u32) -> Self {
+        self.0.insert("timeoutInMinutes".to_owned(), json!(minutes));
+        self
+    }
+}
+
+impl RuleBuilder {
+    /// Another provider than `VariableCheck`.
+    #[must_use]
+    pub fn provider(mut self, provider: &str) -> Self {
+        self.0["ruleTypeId"]["provider"] = json!(provider);
+        self
+    }
+
+    /// One configuration value.
+    #[must_use]
+    pub fn set(mut self, key: &str, value: &str) -> Self {
+        self.0.entry("configuration").or_insert_with(|| json!({}))[key] = json!(value);
+        self
+    }
+
+    /// One more command.
+    #[must_use]
+    pub fn command(mut self, command: &str) -> Self {
+        push(self.0.entry("commands").or_insert_with(|| json!([])), json!(command));
+        self
+    }
+
+    /// One more input artifact.
+    #[must_use]
+    pub fn input(mut self, name: &str) -> Self {
+        push(self.0.entry("inputArtifacts").or_insert_with(|| json!([])), json!({ "name": name }));
         self
     }
 

@@ -4,13 +4,14 @@ use crate::{
     Decision, Effect, Rejection, Scope,
     command::{Command, Context, Wish},
     decide,
-    execution::Execution,
+    execution::{ConditionStatus, Execution},
     lane::Lane,
     pipeline::versions::Pipeline,
     react,
 };
 use events::{
-    ActionExecutionId, ExecutionId, ExecutionMode, ExecutionStarted, LaneEvent, Timestamp, codec::Stored,
+    ActionExecutionId, ExecutionId, ExecutionMode, ExecutionStarted, LaneEvent, RuleExecutionId, Timestamp,
+    codec::Stored,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::fmt::Debug;
@@ -49,6 +50,7 @@ fn of_repetition(after: &Scope, command: &Command, context: Context<'_>) -> Resu
         | Wish::UpdatePipeline { .. }
         | Wish::StopExecution { .. }
         | Wish::RetryStage { .. }
+        | Wish::OverrideCondition { .. }
         | Wish::OnJob { .. }
         | Wish::RecordApproval { .. } => return Ok(()),
         Wish::DeletePipeline
@@ -59,6 +61,8 @@ fn of_repetition(after: &Scope, command: &Command, context: Context<'_>) -> Resu
         | Wish::StartRollback { .. }
         | Wish::RecordActionResult { .. }
         | Wish::ExpireAction { .. }
+        | Wish::RecordRuleResult { .. }
+        | Wish::ExpireRule { .. }
         | Wish::DisableTransition { .. }
         | Wish::EnableTransition { .. }
         | Wish::Settle => {}
@@ -245,22 +249,30 @@ pub fn of_resume(id: &ExecutionId, run: &Execution, asked: &[Effect]) -> Result<
             Effect::RunAction { execution, attempt, .. } => {
                 execution != id
                     || !under_way(run, &attempt.action_execution)
-                    || resumed.iter().any(|owed| match owed {
-                        Effect::RunAction { attempt: again, resumed, .. } => again == attempt && *resumed,
-                        Effect::CancelAction { .. }
-                        | Effect::ClearTimer { .. }
-                        | Effect::SetTimer { .. }
-                        | Effect::StartRollback { .. }
-                        | Effect::Tell(_) => false,
+                    || resumed.iter().any(|owed| {
+                        matches!(owed, Effect::RunAction { attempt: again, resumed, .. }
+                            if again == attempt && *resumed)
+                    })
+            }
+            Effect::RunRule { execution, attempt, .. } => {
+                execution != id
+                    || !rule_under_way(run, &attempt.rule_execution)
+                    || resumed.iter().any(|owed| {
+                        matches!(owed, Effect::RunRule { attempt: again, resumed, .. }
+                            if again == attempt && *resumed)
                     })
             }
             // Asking a provider to stop what no longer counts is a courtesy: nothing depends on it.
-            Effect::CancelAction { .. } => true,
-            Effect::ClearTimer { .. } => true,
+            Effect::CancelAction { .. } | Effect::CancelRule { .. } => true,
+            Effect::ClearTimer { .. } | Effect::ClearRuleTimer { .. } => true,
             // No run can know of it: see `of_owed`.
             Effect::StartRollback { .. } => true,
             Effect::SetTimer { execution, attempt, .. } => {
                 let still_owed = execution == id && under_way(run, &attempt.action_execution);
+                !still_owed || resumed.contains(effect)
+            }
+            Effect::SetRuleTimer { execution, attempt, .. } => {
+                let still_owed = execution == id && rule_under_way(run, &attempt.rule_execution);
                 !still_owed || resumed.contains(effect)
             }
             Effect::Tell(command) => {
@@ -281,15 +293,55 @@ pub fn of_resume(id: &ExecutionId, run: &Execution, asked: &[Effect]) -> Result<
 /// An effect still matters to some run: only then does `resume` have to ask for it again.
 pub fn is_owed(effect: &Effect, run_of: impl Fn(&ExecutionId) -> bool) -> bool {
     match effect {
-        Effect::RunAction { execution, .. } => run_of(execution),
-        Effect::CancelAction { .. } | Effect::ClearTimer { .. } | Effect::StartRollback { .. } => false,
-        Effect::SetTimer { execution, .. } => run_of(execution),
+        Effect::RunAction { execution, .. } | Effect::RunRule { execution, .. } => run_of(execution),
+        Effect::CancelAction { .. }
+        | Effect::ClearTimer { .. }
+        | Effect::CancelRule { .. }
+        | Effect::ClearRuleTimer { .. }
+        | Effect::StartRollback { .. } => false,
+        Effect::SetTimer { execution, .. } | Effect::SetRuleTimer { execution, .. } => run_of(execution),
         Effect::Tell(command) => command.execution.as_ref().is_some_and(run_of),
     }
 }
 
 fn under_way(run: &Execution, id: &ActionExecutionId) -> bool {
     run.running().any(|(_, attempt)| attempt.action_execution == *id)
+}
+
+fn rule_under_way(run: &Execution, id: &RuleExecutionId) -> bool {
+    run.running_rules().any(|(_, _, rule)| rule.rule_execution == *id)
+}
+
+/// A run waits at a gate exactly as long as one of the gate's rules is under way, and at one gate at a time.
+///
+/// # Errors
+/// The condition at fault.
+pub fn of_conditions(id: &ExecutionId, run: &Execution) -> Result<(), String> {
+    for stage in &run.stages {
+        let open: Vec<_> = stage
+            .conditions
+            .iter()
+            .filter(|condition| condition.status == ConditionStatus::InProgress)
+            .collect();
+        let running: Vec<_> = stage.running_rules().collect();
+        if open.len() > 1 {
+            return Err(format!("one gate is asked at a time: `{id}` {}: {open:#?}", stage.stage));
+        }
+        let belong = open.iter().flat_map(|condition| &condition.rules).filter(|rule| running.contains(rule));
+        if belong.count() != running.len() {
+            return Err(format!("a rule under way belongs to an open condition: `{id}`: {running:#?}"));
+        }
+        let waits = !running.is_empty();
+        let open = !open.is_empty();
+        // A decision that could not read the definition leaves what follows to `Settle`.
+        if waits && (!open || !run.is_inside_a_stage() || stage.running().next().is_some()) {
+            return Err(format!("rules run alone, inside their stage: `{id}`: {stage:#?}"));
+        }
+        if run.status.is_terminal() && open {
+            return Err(format!("who has ended asks no more: `{id}`: {stage:#?}"));
+        }
+    }
+    Ok(())
 }
 
 fn same<T: PartialEq + Debug>(law: &str, left: &T, right: &T, about: &impl Debug) -> Result<(), String> {

@@ -87,6 +87,27 @@ pub fn execution_line(event: &ExecutionEvent) -> String {
         ExecutionEvent::JobAcknowledged(acknowledged) => format!("JobAcknowledged {}", acknowledged.stage),
         ExecutionEvent::JobContinued(continued) => format!("JobContinued {}", continued.stage),
         ExecutionEvent::ResultIgnored(_) => "ResultIgnored".to_owned(),
+        ExecutionEvent::ConditionStarted(started) => {
+            format!("ConditionStarted {} {}", started.stage, started.condition.member())
+        }
+        ExecutionEvent::ConditionEnded(ended) => {
+            format!("ConditionEnded {} {} {:?}", ended.stage, ended.condition.member(), ended.verdict)
+        }
+        ExecutionEvent::ConditionOverridden(overridden) => {
+            format!("ConditionOverridden {} {}", overridden.stage, overridden.condition.member())
+        }
+        ExecutionEvent::RuleStarted(started) => format!("RuleStarted {}/{}", started.stage, started.rule),
+        ExecutionEvent::RuleSucceeded(succeeded) => {
+            format!("RuleSucceeded {}/{}", succeeded.stage, succeeded.rule)
+        }
+        ExecutionEvent::RuleFailed(failed) => {
+            format!("RuleFailed {}/{} {}", failed.stage, failed.rule, failed.code)
+        }
+        ExecutionEvent::RuleAbandoned(abandoned) => {
+            format!("RuleAbandoned {}/{}", abandoned.stage, abandoned.rule)
+        }
+        ExecutionEvent::RuleResultIgnored(_) => "RuleResultIgnored".to_owned(),
+        ExecutionEvent::StageSkipped(ended) => format!("StageSkipped {}", ended.stage),
         ExecutionEvent::StageSucceeded(ended) => format!("StageSucceeded {}", ended.stage),
         ExecutionEvent::StageFailed(ended) => format!("StageFailed {}", ended.stage),
         ExecutionEvent::StageStopped(ended) => format!("StageStopped {}", ended.stage),

@@ -3,7 +3,7 @@
 use super::{definition::PipelineBuilder, laws, outcome::Outcome, words};
 use crate::{
     Effect, Rejection, Scope,
-    command::{ActionResult, Attempt, Command, Context, Details, JobWish, Wish},
+    command::{ActionResult, Attempt, Command, Context, Details, JobWish, RuleAttempt, Wish},
     decide,
     execution::{ActionStatus, AttemptRun, Execution, ExecutionStatus, StageStatus, rollback::Past},
     lane::Lane,
@@ -11,8 +11,8 @@ use crate::{
     react,
 };
 use events::{
-    ActionName, ExecutionId, FailureCode, LaneEvent, PipelineName, SourceRevision, StageName, StageRetryMode,
-    Timestamp, Trigger, TriggerType,
+    ActionName, ExecutionId, FailureCode, LaneEvent, PipelineName, RuleExecutionId, SourceRevision,
+    StageName, StageRetryMode, Timestamp, Trigger, TriggerType,
 };
 use std::collections::{BTreeMap, VecDeque};
 
@@ -29,6 +29,10 @@ pub struct World {
     pub region: String,
     /// Work the core asked for, in order.
     pub jobs: Vec<Attempt>,
+    /// Rules the core asked to have asked, in order.
+    pub rule_jobs: Vec<RuleAttempt>,
+    /// Rules the core asked to stop, in order.
+    pub cancelled_rules: Vec<RuleExecutionId>,
     /// Work the core asked to stop, in order.
     pub cancelled: Vec<Attempt>,
     /// Commands that the core wants sent later.
@@ -56,6 +60,8 @@ pub fn given(pipeline: PipelineBuilder) -> World {
         actor: "arn:aws:iam::000000000000:user/ann".to_owned(),
         region: "us-east-1".to_owned(),
         jobs: Vec::new(),
+        rule_jobs: Vec::new(),
+        cancelled_rules: Vec::new(),
         cancelled: Vec::new(),
         timers: Vec::new(),
         messages: VecDeque::new(),
@@ -190,6 +196,16 @@ impl World {
                     !matches!(&command.wish, Wish::ExpireAction { attempt }
                         if attempt.action_execution == action_execution)
                 }),
+                Effect::RunRule { attempt, .. } => self.rule_jobs.push(attempt),
+                Effect::CancelRule { rule_execution } => self.cancelled_rules.push(rule_execution),
+                Effect::ClearRuleTimer { rule_execution } => self.timers.retain(|(_, command)| {
+                    !matches!(&command.wish, Wish::ExpireRule { attempt }
+                        if attempt.rule_execution == rule_execution)
+                }),
+                Effect::SetRuleTimer { pipeline, execution, attempt, at } => {
+                    let wish = Wish::ExpireRule { attempt };
+                    self.timers.push((at, Command { pipeline, execution: Some(execution), wish }));
+                }
                 Effect::SetTimer { pipeline, execution, attempt, at } => {
                     let wish = Wish::ExpireAction { attempt };
                     self.timers.push((at, Command { pipeline, execution: Some(execution), wish }));
@@ -226,8 +242,9 @@ impl World {
                 lost: pipeline.incarnation != start.incarnation,
                 pending: self.messages.iter().any(|message| message.execution.as_ref() == Some(id)),
             };
-            let checked =
-                laws::of_agreement(lane, id, run, heard).and_then(|()| laws::of_resume(id, run, &self.asked));
+            let checked = laws::of_agreement(lane, id, run, heard)
+                .and_then(|()| laws::of_conditions(id, run))
+                .and_then(|()| laws::of_resume(id, run, &self.asked));
             if let Err(broken) = checked {
                 panic!("a law is broken: {broken}");
             }

@@ -138,6 +138,15 @@ pub fn succeeded_rows<'a>(
         | ExecutionEvent::JobAcknowledged(_)
         | ExecutionEvent::JobContinued(_)
         | ExecutionEvent::ResultIgnored(_)
+        | ExecutionEvent::ConditionStarted(_)
+        | ExecutionEvent::ConditionEnded(_)
+        | ExecutionEvent::ConditionOverridden(_)
+        | ExecutionEvent::RuleStarted(_)
+        | ExecutionEvent::RuleSucceeded(_)
+        | ExecutionEvent::RuleFailed(_)
+        | ExecutionEvent::RuleAbandoned(_)
+        | ExecutionEvent::RuleResultIgnored(_)
+        | ExecutionEvent::StageSkipped(_)
         | ExecutionEvent::StageFailed(_)
         | ExecutionEvent::StageStopped(_)
         | ExecutionEvent::StageCancelled(_)
@@ -167,7 +176,11 @@ pub fn last_change(state: &Execution) -> Timestamp {
     let start = state.start.as_ref().map(|start| start.at).unwrap_or_default();
     let stages = state.stages.iter().flat_map(|run| {
         let attempts = run.attempts.iter().map(|attempt| attempt.updated);
-        attempts.chain([run.started]).chain(run.ended)
+        let conditions = run
+            .conditions
+            .iter()
+            .flat_map(|condition| condition.rules.iter().map(|rule| rule.updated).chain([condition.updated]));
+        attempts.chain(conditions).chain([run.started]).chain(run.ended)
     });
     stages.chain(state.ended).fold(start, Timestamp::max)
 }

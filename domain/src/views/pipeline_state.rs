@@ -2,8 +2,8 @@
 //! action, whichever execution made it. See `spec/execution-semantics.md`, section 13.
 
 use super::{Row, by_entry, json, listing::pipeline_partition};
-use crate::execution::{AttemptRun, Execution, ExecutionType, RetryTrigger, StageStatus};
-use events::{Entry, ExecutionEvent, ExecutionId, StageName, Version};
+use crate::execution::{AttemptRun, ConditionRun, Execution, ExecutionType, RetryTrigger, StageStatus};
+use events::{ConditionType, Entry, ExecutionEvent, ExecutionId, StageName, Version};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -27,6 +27,23 @@ pub struct ActionRow {
     pub execution: ExecutionId,
     /// The attempt.
     pub attempt: AttemptRun,
+}
+
+/// The newest asking of a gate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ConditionRow {
+    /// The execution it belongs to.
+    pub execution: ExecutionId,
+    /// The condition with its rules.
+    pub condition: ConditionRun,
+}
+
+/// Prefix of condition rows, within [`pipeline_partition`].
+pub const CONDITION_PREFIX: &str = "condition#";
+
+/// Place of a condition's row, within [`pipeline_partition`].
+pub fn condition_key(stage: &StageName, gate: ConditionType) -> String {
+    format!("{CONDITION_PREFIX}{stage}/{}", gate.member())
 }
 
 /// Prefix of stage rows, within [`pipeline_partition`].
@@ -63,6 +80,13 @@ pub fn rows<'a>(
             v,
             body: Some(json(&stage)),
         });
+        for gate in [ConditionType::BeforeEntry, ConditionType::OnSuccess, ConditionType::OnFailure] {
+            let newest = run.conditions.iter().rev().find(|condition| condition.condition == gate);
+            let Some(condition) = newest else { continue };
+            let row = ConditionRow { execution: id.clone(), condition: condition.clone() };
+            let q = condition_key(&run.stage, gate);
+            rows.push(Row { p: p.clone(), q, v: by_entry(run.entry, version), body: Some(json(&row)) });
+        }
         let mut seen = BTreeSet::new();
         for attempt in run.attempts.iter().rev().filter(|attempt| seen.insert(attempt.action.clone())) {
             let row = ActionRow { execution: id.clone(), attempt: attempt.clone() };
@@ -85,13 +109,22 @@ fn stage_of<'a>(state: &'a Execution, event: &'a ExecutionEvent) -> Option<&'a S
         ExecutionEvent::JobDispatched(dispatched) => Some(&dispatched.stage),
         ExecutionEvent::JobAcknowledged(acknowledged) => Some(&acknowledged.stage),
         ExecutionEvent::JobContinued(continued) => Some(&continued.stage),
-        ExecutionEvent::StageSucceeded(ended)
+        ExecutionEvent::ConditionStarted(started) => Some(&started.stage),
+        ExecutionEvent::ConditionEnded(ended) => Some(&ended.stage),
+        ExecutionEvent::ConditionOverridden(overridden) => Some(&overridden.stage),
+        ExecutionEvent::RuleStarted(started) => Some(&started.stage),
+        ExecutionEvent::RuleSucceeded(succeeded) => Some(&succeeded.stage),
+        ExecutionEvent::RuleFailed(failed) => Some(&failed.stage),
+        ExecutionEvent::RuleAbandoned(abandoned) => Some(&abandoned.stage),
+        ExecutionEvent::StageSkipped(ended)
+        | ExecutionEvent::StageSucceeded(ended)
         | ExecutionEvent::StageFailed(ended)
         | ExecutionEvent::StageStopped(ended)
         | ExecutionEvent::StageCancelled(ended) => Some(&ended.stage),
         ExecutionEvent::StopRequested(_) => state.current_stage().map(|run| &run.stage),
         ExecutionEvent::ExecutionStarted(_)
         | ExecutionEvent::ResultIgnored(_)
+        | ExecutionEvent::RuleResultIgnored(_)
         | ExecutionEvent::ExecutionSucceeded(_)
         | ExecutionEvent::ExecutionFailed(_)
         | ExecutionEvent::ExecutionStopped(_)

@@ -2,17 +2,29 @@
 //! `domain::testing::laws` for the list.
 
 use domain::{execution::ExecutionStatus, testing::*};
-use events::ExecutionMode;
+use events::{
+    ConditionType::{BeforeEntry, OnSuccess},
+    ExecutionMode,
+};
 use proptest::prelude::*;
 
 const RUNS: [&str; 6] = ["e1", "e2", "e3", "e4", "e5", "e6"];
-const STAGES: [&str; 3] = ["Source", "Build", "Deploy"];
-const ACTIONS: [&str; 6] = ["Src", "A", "B", "C", "Ask", "Push"];
+const STAGES: [&str; 4] = ["Source", "Build", "Deploy", "Verify"];
+const ACTIONS: [&str; 7] = ["Src", "A", "B", "C", "Ask", "Push", "Look"];
 
 fn definition(mode: ExecutionMode) -> PipelineBuilder {
-    let known = bare(mode).on_failure("RETRY", Some("ALL_ACTIONS"));
-    let live = known.stage("Deploy", [approval("Ask").timeout(30), deploy("Push").order(2).input("App")]);
-    if mode == ExecutionMode::Parallel { live } else { live.on_failure("ROLLBACK", None) }
+    let gated = bare(mode)
+        .before_entry("SKIP", [rule("In").set("Variable", "#{Src.Commit}")])
+        .on_success("FAIL", [rule("Out"), rule("Out2")])
+        .on_failure("RETRY", Some("ALL_ACTIONS"));
+    let live = gated.stage("Deploy", [approval("Ask").timeout(30), deploy("Push").order(2).input("App")]);
+    let live = live.before_entry("FAIL", [rule("Window").timeout(45)]);
+    let live = if mode == ExecutionMode::Parallel { live } else { live.on_failure("ROLLBACK", None) };
+    let live = live.stage("Verify", [action("Look")]);
+    if mode == ExecutionMode::Parallel {
+        return live;
+    }
+    live.on_success("ROLLBACK", [rule("Healthy")]).on_failure_when("", [rule("Undo")])
 }
 
 fn bare(mode: ExecutionMode) -> PipelineBuilder {
@@ -38,7 +50,10 @@ fn step(world: &mut World, mode: ExecutionMode, (what, who, which): (u8, usize, 
         10..=39 if started => world.when_succeeds_with(run, action, &[("Commit", "abc")]),
         40..=47 if started => world.when_fails(run, action),
         48..=57 if started => world.when_answered(run, action, what % 4 != 0),
-        58..=61 => world.when_stopped(run),
+        58..=59 => world.when_stopped(run),
+        60..=61 if known => {
+            world.when_overridden(run, stage, if which % 2 == 0 { BeforeEntry } else { OnSuccess })
+        }
         62..=64 => world.when_abandoned(run),
         65..=71 => world.when_retried(run, stage),
         72..=75 => world.when_retried_all(run, stage),
@@ -55,8 +70,22 @@ fn step(world: &mut World, mode: ExecutionMode, (what, who, which): (u8, usize, 
             world.messages_wait = !world.messages_wait;
             world.when_settled(run)
         }
+        10..=61 if known => rule_ends(world, run, what, which),
         _ => world.when_settled(run),
     };
+}
+
+fn rule_ends(world: &mut World, run: &str, what: u8, which: usize) -> Outcome {
+    let rules: Vec<String> = world.run(run).rules().map(|(_, _, rule)| rule.rule.to_string()).collect();
+    // Mostly the newest, now and then one that has ended long ago.
+    let Some(rule) = rules.iter().rev().nth(if which.is_multiple_of(5) { which } else { which % 2 }) else {
+        return world.when_settled(run);
+    };
+    match what % 5 {
+        0 => world.when_rule_fails(run, rule),
+        1 => world.when_rule_cannot_run(run, rule),
+        _ => world.when_rule_succeeds(run, rule),
+    }
 }
 
 /// Opens every door and answers everything; then nothing may be under way.
@@ -71,6 +100,11 @@ fn finish(world: &mut World) -> Vec<(String, ExecutionStatus)> {
     }
     for _ in 0..RUNS.len() * ACTIONS.len() {
         for run in world.runs() {
+            let running = world.run(&run).running_rules();
+            let rules: Vec<String> = running.map(|(_, _, rule)| rule.rule.to_string()).collect();
+            for rule in rules {
+                world.when_rule_succeeds(&run, &rule).accepted();
+            }
             for action in ACTIONS {
                 if !world.attempts(&run, action).is_empty() {
                     world.when_succeeds_with(&run, action, &[("Commit", "abc")]).accepted();

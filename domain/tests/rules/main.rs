@@ -3,13 +3,14 @@
 mod action_types;
 mod actions;
 mod approvals;
+mod conditions;
 mod deletion;
 mod deliveries;
 mod jobs;
 mod lanes;
 mod laws;
 mod modes;
-mod not_built;
+mod overrides;
 mod results;
 mod retry;
 mod retry_automatic;

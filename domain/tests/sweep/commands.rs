@@ -2,13 +2,13 @@
 
 use crate::states::definition;
 use domain::{
-    command::{ActionResult, Attempt, Details, JobWish, Wish},
+    command::{ActionResult, Attempt, Details, JobWish, RuleAttempt, RuleResult, Wish},
     execution::rollback::Past,
     testing::*,
 };
 use events::{
-    ActionExecutionId, ActionName, Entry, ExecutionMode, FailureCode, JobId, StageName, StageRetryMode,
-    Trigger, TriggerType,
+    ActionExecutionId, ActionName, ConditionType, Entry, ExecutionMode, FailureCode, JobId, RuleExecutionId,
+    RuleName, StageName, StageRetryMode, Trigger, TriggerType,
 };
 use std::collections::BTreeMap;
 
@@ -31,6 +31,9 @@ pub(crate) const KINDS: &[&str] = &[
     "ContinueJob",
     "EndJob",
     "ExpireAction",
+    "RecordRuleResult",
+    "ExpireRule",
+    "OverrideCondition",
     "RecordApproval",
     "DisableTransition",
     "EnableTransition",
@@ -53,6 +56,9 @@ pub(crate) fn kind(wish: &Wish) -> &'static str {
         Wish::RecordActionResult { .. } => "RecordActionResult",
         Wish::OnJob { wish, .. } => wish.name(),
         Wish::ExpireAction { .. } => "ExpireAction",
+        Wish::RecordRuleResult { .. } => "RecordRuleResult",
+        Wish::ExpireRule { .. } => "ExpireRule",
+        Wish::OverrideCondition { .. } => "OverrideCondition",
         Wish::RecordApproval { .. } => "RecordApproval",
         Wish::DisableTransition { .. } => "DisableTransition",
         Wish::EnableTransition { .. } => "EnableTransition",
@@ -114,6 +120,42 @@ pub(crate) fn all(world: &World) -> Vec<Swept> {
     all.extend(approvals(world));
     all.extend(results(world));
     all.extend(jobs(world));
+    all.extend(gates(world));
+    all
+}
+
+/// The gates of Prod, and the rule `Open` that guards its way in.
+fn gates(world: &World) -> Vec<Swept> {
+    let pass = |name, condition| {
+        (name, Some("e1"), Wish::OverrideCondition { stage: stage_name("Prod"), condition })
+    };
+    let met = || RuleResult::Succeeded { mocked: false, details: Details::default() };
+    let failed = |code| RuleResult::Failed { code, message: "no".into(), details: Details::default() };
+    let stranger = RuleAttempt {
+        stage: stage_name("Prod"),
+        rule: RuleName::parse("Open").unwrap(),
+        rule_execution: RuleExecutionId::parse("00000000-0000-8000-8000-000000000002").unwrap(),
+        entry: Entry(1),
+    };
+    let record = |attempt: &RuleAttempt, result| Wish::RecordRuleResult { attempt: attempt.clone(), result };
+    let mut all: Vec<Swept> = vec![
+        pass("override the way into Prod of e1", ConditionType::BeforeEntry),
+        pass("override the way out of Prod of e1", ConditionType::OnSuccess),
+        pass("override the failure condition of Prod of e1", ConditionType::OnFailure),
+        ("report a rule nobody asked", Some("e1"), record(&stranger, met())),
+        ("expire a rule nobody asked", Some("e1"), Wish::ExpireRule { attempt: stranger.clone() }),
+    ];
+    if world.exists("e1") && !world.rules("e1", "Open").is_empty() {
+        let attempt = world.rule_attempt_of("e1", "Open");
+        let late = RuleAttempt { entry: Entry(attempt.entry.0 + 7), ..attempt.clone() };
+        let no = failed(FailureCode::JobFailed);
+        let error = failed(FailureCode::ConfigurationError);
+        all.push(("report that Open of e1 is met", Some("e1"), record(&attempt, met())));
+        all.push(("report that Open of e1 is not met", Some("e1"), record(&attempt, no)));
+        all.push(("report that Open of e1 could not be asked", Some("e1"), record(&attempt, error)));
+        all.push(("report Open of e1 for another admission", Some("e1"), record(&late, met())));
+        all.push(("expire Open of e1 before its time", Some("e1"), Wish::ExpireRule { attempt }));
+    }
     all
 }
 

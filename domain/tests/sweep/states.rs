@@ -25,6 +25,16 @@ fn building(mode: ExecutionMode) -> World {
     world
 }
 
+/// A run that is asked on its way into `Prod`, which has a way out that is asked too.
+fn gated() -> World {
+    let definition = definition(ExecutionMode::Superseded);
+    let gated = definition.before_entry("FAIL", [rule("Open")]).on_success("FAIL", [rule("Healthy")]);
+    let mut world = given(gated);
+    world.start("e1");
+    built(&mut world, "e1");
+    world
+}
+
 fn built(world: &mut World, run: &str) {
     ["Src", "A", "B", "C"].iter().for_each(|action| world.succeed(run, action));
 }
@@ -69,7 +79,17 @@ pub(crate) fn all() -> Vec<State> {
     deleted.when_deleted().accepted();
     let mut again = deleted.clone();
     again.when_created(definition(ExecutionMode::Superseded)).accepted();
+    let mut shut = gated();
+    shut.when_rule_fails("e1", "Open").accepted();
+    let mut shut_out = gated();
+    shut_out.when_rule_succeeds("e1", "Open").accepted();
+    shut_out.when_answered("e1", "Sign", true).accepted();
+    shut_out.succeed("e1", "Ship");
+    shut_out.when_rule_fails("e1", "Healthy").accepted();
     let others = [
+        ("e1 is asked at the gate of Prod", gated()),
+        ("e1 failed at the gate of Prod", shut),
+        ("e1 failed at the way out of Prod", shut_out),
         ("the pipeline was deleted with e1 under way", deleted),
         ("the pipeline was deleted and declared again; e1 is of the deleted one", again),
     ];

@@ -1,11 +1,14 @@
-//! What is going on, while it goes on: a tree of stages and actions on a terminal, plain lines elsewhere.
+//! What is going on, while it goes on: a tree of stages, their gates and actions on a terminal, plain lines elsewhere.
 
 use crate::run::duration;
 use domain::{
     execution::{ActionStatus, Execution},
     pipeline::PipelineDeclaration,
 };
-use events::{ActionExecutionId, ExecutionEvent, ExecutionId, StageName, Timestamp};
+use events::{
+    ActionExecutionId, ActionName, ConditionEnded, ConditionType, ConditionVerdict, ExecutionEvent,
+    ExecutionId, FailureCode, RuleName, StageName, Timestamp,
+};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::{collections::HashMap, time::Duration};
 
@@ -37,15 +40,12 @@ impl Progress {
     /// A display for one pipeline's runs; on a terminal, a tree.
     pub fn new(definition: &PipelineDeclaration, terminal: bool, several: bool) -> Self {
         let display = if terminal { Display::Tree(MultiProgress::new()) } else { Display::Plain };
-        let names = definition
-            .actions()
-            .map(|(stage, action)| stage.name.as_str().len() + action.name.as_str().len());
         let progress = Self {
             display,
             several,
             actions: HashMap::new(),
             stages: HashMap::new(),
-            width: names.max().unwrap_or(0) + 1,
+            width: names(definition).iter().map(String::len).max().unwrap_or(0),
         };
         let stages: Vec<&str> = definition.stages.iter().map(|stage| stage.name.as_str()).collect();
         progress.say(&format!("{}: {}", definition.name, stages.join(" → ")));
@@ -73,7 +73,7 @@ impl Progress {
                 self.stage_started(id, &retried.stage, at);
             }
             ExecutionEvent::ActionStarted(started) => {
-                let name = format!("{}/{}", started.stage, started.action);
+                let name = name_of(&started.stage, &started.action);
                 self.action_started(id, &started.action_execution, name, at);
             }
             ExecutionEvent::ActionSucceeded(succeeded) => {
@@ -100,10 +100,41 @@ impl Progress {
                 self.action_ended(id, &abandoned.action_execution, at, "–", "abandoned", "");
             }
             ExecutionEvent::ResultIgnored(_)
+            | ExecutionEvent::RuleResultIgnored(_)
             | ExecutionEvent::JobQueued(_)
             | ExecutionEvent::JobDispatched(_)
             | ExecutionEvent::JobAcknowledged(_)
             | ExecutionEvent::JobContinued(_) => {}
+            ExecutionEvent::ConditionStarted(_) => {}
+            ExecutionEvent::ConditionEnded(ended) => self.condition_ended(id, ended, at),
+            ExecutionEvent::ConditionOverridden(overridden) => {
+                let (stage, gate) = (&overridden.stage, overridden.condition.member());
+                self.line(id, at, &format!("{stage} {gate} overridden by {}", overridden.by));
+                self.stages.entry((id.clone(), stage.clone())).or_insert(at);
+            }
+            ExecutionEvent::RuleStarted(started) => {
+                let name = rule_name(&started.stage, started.condition, &started.rule);
+                self.action_started(id, &(&started.rule_execution).into(), name, at);
+            }
+            ExecutionEvent::RuleSucceeded(succeeded) => {
+                let note = succeeded.summary.as_deref().map(first_line).unwrap_or_default();
+                let verb = if succeeded.mocked { "MOCKED" } else { "met" };
+                self.action_ended(id, &(&succeeded.rule_execution).into(), at, "✔", verb, &note);
+            }
+            ExecutionEvent::RuleFailed(failed) => {
+                let verb = if failed.code == FailureCode::JobFailed { "NOT MET" } else { "NOT ASKED" };
+                let note = first_line(&failed.message);
+                self.action_ended(id, &(&failed.rule_execution).into(), at, "✘", verb, &note);
+            }
+            ExecutionEvent::RuleAbandoned(abandoned) => {
+                self.action_ended(id, &(&abandoned.rule_execution).into(), at, "–", "abandoned", "");
+            }
+            ExecutionEvent::StageSkipped(ended) => {
+                if matches!(self.display, Display::Tree(_)) {
+                    self.say(&format!("{}  – skipped", self.tag(id)));
+                }
+                self.stage_ended(id, &ended.stage, at, "skipped");
+            }
             ExecutionEvent::StageSucceeded(ended) => self.stage_ended(id, &ended.stage, at, "succeeded"),
             ExecutionEvent::StageFailed(ended) => self.stage_ended(id, &ended.stage, at, "FAILED"),
             ExecutionEvent::StageStopped(ended) => self.stage_ended(id, &ended.stage, at, "stopped"),
@@ -126,8 +157,15 @@ impl Progress {
             if attempt.status == ActionStatus::InProgress
                 && !self.actions.contains_key(&attempt.action_execution)
             {
-                let name = format!("{}/{}", stage.stage, attempt.action);
+                let name = name_of(&stage.stage, &attempt.action);
                 self.action_started(id, &attempt.action_execution, name, attempt.started);
+            }
+        }
+        for (stage, condition, rule) in execution.running_rules() {
+            let key = (&rule.rule_execution).into();
+            if !self.actions.contains_key(&key) {
+                let name = rule_name(&stage.stage, condition.condition, &rule.rule);
+                self.action_started(id, &key, name, rule.started);
             }
         }
     }
@@ -182,6 +220,25 @@ impl Progress {
             let took = since.map(|since| duration(since, at)).unwrap_or_default();
             let text = format!("{:<width$} {verb:<9} {took}", stage.as_str(), width = self.width);
             self.line(id, at, &text);
+        }
+    }
+
+    /// A gate that is open needs no line of its own: its rules said so.
+    fn condition_ended(&self, id: &ExecutionId, ended: &ConditionEnded, at: Timestamp) {
+        let (stage, gate) = (&ended.stage, ended.condition.member());
+        let verb = match ended.verdict {
+            ConditionVerdict::Succeeded => return,
+            ConditionVerdict::Failed => "NOT MET",
+            ConditionVerdict::Errored => "could not be asked",
+            ConditionVerdict::Cancelled => "cancelled",
+            ConditionVerdict::Abandoned => "abandoned",
+        };
+        match self.display {
+            Display::Plain => {
+                let name = format!("{stage} {gate}");
+                self.line(id, at, &format!("{name:<width$} {verb}", width = self.width));
+            }
+            Display::Tree(_) => self.say(&format!("{}  {gate}: {verb}", self.tag(id))),
         }
     }
 
@@ -247,6 +304,27 @@ impl Progress {
             String::new()
         }
     }
+}
+
+/// Every action and every rule, as their lines name them.
+fn names(definition: &PipelineDeclaration) -> Vec<String> {
+    let mut names: Vec<String> =
+        definition.actions().map(|(stage, action)| name_of(&stage.name, &action.name)).collect();
+    for stage in &definition.stages {
+        for gate in [ConditionType::BeforeEntry, ConditionType::OnSuccess, ConditionType::OnFailure] {
+            let rules = stage.condition(gate).into_iter().flat_map(|condition| &condition.rules);
+            names.extend(rules.map(|rule| rule_name(&stage.name, gate, &rule.name)));
+        }
+    }
+    names
+}
+
+fn name_of(stage: &StageName, action: &ActionName) -> String {
+    format!("{stage}/{action}")
+}
+
+fn rule_name(stage: &StageName, gate: ConditionType, rule: &RuleName) -> String {
+    format!("{stage}/{rule} ({})", gate.member())
 }
 
 fn action_of(name: &str) -> &str {

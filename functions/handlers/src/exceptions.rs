@@ -27,8 +27,7 @@ pub fn rejected(account: &str, rejection: &Rejection) -> ApiError {
         }
         Rejection::StageNotFound { .. } => ApiException::StageNotFoundException,
         Rejection::ActionNotFound { .. } => ApiException::ActionNotFoundException,
-        Rejection::NotBuilt { .. }
-        | Rejection::UnknownVariable { .. }
+        Rejection::UnknownVariable { .. }
         | Rejection::MissingVariable { .. }
         | Rejection::BadVariableValue { .. }
         | Rejection::NotASourceAction { .. } => ApiException::ValidationException,
@@ -40,6 +39,7 @@ pub fn rejected(account: &str, rejection: &Rejection) -> ApiError {
         Rejection::DuplicatedStopRequest { .. } => ApiException::DuplicatedStopRequestException,
         Rejection::NotLatestExecution { .. } => ApiException::NotLatestPipelineExecutionException,
         Rejection::StageNotRetryable { .. } => ApiException::StageNotRetryableException,
+        Rejection::ConditionNotOverridable { .. } => ApiException::ConditionNotOverridableException,
         Rejection::Conflict { .. } => ApiException::ConflictException,
         Rejection::UnableToRollback { .. } => ApiException::UnableToRollbackStageException,
         Rejection::ExecutionOutdated { .. } => ApiException::PipelineExecutionOutdatedException,

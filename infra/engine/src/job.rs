@@ -1,8 +1,11 @@
-//! From a run's state to the job of one attempt.
+//! From a run's state to the job of one attempt at an action or a rule.
 
-use crate::action::{ActionJob, EnvironmentVariable, EnvironmentVariableType, InputArtifact, OutputArtifact};
+use crate::{
+    action::{ActionJob, EnvironmentVariable, EnvironmentVariableType, InputArtifact, OutputArtifact},
+    rule::RuleJob,
+};
 use domain::{
-    command::Attempt,
+    command::{Attempt, RuleAttempt},
     execution::{AttemptRun, Execution},
     pipeline::{self, ActionDeclaration, PipelineDeclaration, variables},
 };
@@ -55,10 +58,48 @@ pub fn job(
                 kind: kind(variable.kind),
             })
             .collect(),
-        inputs: inputs(state, run),
+        inputs: inputs(state, &run.inputs),
         outputs: outputs(declared, run),
         revision: start.revisions.get(&place.attempt.action).cloned(),
         resumed,
+        deadline: run.deadline,
+    })
+}
+
+/// Everything a provider needs to know to decide a rule; `None` when the attempt or its declaration is gone.
+pub fn rule_job(
+    pipeline: &PipelineName,
+    execution: &ExecutionId,
+    attempt: &RuleAttempt,
+    state: &Execution,
+    definition: &PipelineDeclaration,
+    resumed: bool,
+) -> Option<RuleJob> {
+    let (_, condition, run) = state.rule(&attempt.rule_execution)?;
+    let gate = definition.stage(&attempt.stage)?.condition(condition.condition)?;
+    let declared = gate.rules.iter().find(|rule| rule.name == attempt.rule)?;
+    // Resolved before, when the attempt started; what had no value then failed the attempt there.
+    let resolve = |template: &String| {
+        variables::resolve(template, |reference| state.variable(execution, definition, reference))
+            .unwrap_or_else(|_| template.clone())
+    };
+    let mut configuration = declared.configuration.clone();
+    configuration.extend(run.resolved.clone());
+    Some(RuleJob {
+        rule_execution: attempt.rule_execution.clone(),
+        execution: execution.clone(),
+        pipeline: pipeline.clone(),
+        stage: attempt.stage.clone(),
+        condition: condition.condition,
+        rule: attempt.rule.clone(),
+        entry: attempt.entry,
+        provider: run.provider.clone(),
+        version: run.version.clone(),
+        configuration,
+        commands: declared.commands.iter().map(resolve).collect(),
+        inputs: inputs(state, &run.inputs),
+        resumed,
+        started: run.started,
         deadline: run.deadline,
     })
 }
@@ -70,13 +111,13 @@ fn kind(kind: Option<pipeline::EnvironmentVariableType>) -> EnvironmentVariableT
     }
 }
 
-fn inputs(state: &Execution, run: &AttemptRun) -> Vec<InputArtifact> {
+fn inputs(state: &Execution, artifacts: &[events::Artifact]) -> Vec<InputArtifact> {
     let input = |artifact: &events::Artifact| InputArtifact {
         name: artifact.name.clone(),
         location: artifact.location.clone(),
         revision: state.artifacts.get(&artifact.name).and_then(|known| known.revision.clone()),
     };
-    run.inputs.iter().map(input).collect()
+    artifacts.iter().map(input).collect()
 }
 
 fn outputs(declared: &ActionDeclaration, run: &AttemptRun) -> Vec<OutputArtifact> {

@@ -8,6 +8,7 @@ pub mod log;
 pub mod memory;
 pub mod perform;
 pub mod ports;
+pub mod rule;
 pub mod single;
 pub mod streams;
 pub mod transact;

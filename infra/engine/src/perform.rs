@@ -7,11 +7,12 @@ use crate::{
     job,
     log::{Log, LogError},
     ports::Actions,
+    rule::{RuleJob, RuleOutcome, RuleSuccess},
     transact::{Envelope, TransactError},
 };
 use domain::{
     Effect,
-    command::{ActionResult, Attempt, Command, Details, Wish},
+    command::{ActionResult, Attempt, Command, Details, RuleAttempt, RuleResult, Wish},
     execution::{ActionStatus, rollback::Past},
 };
 use events::{CommandId, ExecutionId, PipelineName, StageName};
@@ -39,6 +40,17 @@ impl<L: Log, A: Actions> Engine<L, A> {
                 Effect::SetTimer { pipeline, execution, attempt, at } => {
                     let id = attempt.action_execution.clone();
                     let wish = Wish::ExpireAction { attempt };
+                    self.timers().set(&id, at, Command { pipeline, execution: Some(execution), wish });
+                }
+                Effect::RunRule { pipeline, execution, attempt, resumed } => {
+                    let engine = self.clone();
+                    tokio::spawn(async move { engine.run_rule(pipeline, execution, attempt, resumed).await });
+                }
+                Effect::CancelRule { rule_execution } => self.actions().cancel(&(&rule_execution).into()),
+                Effect::ClearRuleTimer { rule_execution } => self.timers().clear(&(&rule_execution).into()),
+                Effect::SetRuleTimer { pipeline, execution, attempt, at } => {
+                    let id = (&attempt.rule_execution).into();
+                    let wish = Wish::ExpireRule { attempt };
                     self.timers().set(&id, at, Command { pipeline, execution: Some(execution), wish });
                 }
                 Effect::StartRollback { pipeline, execution, stage, target } => {
@@ -133,9 +145,36 @@ impl<L: Log, A: Actions> Engine<L, A> {
             self.actions().run(job).await
         };
         let Some(outcome) = outcome else { return };
-        let id = CommandId::parse(format!("result#{}", attempt.action_execution))
-            .expect("`result#` and a UUID are within a command id's letters and length");
+        let id = format!("result#{}", attempt.action_execution);
         let wish = Wish::RecordActionResult { attempt, result: result(outcome) };
+        self.record_result(id, pipeline, execution, wish).await;
+    }
+
+    async fn run_rule(
+        &self,
+        pipeline: PipelineName,
+        execution: ExecutionId,
+        attempt: RuleAttempt,
+        resumed: bool,
+    ) {
+        let job = match self.rule_job(&pipeline, &execution, &attempt, resumed).await {
+            Ok(Some(job)) => job,
+            Ok(None) => return,
+            Err(error) => {
+                self.give_up("a rule could not be started", &error);
+                return;
+            }
+        };
+        let Some(outcome) = self.actions().run_rule(job).await else { return };
+        let id = format!("result#{}", attempt.rule_execution);
+        let wish = Wish::RecordRuleResult { attempt, result: rule_result(outcome) };
+        self.record_result(id, pipeline, execution, wish).await;
+    }
+
+    /// Sends a result until it is durable.
+    async fn record_result(&self, id: String, pipeline: PipelineName, execution: ExecutionId, wish: Wish) {
+        let id =
+            CommandId::parse(id).expect("`result#` and a UUID are within a command id's letters and length");
         let command = Command { pipeline, execution: Some(execution.clone()), wish };
         let envelope = Envelope { id, actor: "towpath:runner".into(), command, once: None };
         match self.insist(envelope).await {
@@ -145,7 +184,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
                 tracing::info!(%execution, %rejection, "a result was not taken");
             }
             Err(error) => {
-                self.give_up("a result could not be recorded, so its action will run again", &error);
+                self.give_up("a result could not be recorded, so its work will be done again", &error);
             }
         }
     }
@@ -169,6 +208,26 @@ impl<L: Log, A: Actions> Engine<L, A> {
         Ok(definition.and_then(|definition| {
             job::job(&job::Place { pipeline, execution, attempt }, &state, definition, resumed)
         }))
+    }
+
+    /// The job of an attempt at a rule, if it is still under way.
+    async fn rule_job(
+        &self,
+        pipeline: &PipelineName,
+        execution: &ExecutionId,
+        attempt: &RuleAttempt,
+        resumed: bool,
+    ) -> Result<Option<RuleJob>, LogError> {
+        let definitions = self.pipeline(pipeline).await?;
+        let state = self.execution(execution).await?;
+        let Some((_, _, run)) = state.rule(&attempt.rule_execution) else { return Ok(None) };
+        let Some(start) = &state.start else { return Ok(None) };
+        if run.status != ActionStatus::InProgress || start.incarnation != definitions.incarnation {
+            return Ok(None);
+        }
+        let definition = definitions.definition(start.pipeline_version);
+        Ok(definition
+            .and_then(|definition| job::rule_job(pipeline, execution, attempt, &state, definition, resumed)))
     }
 
     /// Sends a command until the log answers, for a bounded time.
@@ -222,6 +281,23 @@ fn result(outcome: Outcome) -> ActionResult {
             let details =
                 Details { summary, external_execution_id, external_execution_url, percent_complete: None };
             ActionResult::Failed { code, message, details }
+        }
+    }
+}
+
+fn rule_result(outcome: RuleOutcome) -> RuleResult {
+    match outcome {
+        RuleOutcome::Succeeded(success) => {
+            let RuleSuccess { summary, external_execution_id, external_execution_url, mocked } = success;
+            let details =
+                Details { summary, external_execution_id, external_execution_url, ..Details::default() };
+            RuleResult::Succeeded { mocked, details }
+        }
+        RuleOutcome::Failed(failure) => {
+            let Failure { code, message, summary, external_execution_id, external_execution_url } = failure;
+            let details =
+                Details { summary, external_execution_id, external_execution_url, ..Details::default() };
+            RuleResult::Failed { code, message, details }
         }
     }
 }

@@ -1,16 +1,22 @@
 //! What the engine needs of the world, besides the log: who acts, what time it is, fresh ids, timers, secrets, and
 //! credentials for artifacts.
 
-use crate::action::{ActionJob, ArtifactLocation, DeployTargets, Outcome};
+use crate::{
+    action::{ActionJob, ArtifactLocation, DeployTargets, Outcome},
+    rule::{RuleJob, RuleOutcome},
+};
 use domain::{command::Command, pipeline::secrets::Secret};
 use events::{ActionExecutionId, ActionOwner, ActionTypeId, PipelineName, Timestamp};
 use std::{future::Future, pin::Pin};
 
-/// Carries out actions.
+/// Carries out actions, and decides the rules of conditions.
 pub trait Actions: Send + Sync + 'static {
     /// Starts one attempt. `Some` is its outcome; `None` means that the outcome will be reported later, by
     /// whoever learns of it. Called again for an attempt that may have been started before (`job.resumed`).
     fn run(&self, job: ActionJob) -> impl Future<Output = Option<Outcome>> + Send;
+
+    /// The same for one attempt at a rule.
+    fn run_rule(&self, job: RuleJob) -> impl Future<Output = Option<RuleOutcome>> + Send;
 
     /// True when attempts of this type are not for [`Actions::run`]: workers ask for them.
     fn leaves_to_workers(&self, action_type: &ActionTypeId) -> bool {
@@ -23,7 +29,8 @@ pub trait Actions: Send + Sync + 'static {
         true
     }
 
-    /// Stops an attempt that no longer counts; its outcome is dropped. Unknown attempts are none of its business.
+    /// Stops an attempt at an action or a rule that no longer counts; its outcome is dropped. Unknown attempts are
+    /// none of its business.
     fn cancel(&self, attempt: &ActionExecutionId);
 
     /// Where an attempt at a deployment went, as durable as its result; `None` when no provider made a deployment to

@@ -1,16 +1,19 @@
-//! Actions on this machine: each job runs in a task of its own, with its own log file.
+//! Actions and rules on this machine: each job runs in a task of its own, with its own log file.
 
 use crate::{
     artifacts::ArtifactStore,
     output::ActionLog,
-    runners::{self, Site},
+    runners::{self, Site, rules},
     settings::Settings,
 };
 use engine::{
     action::{ActionJob, ActionTypeId, DeployTargets, Failure, FailureCode, Outcome},
     ports::{Actions, TargetsError},
+    rule::{RuleJob, RuleOutcome},
 };
-use events::{ActionExecutionId, ActionName, ExecutionId, StageName};
+use events::{
+    ActionExecutionId, ActionName, ConditionType, ExecutionId, RuleExecutionId, RuleName, StageName,
+};
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
@@ -84,17 +87,36 @@ impl LocalActions {
         self.shared.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn carry_out(&self, job: ActionJob, cancelled: watch::Receiver<bool>) -> Outcome {
-        let path =
-            log_path(&self.shared.state, &job.execution, &job.stage, &job.action, &job.action_execution);
-        let log = match ActionLog::open(&path, self.shared.settings.limits.log_bytes) {
-            Ok(log) => log,
+    /// Does one attempt's work unless it is being done already, or the process is about to end.
+    async fn attempt<T, W: Future<Output = T>>(
+        &self,
+        id: ActionExecutionId,
+        log: PathBuf,
+        work: impl FnOnce(Site) -> W,
+        broken: impl FnOnce(Failure) -> T,
+    ) -> Option<T> {
+        let (cancel, cancelled) = watch::channel(false);
+        {
+            let mut running = self.lock();
+            if *self.shared.stopping.borrow() || running.contains_key(&id) {
+                return None;
+            }
+            running.insert(id.clone(), cancel);
+        }
+        let outcome = match ActionLog::open(&log, self.shared.settings.limits.log_bytes) {
+            Ok(log) => work(self.site(log, cancelled.clone())).await,
             Err(error) => {
-                let text = format!("the log file `{}` cannot be written: {error}", path.display());
-                return Outcome::Failed(Failure::new(FailureCode::SystemUnavailable, text));
+                let text = format!("the log file `{}` cannot be written: {error}", log.display());
+                broken(Failure::new(FailureCode::SystemUnavailable, text))
             }
         };
-        let site = Site {
+        self.lock().remove(&id);
+        // The outcome of a cancelled job is no result; when the process stops, the next start runs it again.
+        (!*cancelled.borrow()).then_some(outcome)
+    }
+
+    fn site(&self, log: ActionLog, cancelled: watch::Receiver<bool>) -> Site {
+        Site {
             settings: Arc::clone(&self.shared.settings),
             artifacts: Arc::clone(&self.shared.artifacts),
             log,
@@ -102,8 +124,7 @@ impl LocalActions {
             state: self.shared.state.clone(),
             region: self.shared.region.clone(),
             account: self.shared.account.clone(),
-        };
-        runners::run(&job, &site).await
+        }
     }
 }
 
@@ -120,6 +141,20 @@ pub fn log_path(
     state.join("logs").join(execution.as_str()).join(format!("{stage}.{action}.{short}.log"))
 }
 
+/// The log file of one attempt at a rule.
+pub fn rule_log_path(
+    state: &Path,
+    execution: &ExecutionId,
+    stage: &StageName,
+    condition: ConditionType,
+    rule: &RuleName,
+    attempt: &RuleExecutionId,
+) -> PathBuf {
+    let short: String = attempt.as_str().chars().take(8).collect();
+    let name = format!("{stage}.{}.{rule}.{short}.log", condition.member());
+    state.join("logs").join(execution.as_str()).join(name)
+}
+
 impl Actions for LocalActions {
     async fn targets(&self, attempt: &ActionExecutionId) -> Result<Option<DeployTargets>, TargetsError> {
         let (state, attempt) = (self.shared.state.clone(), attempt.clone());
@@ -131,18 +166,21 @@ impl Actions for LocalActions {
     async fn run(&self, job: ActionJob) -> Option<Outcome> {
         let Ok(_turn) = self.shared.turns.acquire().await else { return None };
         let id = job.action_execution.clone();
-        let (cancel, cancelled) = watch::channel(false);
-        {
-            let mut running = self.lock();
-            if *self.shared.stopping.borrow() || running.contains_key(&id) {
-                return None;
-            }
-            running.insert(id.clone(), cancel);
-        }
-        let outcome = self.carry_out(job, cancelled.clone()).await;
-        self.lock().remove(&id);
-        // The outcome of a cancelled job is no result; when the process stops, the next start runs it again.
-        (!*cancelled.borrow()).then_some(outcome)
+        let log = log_path(&self.shared.state, &job.execution, &job.stage, &job.action, &id);
+        let work = |site: Site| async move { runners::run(&job, &site).await };
+        self.attempt(id, log, work, Outcome::Failed).await
+    }
+
+    async fn run_rule(&self, job: RuleJob) -> Option<RuleOutcome> {
+        let _turn = match rules::works(&job.provider) {
+            true => Some(self.shared.turns.acquire().await.ok()?),
+            false => None,
+        };
+        let RuleJob { execution, stage, condition, rule, rule_execution, .. } = &job;
+        let id = ActionExecutionId::from(rule_execution);
+        let log = rule_log_path(&self.shared.state, execution, stage, *condition, rule, rule_execution);
+        let work = |site: Site| async move { rules::run(&job, &site).await };
+        self.attempt(id, log, work, RuleOutcome::Failed).await
     }
 
     fn leaves_to_workers(&self, action_type: &ActionTypeId) -> bool {

@@ -37,9 +37,11 @@ pub struct Settings {
     pub s3: BTreeMap<String, PathBuf>,
     /// Lambda `FunctionName` to a local command.
     pub lambda: BTreeMap<String, Function>,
+    /// `AlarmName` to what stands for a CloudWatch alarm.
+    pub alarms: BTreeMap<String, Alarm>,
     /// Secrets for builds: a JSON file of name to value, or a folder with one file per name.
     pub secrets: Option<PathBuf>,
-    /// `Category/Provider` to what a mock reports. A mock is always shown as a mock.
+    /// `Category/Provider`, or `Rule/Provider`, to what a mock reports. A mock is always shown as a mock.
     pub mock: BTreeMap<String, Mock>,
     /// Action types beyond the built-in ones, whose work a partner's worker does.
     pub action_types: Vec<RegisteredType>,
@@ -206,6 +208,18 @@ pub struct Function {
     pub timeout_minutes: Option<u32>,
 }
 
+/// A CloudWatch alarm on this machine: a program that prints its state, or a file whose first line is its state:
+/// `OK`, `ALARM` or `INSUFFICIENT_DATA`. One of the two.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Alarm {
+    /// Program and arguments; its last line of output is the state. A program with a `/` in its name is a path like
+    /// any other here; one without is looked up in `PATH`.
+    pub command: Vec<String>,
+    /// The file.
+    pub file: Option<PathBuf>,
+}
+
 /// An action type that is registered here: a partner's worker asks for its jobs with the client's id and token.
 #[derive(Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -333,7 +347,7 @@ impl RegisteredType {
     }
 }
 
-/// What a mocked action reports.
+/// What a mocked action or rule reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mock {

@@ -12,8 +12,9 @@ use engine::{
     Engine, World as Parts,
     action::{ActionJob, Failure, FailureCode, Outcome, Success},
     log::Position,
-    memory::{MemoryLog, MemoryViews},
+    memory::{MemoryArtifactAccess, MemoryLog, MemoryViews},
     ports::{Actions, Clock, Ids, Secrets, SecretsError, Timers},
+    rule::{RuleJob, RuleOutcome, RuleSuccess},
 };
 use events::{ActionExecutionId, PipelineName, Timestamp};
 use handlers::{Service, project, wire};
@@ -41,7 +42,7 @@ const QUIET_TURNS: usize = 6;
 /// Values that are remembered of each kind.
 const POOL_MAX: usize = 32;
 
-type Home = Service<Arc<MemoryLog>, AtOnce, MemoryViews, InMemory>;
+type Home = Service<Arc<MemoryLog>, AtOnce, MemoryViews, InMemory, MemoryArtifactAccess>;
 
 /// A world with some pipelines in it.
 pub(super) struct World {
@@ -94,7 +95,10 @@ impl World {
             engine,
             views: Arc::new(MemoryViews::new()),
             secrets: Arc::new(InMemory::default()),
+            access: Arc::default(),
             registry: Arc::new(Registry::builtin()),
+            partners: Arc::default(),
+            outside: Arc::default(),
         };
         let mut world = Self { home, log, now, projected: Position::default(), pool: Pool::default() };
         world.populate().await;
@@ -142,7 +146,7 @@ impl World {
 
     /// What was ever written: the log's length, and how often secrets were put away.
     pub(super) fn written(&self) -> (u64, usize) {
-        (self.log.head().0, self.home.secrets.lock().1)
+        (self.log.head().0, self.home.secrets.lock().writes)
     }
 
     pub(super) async fn answer(&self, request: &Request<Bytes>) -> Response<Bytes> {
@@ -242,10 +246,25 @@ impl Actions for AtOnce {
         }
     }
 
+    async fn run_rule(&self, _: RuleJob) -> Option<RuleOutcome> {
+        let turn = self.0.lock().unwrap_or_else(PoisonError::into_inner).below(8);
+        match turn {
+            0 => Some(RuleOutcome::Failed(Failure::new(FailureCode::JobFailed, "drawn to fail"))),
+            1 => None,
+            _ => Some(RuleOutcome::Succeeded(RuleSuccess::default())),
+        }
+    }
+
     fn cancel(&self, _: &ActionExecutionId) {}
 }
 
-type Stored = (BTreeMap<PipelineName, Vec<Secret>>, usize);
+/// What is kept: of pipelines, under a name, and how often anything was written.
+#[derive(Default)]
+struct Stored {
+    pipelines: BTreeMap<PipelineName, Vec<Secret>>,
+    named: BTreeMap<String, String>,
+    writes: usize,
+}
 
 #[derive(Default)]
 struct InMemory(Mutex<Stored>);
@@ -259,12 +278,28 @@ impl InMemory {
 impl Secrets for InMemory {
     async fn put(&self, pipeline: &PipelineName, secrets: &[Secret]) -> Result<(), SecretsError> {
         let mut stored = self.lock();
-        stored.0.insert(pipeline.clone(), secrets.to_vec());
-        stored.1 += 1;
+        stored.pipelines.insert(pipeline.clone(), secrets.to_vec());
+        stored.writes += 1;
         Ok(())
     }
 
     async fn get(&self, pipeline: &PipelineName) -> Result<Vec<Secret>, SecretsError> {
-        Ok(self.lock().0.get(pipeline).cloned().unwrap_or_default())
+        Ok(self.lock().pipelines.get(pipeline).cloned().unwrap_or_default())
+    }
+
+    async fn keep(&self, name: &str, value: &str) -> Result<(), SecretsError> {
+        let mut stored = self.lock();
+        stored.named.insert(name.to_owned(), value.to_owned());
+        stored.writes += 1;
+        Ok(())
+    }
+
+    async fn recall(&self, name: &str) -> Result<Option<String>, SecretsError> {
+        Ok(self.lock().named.get(name).cloned())
+    }
+
+    async fn forget(&self, name: &str) -> Result<(), SecretsError> {
+        self.lock().named.remove(name);
+        Ok(())
     }
 }

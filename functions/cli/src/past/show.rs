@@ -4,7 +4,7 @@ use super::{Past, moment};
 use crate::run::duration;
 use clap::{Parser, ValueEnum};
 use domain::{
-    execution::{ActionStatus, AttemptRun, Execution, StageRun},
+    execution::{ActionStatus, AttemptRun, ConditionRun, Execution, StageRun},
     pipeline::PipelineDeclaration,
     story::{self, Subject},
 };
@@ -84,12 +84,29 @@ fn tree(execution: &Execution, definition: Option<&PipelineDeclaration>, at: Tim
     for stage in &execution.stages {
         let took = duration(stage.started, stage.ended.unwrap_or(at));
         anstream::println!("  {:<11} {}  {took}", stage.status.as_str(), stage.stage);
+        stage.conditions.iter().for_each(|condition| gate(condition, at));
         stage.attempts.iter().for_each(|attempt| line(stage, attempt, at));
     }
     let entered = |name: &events::StageName| execution.stage(name).is_some();
     let left = definition.into_iter().flat_map(|definition| &definition.stages);
     for stage in left.filter(|stage| !entered(&stage.name)) {
         anstream::println!("  {:<11} {}", "-", stage.name);
+    }
+}
+
+fn gate(condition: &ConditionRun, at: Timestamp) {
+    let aside = if condition.set_aside { " (asked earlier)" } else { "" };
+    anstream::println!("    {:<11} {}{aside}", condition.status.as_str(), condition.condition.member());
+    for rule in &condition.rules {
+        let end = if rule.status == ActionStatus::InProgress { at } else { rule.updated };
+        let note = match (&rule.error, &rule.summary) {
+            (Some((code, message)), _) => format!("{code}: {}", message.lines().next().unwrap_or_default()),
+            (None, summary) => {
+                summary.as_deref().and_then(|text| text.lines().next()).unwrap_or_default().into()
+            }
+        };
+        let took = duration(rule.started, end);
+        anstream::println!("      {:<11} {}  {took}  {note}", rule.status.as_str(), rule.rule);
     }
 }
 

@@ -287,7 +287,8 @@ impl Follower<'_> {
             if !execution.exists() {
                 return Ok(true);
             }
-            if execution.running().any(|(_, attempt)| attempt.token.is_none()) {
+            let acts = execution.running().any(|(_, attempt)| attempt.token.is_none());
+            if acts || execution.running_rules().next().is_some() {
                 return Ok(true);
             }
         }

@@ -1,11 +1,12 @@
 //! How a run ended, for a person: one line, and for each failure the reason, the last lines and the log's path.
 
+use super::shell_word;
 use domain::{
-    execution::{ActionStatus, Execution, ExecutionStatus},
+    execution::{ActionStatus, ConditionStatus, Execution, ExecutionStatus, StageRun, StageStatus},
     pipeline::PipelineDeclaration,
 };
-use events::{ExecutionId, Timestamp};
-use local::actions::log_path;
+use events::{ConditionType, ExecutionId, FailureCode, PipelineName, Timestamp};
+use local::actions::{log_path, rule_log_path};
 use std::{
     fs::File,
     io::{Read, Seek, SeekFrom},
@@ -33,6 +34,9 @@ pub(super) fn print(definition: &PipelineDeclaration, id: &ExecutionId, executio
     let mocked: Vec<String> = attempts(execution)
         .filter(|(_, attempt)| attempt.mocked)
         .map(|(stage, attempt)| format!("{stage}/{}", attempt.action))
+        .chain(execution.rules().filter(|(_, _, rule)| rule.mocked).map(|(stage, condition, rule)| {
+            format!("{}/{} ({})", stage.stage, rule.rule, condition.condition.member())
+        }))
         .collect();
     if !mocked.is_empty() {
         anstream::println!("  mocked, nothing was really done: {}", mocked.join(", "));
@@ -40,29 +44,78 @@ pub(super) fn print(definition: &PipelineDeclaration, id: &ExecutionId, executio
     if let Some(cause) = &execution.cause {
         anstream::println!("  because: {cause}");
     }
+    for stage in execution.stages.iter().filter(|stage| stage.status == StageStatus::Skipped) {
+        let why = stage.condition(ConditionType::BeforeEntry).and_then(|gate| gate.summary.as_deref());
+        anstream::println!(
+            "  skipped: {} ({})",
+            stage.stage,
+            first_line(why.unwrap_or("its condition said so"))
+        );
+    }
     for (stage, attempt) in attempts(execution).filter(|(_, attempt)| attempt.status == ActionStatus::Failed)
     {
         if attempt.set_aside {
             continue;
         }
-        let (code, message) = match &attempt.error {
-            Some((code, message)) => (code.to_string(), message.clone()),
-            None => ("JobFailed".into(), "no reason was given".into()),
-        };
-        anstream::println!("\n  {stage}/{} failed ({code}):", attempt.action);
-        message.lines().for_each(|line| anstream::println!("    {line}"));
+        failure(&format!("{stage}/{}", attempt.action), attempt.error.as_ref());
         let stage = &attempt_stage(execution, attempt);
         let Some(stage) = stage else { continue };
-        let path = log_path(state, id, stage, &attempt.action, &attempt.action_execution);
-        let last = last_lines(&path);
-        if !last.is_empty() {
-            anstream::println!("  last lines of its log:");
-            last.iter().for_each(|line| anstream::println!("    | {line}"));
-        }
-        if path.exists() {
-            anstream::println!("  whole log: {}", path.display());
-        }
+        log(&log_path(state, id, stage, &attempt.action, &attempt.action_execution));
     }
+    for stage in execution.stages.iter().filter(|stage| stage.status == StageStatus::Failed) {
+        conditions(&definition.name, id, stage, state);
+    }
+}
+
+/// The gates that a failed stage did not pass, and how to pass them all the same.
+fn conditions(pipeline: &PipelineName, id: &ExecutionId, stage: &StageRun, state: &Path) {
+    for gate in [ConditionType::BeforeEntry, ConditionType::OnSuccess] {
+        let shut = stage
+            .condition(gate)
+            .filter(|run| matches!(run.status, ConditionStatus::Failed | ConditionStatus::Errored));
+        let Some(shut) = shut else { continue };
+        for rule in shut.rules.iter().filter(|rule| rule.status == ActionStatus::Failed) {
+            let name = format!("{}/{} ({})", stage.stage, rule.rule, gate.member());
+            failure(&name, rule.error.as_ref());
+            log(&rule_log_path(state, id, &stage.stage, gate, &rule.rule, &rule.rule_execution));
+        }
+        let kind = match gate {
+            ConditionType::BeforeEntry => "BEFORE_ENTRY",
+            ConditionType::OnSuccess | ConditionType::OnFailure => "ON_SUCCESS",
+        };
+        anstream::println!(
+            "\n  To let it pass all the same, while `towpath up --dir {}` runs:\n    aws codepipeline \
+             override-stage-condition --endpoint-url http://127.0.0.1:4500 --pipeline-name {pipeline} \
+             --stage-name {} --pipeline-execution-id {id} --condition-type {kind}",
+            shell_word(&state.display().to_string()),
+            stage.stage
+        );
+    }
+}
+
+fn failure(name: &str, error: Option<&(FailureCode, String)>) {
+    let (code, message) = match error {
+        Some((code, message)) => (code.to_string(), message.as_str()),
+        None => ("JobFailed".into(), "no reason was given"),
+    };
+    anstream::println!("\n  {name} failed ({code}):");
+    message.lines().for_each(|line| anstream::println!("    {line}"));
+}
+
+fn log(path: &Path) {
+    let last = last_lines(path);
+    if !last.is_empty() {
+        anstream::println!("  last lines of its log:");
+        last.iter().for_each(|line| anstream::println!("    | {line}"));
+    }
+    if path.exists() {
+        anstream::println!("  whole log: {}", path.display());
+    }
+}
+
+fn first_line(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    line.chars().filter(|c| !c.is_control()).take(160).collect()
 }
 
 fn attempts(execution: &Execution) -> impl Iterator<Item = (String, &domain::execution::AttemptRun)> {

@@ -87,64 +87,112 @@ pub(super) async fn list_actions<H: Home>(
     let name = pipeline_name(&input.pipeline_name)?;
     let pipeline = existing(home, &name).await?;
     let filter = input.filter.unwrap_or_default();
-    let (only, newest_attempts) = match (filter.pipeline_execution_id, filter.latest_in_pipeline_execution) {
+    let wanted = wanted(filter.pipeline_execution_id, filter.latest_in_pipeline_execution)?;
+    let question = format!("actions of {name} {:?} {}", wanted.only, wanted.newest);
+    let details =
+        |id: &ExecutionId, execution: &Execution| action_details(&pipeline, id, execution, wanted.newest);
+    let listing = Listing { home, name: &name, pipeline: &pipeline, details };
+    let page = listing.page(&question, wanted.only, input.max_results, input.next_token).await?;
+    Ok(model::ListActionExecutionsOutput {
+        action_execution_details: Some(page.details),
+        next_token: page.next_token,
+    })
+}
+
+/// Which executions' attempts are asked for.
+pub(super) struct Wanted {
+    /// Those of this execution.
+    pub(super) only: Option<String>,
+    /// The last attempt at each action or rule alone.
+    pub(super) newest: bool,
+}
+
+/// Reads the filter of a listing of attempts.
+pub(super) fn wanted(
+    of: Option<String>,
+    latest_in: Option<model::LatestInPipelineExecutionFilter>,
+) -> Result<Wanted, ApiError> {
+    match (of, latest_in) {
         (Some(_), Some(_)) => {
             let text = "the filter may name pipelineExecutionId or latestInPipelineExecution, not both";
-            return Err(ApiError::validation(text));
+            Err(ApiError::validation(text))
         }
-        (Some(id), None) => (Some(id), false),
-        (None, Some(latest)) => {
-            let newest = latest.start_time_range == model::StartTimeRange::Latest;
-            (Some(latest.pipeline_execution_id), newest)
-        }
-        (None, None) => (None, false),
-    };
-    let question = format!("actions of {name} {only:?} {newest_attempts}");
-    let place = match &input.next_token {
-        Some(token) => Some(paging::cursor(&question, token)?),
-        None => None,
-    };
-    let rows_max = page_size(input.max_results);
-    let place = place.unwrap_or_else(|| paging::Cursor { key: AFTER_EXECUTIONS.into(), within: 0 });
-    let listing = Listing { home, name: &name, pipeline: &pipeline, newest_attempts, rows_max };
-    let (details, next) = match only {
-        Some(id) => listing.one(&execution_id(&id)?, place.within).await?,
-        None => listing.all(place).await?,
-    };
-    let next_token = next.map(|cursor| paging::token(&question, &cursor));
-    Ok(model::ListActionExecutionsOutput { action_execution_details: Some(details), next_token })
+        (None, Some(latest)) => Ok(Wanted {
+            newest: latest.start_time_range == model::StartTimeRange::Latest,
+            only: Some(latest.pipeline_execution_id),
+        }),
+        (only, None) => Ok(Wanted { only, newest: false }),
+    }
 }
 
-type Page = (Vec<model::ActionExecutionDetail>, Option<paging::Cursor>);
-
-struct Listing<'a, H> {
-    home: &'a H,
-    name: &'a PipelineName,
-    pipeline: &'a Pipeline,
-    newest_attempts: bool,
-    rows_max: usize,
+/// A listing of what executions hold several of: attempts at actions, at rules.
+pub(super) struct Listing<'a, H, F> {
+    pub(super) home: &'a H,
+    pub(super) name: &'a PipelineName,
+    pub(super) pipeline: &'a Pipeline,
+    /// What one execution holds, newest first.
+    pub(super) details: F,
 }
 
-impl<H: Home> Listing<'_, H> {
-    async fn one(&self, id: &ExecutionId, within: usize) -> Result<Page, ApiError> {
+/// One page of it.
+pub(super) struct Page<T> {
+    pub(super) details: Vec<T>,
+    pub(super) next_token: Option<String>,
+}
+
+impl<H: Home, F, T> Listing<'_, H, F>
+where
+    F: Fn(&ExecutionId, &Execution) -> Vec<T>,
+{
+    /// The page after a token; of one execution, or of all.
+    pub(super) async fn page(
+        &self,
+        question: &str,
+        only: Option<String>,
+        max_results: Option<i64>,
+        next_token: Option<String>,
+    ) -> Result<Page<T>, ApiError> {
+        let place = match &next_token {
+            Some(token) => paging::cursor(question, token)?,
+            None => paging::Cursor { key: AFTER_EXECUTIONS.into(), within: 0 },
+        };
+        let rows_max = page_size(max_results);
+        let (details, next) = match only {
+            Some(id) => self.one(&execution_id(&id)?, place.within, rows_max).await?,
+            None => self.all(place, rows_max).await?,
+        };
+        let next_token = next.map(|cursor| paging::token(question, &cursor));
+        Ok(Page { details, next_token })
+    }
+
+    async fn one(
+        &self,
+        id: &ExecutionId,
+        within: usize,
+        rows_max: usize,
+    ) -> Result<(Vec<T>, Option<paging::Cursor>), ApiError> {
         let execution = find(self.home, self.name, self.pipeline, id).await?;
-        let details = self.details(id, &execution);
+        let details = (self.details)(id, &execution);
         let start = if within == 0 { 0 } else { details.len().saturating_sub(within) };
-        let page: Vec<_> = details.iter().skip(start).take(self.rows_max).cloned().collect();
-        let left = details.len() - start - page.len();
+        let left = (details.len() - start).saturating_sub(rows_max);
+        let page: Vec<T> = details.into_iter().skip(start).take(rows_max).collect();
         let next = (left > 0).then(|| paging::Cursor { key: id.to_string(), within: left });
         Ok((page, next))
     }
 
-    async fn all(&self, place: paging::Cursor) -> Result<Page, ApiError> {
+    async fn all(
+        &self,
+        place: paging::Cursor,
+        rows_max: usize,
+    ) -> Result<(Vec<T>, Option<paging::Cursor>), ApiError> {
         let partition = pipeline_partition(self.name, self.pipeline.incarnation);
-        let mut page: Vec<model::ActionExecutionDetail> = Vec::new();
+        let mut page: Vec<T> = Vec::new();
         let mut after = place.key;
         // The row of the execution at `key` is read once more: some of its attempts, or all, are still to be given.
         let mut left = place.within;
         after.push('\u{1}');
         loop {
-            let rows = executions_before(self.home, &partition, &after, self.rows_max).await?;
+            let rows = executions_before(self.home, &partition, &after, rows_max).await?;
             let Some(last) = rows.last() else { return Ok((page, None)) };
             after.clone_from(&last.q);
             for row in rows {
@@ -152,11 +200,11 @@ impl<H: Home> Listing<'_, H> {
                 let engine = self.home.engine();
                 let execution =
                     engine.execution(&summary.execution).await.map_err(exceptions::unavailable)?;
-                let details = self.details(&summary.execution, &execution);
+                let details = (self.details)(&summary.execution, &execution);
                 let count = details.len();
                 let start = if left == 0 { 0 } else { count.saturating_sub(left) };
                 for (index, detail) in details.into_iter().enumerate().skip(start) {
-                    if page.len() == self.rows_max {
+                    if page.len() == rows_max {
                         return Ok((page, Some(paging::Cursor { key: row.q, within: count - index })));
                     }
                     page.push(detail);
@@ -165,26 +213,29 @@ impl<H: Home> Listing<'_, H> {
             }
         }
     }
+}
 
-    /// Attempts of one execution, newest first.
-    fn details(&self, id: &ExecutionId, execution: &Execution) -> Vec<model::ActionExecutionDetail> {
-        let Some(start) = &execution.start else { return Vec::new() };
-        let definition = self.pipeline.definition(start.pipeline_version);
-        let mut attempts: Vec<(&StageRun, &AttemptRun)> = execution
-            .stages
-            .iter()
-            .flat_map(|stage| stage.attempts.iter().map(move |attempt| (stage, attempt)))
-            .filter(|(stage, attempt)| {
-                let newest = stage.attempts.iter().rev().find(|other| other.action == attempt.action);
-                let is_newest =
-                    newest.is_some_and(|newest| newest.action_execution == attempt.action_execution);
-                !self.newest_attempts || is_newest
-            })
-            .collect();
-        attempts.reverse();
-        let detail = |(stage, attempt)| detail(id, start, definition.map(Arc::as_ref), stage, attempt);
-        attempts.into_iter().map(detail).collect()
-    }
+/// Attempts at actions of one execution, newest first.
+fn action_details(
+    pipeline: &Pipeline,
+    id: &ExecutionId,
+    execution: &Execution,
+    newest: bool,
+) -> Vec<model::ActionExecutionDetail> {
+    let Some(start) = &execution.start else { return Vec::new() };
+    let definition = pipeline.definition(start.pipeline_version);
+    let mut attempts: Vec<(&StageRun, &AttemptRun)> = execution
+        .stages
+        .iter()
+        .flat_map(|stage| stage.attempts.iter().map(move |attempt| (stage, attempt)))
+        .filter(|(stage, attempt)| {
+            let last = stage.attempts.iter().rev().find(|other| other.action == attempt.action);
+            !newest || last.is_some_and(|last| last.action_execution == attempt.action_execution)
+        })
+        .collect();
+    attempts.reverse();
+    let detail = |(stage, attempt)| detail(id, start, definition.map(Arc::as_ref), stage, attempt);
+    attempts.into_iter().map(detail).collect()
 }
 
 pub(super) async fn executions_before<H: Home>(
@@ -376,7 +427,7 @@ fn detail(
     }
 }
 
-fn artifact(artifact: &Artifact) -> model::ArtifactDetail {
+pub(super) fn artifact(artifact: &Artifact) -> model::ArtifactDetail {
     model::ArtifactDetail {
         name: Some(artifact.name.to_string()),
         s3location: Some(model::S3Location {

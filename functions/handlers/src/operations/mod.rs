@@ -10,6 +10,7 @@ mod jobs;
 mod partner_jobs;
 mod pipelines;
 mod revisions;
+mod rules;
 mod state;
 mod tags;
 mod targets;
@@ -62,6 +63,11 @@ pub async fn dispatch<H: Home>(
             answer(history::list_executions(home, decode_input(input)?).await)
         }
         Operation::ListActionExecutions => answer(history::list_actions(home, decode_input(input)?).await),
+        Operation::OverrideStageCondition => {
+            answer(rules::override_condition(home, caller, decode_input(input)?).await)
+        }
+        Operation::ListRuleExecutions => answer(rules::list(home, decode_input(input)?).await),
+        Operation::ListRuleTypes => answer(rules::list_types(decode_input(input)?)),
         Operation::PutApprovalResult => answer(approvals::put(home, caller, decode_input(input)?).await),
         Operation::DisableStageTransition => {
             answer(transitions::disable(home, caller, decode_input(input)?).await)
@@ -110,9 +116,6 @@ pub async fn dispatch<H: Home>(
         Operation::TagResource => answer(tags::tag(home, caller, decode_input(input)?).await),
         Operation::UntagResource => answer(tags::untag(home, caller, decode_input(input)?).await),
         Operation::ListTagsForResource => answer(tags::list(home, decode_input(input)?).await),
-        Operation::ListRuleExecutions | Operation::ListRuleTypes | Operation::OverrideStageCondition => {
-            Err(ApiError::not_served(operation))
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! GetPipelineState. See `spec/execution-semantics.md`, section 13.
 
-use super::{action_types, at, execution_type, existing, pipeline_name};
+use super::{action_types, at, execution_type, existing, pipeline_name, rules::error_details};
 use crate::{Home, exceptions};
 use api::{ApiError, model};
 use domain::{
@@ -8,16 +8,18 @@ use domain::{
         Registry,
         custom::{ActionTypes, link},
     },
-    execution::{ActionStatus, AttemptRun, RetryTrigger},
+    execution::{ActionStatus, AttemptRun, ConditionRun, RetryTrigger, RuleRun},
     lane::Lane,
     pipeline::{ActionDeclaration, StageDeclaration},
     views::{
         listing::pipeline_partition,
-        pipeline_state::{ACTION_PREFIX, ActionRow, STAGE_PREFIX, StageRow},
+        pipeline_state::{
+            ACTION_PREFIX, ActionRow, CONDITION_PREFIX, ConditionRow, STAGE_PREFIX, StageRow, condition_key,
+        },
     },
 };
 use engine::views::Views;
-use events::ActionCategory;
+use events::{ActionCategory, ConditionType};
 use serde::de::DeserializeOwned;
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -35,13 +37,20 @@ pub(super) async fn get<H: Home>(
     let types = home.engine().action_types().await.map_err(exceptions::unavailable)?;
     let types = Types { registry: types.registry(home.registry()), types };
     let partition = pipeline_partition(&name, pipeline.incarnation);
-    // Two ranges of rows, however many stages and actions there are.
+    // Three ranges of rows, however many stages and actions there are.
     let stages: Vec<&StageDeclaration> =
         pipeline.current_definition().into_iter().flat_map(|definition| &definition.stages).collect();
     let actions = stages.iter().map(|stage| stage.actions.len()).sum();
+    let kinds = [ConditionType::BeforeEntry, ConditionType::OnSuccess, ConditionType::OnFailure];
+    let gates = stages.iter().flat_map(|stage| kinds.map(|kind| stage.condition(kind).is_some()));
+    let gates = gates.filter(|declared| *declared).count();
     let rows = Rows {
         stages: rows_under(home, &partition, STAGE_PREFIX, stages.len()).await?,
         actions: rows_under(home, &partition, ACTION_PREFIX, actions).await?,
+        conditions: match gates {
+            0 => BTreeMap::new(),
+            _ => rows_under(home, &partition, CONDITION_PREFIX, gates).await?,
+        },
     };
     let stage_states = stages.into_iter().map(|stage| stage_state(&rows, stage, &lane, &types)).collect();
     Ok(model::GetPipelineStateOutput {
@@ -57,6 +66,7 @@ pub(super) async fn get<H: Home>(
 struct Rows {
     stages: BTreeMap<String, String>,
     actions: BTreeMap<String, String>,
+    conditions: BTreeMap<String, String>,
 }
 
 fn stage_state(rows: &Rows, stage: &StageDeclaration, lane: &Lane, types: &Types) -> model::StageState {
@@ -66,6 +76,7 @@ fn stage_state(rows: &Rows, stage: &StageDeclaration, lane: &Lane, types: &Types
         let row: Option<ActionRow> = read(&rows.actions, &key);
         action_state(action, row.as_ref().map(|row| &row.attempt), types)
     });
+    let asked = |gate| condition_state(&rows.conditions, stage, gate);
     let traffic = lane.stages.get(&stage.name);
     let inbound: Vec<model::StageExecution> = traffic
         .into_iter()
@@ -94,7 +105,57 @@ fn stage_state(rows: &Rows, stage: &StageDeclaration, lane: &Lane, types: &Types
             r#type: Some(execution_type(row.execution_type)),
         }),
         retry_stage_metadata: row.as_ref().and_then(retry_metadata),
-        ..model::StageState::default()
+        before_entry_condition_state: asked(ConditionType::BeforeEntry),
+        on_success_condition_state: asked(ConditionType::OnSuccess),
+        on_failure_condition_state: asked(ConditionType::OnFailure),
+    }
+}
+
+/// How a gate was answered last, whichever execution asked it. Nothing for a gate that was never asked, or that
+/// the definition no longer has.
+fn condition_state(
+    rows: &BTreeMap<String, String>,
+    stage: &StageDeclaration,
+    gate: ConditionType,
+) -> Option<model::StageConditionState> {
+    let declared = stage.condition(gate)?;
+    let ConditionRow { condition, .. } = read(rows, &condition_key(&stage.name, gate))?;
+    let status = || Some(model::ConditionExecutionStatus::from(condition.status.as_str()));
+    let summary = condition_summary(&condition);
+    let rule_states = declared.rules.iter().map(|rule| model::RuleState {
+        rule_name: Some(rule.name.to_string()),
+        latest_execution: condition.rules.iter().find(|run| run.rule == rule.name).map(rule_execution),
+        ..model::RuleState::default()
+    });
+    let state = model::ConditionState {
+        latest_execution: Some(model::ConditionExecution {
+            status: status(),
+            summary: summary.clone(),
+            last_status_change: at(condition.updated),
+        }),
+        rule_states: Some(rule_states.collect()),
+    };
+    Some(model::StageConditionState {
+        latest_execution: Some(model::StageConditionsExecution { status: status(), summary }),
+        condition_states: Some(vec![state]),
+    })
+}
+
+fn condition_summary(condition: &ConditionRun) -> Option<String> {
+    let overridden = condition.by.as_ref().map(|by| format!("Overridden by {by}"));
+    overridden.or_else(|| condition.summary.clone())
+}
+
+fn rule_execution(rule: &RuleRun) -> model::RuleExecution {
+    model::RuleExecution {
+        rule_execution_id: Some(rule.rule_execution.to_string()),
+        status: Some(model::RuleExecutionStatus::from(rule.status.as_str())),
+        summary: rule.summary.clone(),
+        last_status_change: at(rule.updated),
+        external_execution_id: rule.external_execution_id.clone(),
+        external_execution_url: rule.external_execution_url.clone(),
+        error_details: error_details(rule),
+        ..model::RuleExecution::default()
     }
 }
 

@@ -8,6 +8,7 @@ pub mod codebuild;
 pub mod codedeploy;
 pub mod lambda;
 mod mock;
+pub mod rules;
 pub mod s3;
 pub mod source;
 
@@ -48,10 +49,27 @@ pub async fn run(job: &ActionJob, site: &Site) -> Outcome {
 }
 
 async fn guarded(job: &ActionJob, work: impl Future<Output = Outcome> + Send + 'static) -> Outcome {
+    match apart(job.action_execution.as_str(), work).await {
+        Ok(outcome) => outcome,
+        Err(broke_off) => {
+            let message = format!(
+                "The runner for {} broke off: {broke_off}. This is a fault in Towpath.",
+                job.action_type
+            );
+            Outcome::Failed(Failure::new(FailureCode::SystemUnavailable, message))
+        }
+    }
+}
+
+/// Has work done in a task of its own; the error says how it broke off.
+async fn apart<T: Send + 'static>(
+    attempt: &str,
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<T, String> {
     let mut running = JoinSet::new();
     running.spawn(work);
     let broke_off = match running.join_next().await {
-        Some(Ok(outcome)) => return outcome,
+        Some(Ok(done)) => return Ok(done),
         Some(Err(error)) => match error.try_into_panic() {
             Ok(panic) => {
                 let words = panic.downcast_ref::<String>().map(String::as_str);
@@ -61,10 +79,8 @@ async fn guarded(job: &ActionJob, work: impl Future<Output = Outcome> + Send + '
         },
         None => "it was not started".to_owned(),
     };
-    tracing::error!(action = %job.action_execution, error = %broke_off, "a runner broke off");
-    let message =
-        format!("The runner for {} broke off: {broke_off}. This is a fault in Towpath.", job.action_type);
-    Outcome::Failed(Failure::new(FailureCode::SystemUnavailable, message))
+    tracing::error!(attempt, error = %broke_off, "a runner broke off");
+    Err(broke_off)
 }
 
 async fn dispatch(job: &ActionJob, site: &Site) -> Outcome {

@@ -1,6 +1,6 @@
 //! Reading `towpath.toml`: where it lies, what is wrong in it, and which paths it means.
 
-use super::{DeploymentGroup, Host, RegisteredType, Settings, Source};
+use super::{Alarm, DeploymentGroup, Host, RegisteredType, Settings, Source};
 use domain::pipeline::lint;
 use events::ActionCategory;
 use std::{
@@ -19,7 +19,7 @@ const URL_SCHEMES: [&str; 5] = ["https", "http", "ssh", "git", "file"];
 const DEPLOYMENT_CONFIGS: [&str; 3] =
     ["CodeDeployDefault.OneAtATime", "CodeDeployDefault.HalfAtATime", "CodeDeployDefault.AllAtOnce"];
 const FILE_EXISTS_BEHAVIORS: [&str; 3] = ["DISALLOW", "OVERWRITE", "RETAIN"];
-const MOCK_CATEGORIES: [&str; 6] = ["Source", "Build", "Test", "Deploy", "Invoke", "Compute"];
+const MOCK_CATEGORIES: [&str; 7] = ["Source", "Build", "Test", "Deploy", "Invoke", "Compute", "Rule"];
 
 /// Why the settings cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -176,6 +176,7 @@ fn check(settings: &Settings) -> Result<(), Fault> {
         positive(function.timeout_minutes, || key("timeout-minutes"))?;
         variables(function.environment.keys(), || key("environment"))?;
     }
+    settings.alarms.iter().try_for_each(|(name, alarm)| check_alarm(name, alarm))?;
     if let Some(secrets) = &settings.secrets {
         check_path(secrets, || "secrets".into())?;
     }
@@ -200,6 +201,24 @@ fn check(settings: &Settings) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+fn check_alarm(name: &str, alarm: &Alarm) -> Result<(), Fault> {
+    let key = format!("alarms.\"{name}\"");
+    let program = alarm.command.first();
+    match (program, &alarm.file) {
+        (Some(program), None) if !program.is_empty() => {
+            check_path(Path::new(program), || format!("{key}.command"))
+        }
+        (None, Some(file)) => check_path(file, || format!("{key}.file")),
+        (Some(_), Some(_)) => Err((key, "keep `command` or `file`, not both".into())),
+        (Some(_) | None, None) => Err((
+            key,
+            "name a program that prints the alarm's state, `command = [\"./state.sh\"]`, or a file that holds \
+             it, `file = \"state\"`"
+                .into(),
+        )),
+    }
 }
 
 /// Lengths are those of the API's own shapes.
@@ -360,7 +379,7 @@ fn tidy(path: &Path) -> PathBuf {
 }
 
 fn resolve(settings: &mut Settings) {
-    let Settings { base, codedeploy, s3, lambda, secrets, git_host, .. } = settings;
+    let Settings { base, codedeploy, s3, lambda, alarms, secrets, git_host, .. } = settings;
     let absolute = |path: &mut PathBuf| *path = tidy(&base.join(&path));
     for group in codedeploy.values_mut() {
         group.hosts.iter_mut().chain(&mut group.replacement_hosts).for_each(|host| absolute(&mut host.root));
@@ -368,8 +387,10 @@ fn resolve(settings: &mut Settings) {
     s3.values_mut().for_each(absolute);
     secrets.iter_mut().for_each(absolute);
     git_host.iter_mut().for_each(|host| absolute(&mut host.token_file));
-    for function in lambda.values_mut() {
-        if let Some(program) = function.command.first_mut().filter(|program| program.contains('/')) {
+    alarms.values_mut().filter_map(|alarm| alarm.file.as_mut()).for_each(absolute);
+    let commands = lambda.values_mut().map(|function| &mut function.command);
+    for command in commands.chain(alarms.values_mut().map(|alarm| &mut alarm.command)) {
+        if let Some(program) = command.first_mut().filter(|program| program.contains('/')) {
             // The file is TOML and the base came from text or the system; a base that is no text stays as it is.
             if let Some(path) = tidy(&base.join(&program)).to_str() {
                 *program = path.to_owned();

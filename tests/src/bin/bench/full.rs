@@ -12,7 +12,9 @@ use engine::{
     Engine, World,
     action::{ActionJob, Outcome, SourceRevision, Success},
     log::Position,
+    memory::MemoryArtifactAccess,
     ports::{Actions, Timers},
+    rule::{RuleJob, RuleOutcome, RuleSuccess},
     transact::Envelope,
 };
 use events::{ActionExecutionId, ExecutionId, PipelineName, Timestamp, Trigger, TriggerType};
@@ -39,7 +41,7 @@ const WORKERS: usize = 16;
 const FOLLOW_COMMITS: usize = 512;
 const POLL: Duration = Duration::from_millis(1);
 
-type Home = Service<Arc<SqliteLog>, AtOnce, SqliteViews, SecretFiles>;
+type Home = Service<Arc<SqliteLog>, AtOnce, SqliteViews, SecretFiles, MemoryArtifactAccess>;
 
 /// The name of a pipeline; number 0 has the longest history.
 pub(crate) fn name(number: usize) -> String {
@@ -68,7 +70,10 @@ pub(crate) async fn make(state: &Path) -> anyhow::Result<Vec<Vec<String>>> {
         engine,
         views: Arc::new(log.views()),
         secrets: Arc::new(SecretFiles::new(state.join("secrets"))),
+        access: Arc::default(),
         registry: Arc::new(Registry::builtin()),
+        partners: Arc::default(),
+        outside: Arc::default(),
     };
     let keeping = tokio::spawn(keep_views(home.clone(), Arc::clone(&log)));
     let caller = Caller { arn: "arn:aws:iam::123456789012:user/bench".into() };
@@ -162,9 +167,15 @@ impl Actions for AtOnce {
             action: job.action.clone(),
             revision_id: "4f3b8c4d5e6f70812a3b0d9b6c1e7a524f3b8c4d".into(),
             summary: Some("Say what happened".into()),
+            change_id: None,
+            created: None,
             url: None,
         });
         Some(Outcome::Succeeded(Success { revision, ..Success::default() }))
+    }
+
+    async fn run_rule(&self, _: RuleJob) -> Option<RuleOutcome> {
+        Some(RuleOutcome::Succeeded(RuleSuccess::default()))
     }
 
     fn cancel(&self, _: &ActionExecutionId) {}

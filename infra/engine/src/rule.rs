@@ -1,0 +1,66 @@
+//! The contract between the engine and whatever decides a rule of a stage's condition. See
+//! `spec/execution-semantics.md`, section 10.
+
+use crate::action::{Failure, InputArtifact};
+use events::{
+    ConditionType, Entry, ExecutionId, PipelineName, RuleExecutionId, RuleName, StageName, Timestamp,
+};
+use std::collections::BTreeMap;
+
+/// Everything a provider needs to know to decide one rule once.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RuleJob {
+    /// This attempt's id; providers use it as their client token.
+    pub rule_execution: RuleExecutionId,
+    /// The run it belongs to.
+    pub execution: ExecutionId,
+    /// The pipeline of that run.
+    pub pipeline: PipelineName,
+    /// The stage whose gate is asked.
+    pub stage: StageName,
+    /// Which gate: a rule that watches something watches the way in and the way out differently.
+    pub condition: ConditionType,
+    /// The rule's name.
+    pub rule: RuleName,
+    /// The stage admission this attempt belongs to; handed back with the result.
+    pub entry: Entry,
+    /// Who decides: `ruleTypeId.provider`; category `Rule` and owner `AWS` go without saying.
+    pub provider: String,
+    /// `ruleTypeId.version`.
+    pub version: String,
+    /// Configuration with every `#{namespace.key}` replaced.
+    pub configuration: BTreeMap<String, String>,
+    /// The `commands` field, with references replaced.
+    pub commands: Vec<String>,
+    /// Input artifacts in declared order.
+    pub inputs: Vec<InputArtifact>,
+    /// True when this job was already started before a crash: work left behind by the earlier attempt must be
+    /// cleared away first.
+    pub resumed: bool,
+    /// When the attempt began; a rule that waits for so long counts from here, also when it is resumed.
+    pub started: Timestamp,
+    /// When the attempt times out.
+    pub deadline: Timestamp,
+}
+
+/// How an attempt at a rule ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RuleOutcome {
+    /// The rule is met.
+    Succeeded(RuleSuccess),
+    /// With the code `JobFailed`: it was asked, and is not met. With every other: it could not be asked.
+    Failed(Failure),
+}
+
+/// What a provider reports of a rule that is met. All texts are for people, except the id.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RuleSuccess {
+    /// One line about what was found, at most 2,048 characters.
+    pub summary: Option<String>,
+    /// The provider's own id of the work.
+    pub external_execution_id: Option<String>,
+    /// Where a person can look at the work.
+    pub external_execution_url: Option<String>,
+    /// True when nothing was really asked: the settings asked for a mock.
+    pub mocked: bool,
+}

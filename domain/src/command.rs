@@ -36,6 +36,16 @@ pub enum Wish {
     },
     /// Delete it with everything under way.
     DeletePipeline,
+    /// Add tags, or change their values.
+    TagPipeline {
+        /// The tags.
+        tags: BTreeMap<String, String>,
+    },
+    /// Take tags off.
+    UntagPipeline {
+        /// Their keys.
+        keys: Vec<String>,
+    },
     /// Start the run of this id.
     StartExecution {
         /// What started it.
@@ -179,6 +189,8 @@ impl Command {
             Wish::CreatePipeline { .. }
             | Wish::UpdatePipeline { .. }
             | Wish::DeletePipeline
+            | Wish::TagPipeline { .. }
+            | Wish::UntagPipeline { .. }
             | Wish::StartExecution { .. }
             | Wish::RetryStage { .. }
             | Wish::RollbackStage { .. }
@@ -199,6 +211,8 @@ impl Command {
             Wish::CreatePipeline { .. } => "CreatePipeline",
             Wish::UpdatePipeline { .. } => "UpdatePipeline",
             Wish::DeletePipeline => "DeletePipeline",
+            Wish::TagPipeline { .. } => "TagPipeline",
+            Wish::UntagPipeline { .. } => "UntagPipeline",
             Wish::StartExecution { .. } => "StartExecution",
             Wish::StopExecution { .. } => "StopExecution",
             Wish::RetryStage { .. } => "RetryStage",

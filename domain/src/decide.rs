@@ -27,6 +27,8 @@ fn dispatch(draft: &mut Draft<'_>, command: &Command) -> Result<(), Rejection> {
             versions::delete(draft);
             Ok(())
         }
+        Wish::TagPipeline { tags } => versions::tag(draft, tags),
+        Wish::UntagPipeline { keys } => versions::untag(draft, keys),
         Wish::StartExecution { trigger, variables, revisions } => {
             with_own_execution(draft, command, |draft, id| {
                 start::start(draft, id, trigger, variables, revisions)

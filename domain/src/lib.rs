@@ -18,6 +18,7 @@ pub mod story;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod views;
+pub mod webhook;
 
 pub use decide::decide;
 pub use draft::{Decision, Scope};

@@ -114,6 +114,12 @@ pub const PIPELINES_MAX: usize = 1000;
 pub const POLLING_PIPELINES_MAX: usize = 300;
 /// Webhooks per Region, most.
 pub const WEBHOOKS_MAX: usize = 300;
+/// Filters of a webhook, most.
+pub const WEBHOOK_FILTERS_MAX: usize = 5;
+/// Characters of a webhook's `SecretToken`, most.
+pub const WEBHOOK_SECRET_CHARS_MAX: usize = 100;
+/// Characters of the reason why a delivery started nothing, most.
+pub const WEBHOOK_REASON_CHARS_MAX: usize = 300;
 /// Custom action types per Region, most.
 pub const CUSTOM_TYPES_MAX: usize = 50;
 /// Executions of one QUEUED or PARALLEL pipeline under way at once, most.

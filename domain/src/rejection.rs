@@ -1,6 +1,6 @@
 //! Typed refusals. Each maps to one API exception; none is a failure of the system.
 
-use events::{ActionName, ExecutionId, PipelineName, StageName};
+use events::{ActionName, ExecutionId, PipelineName, StageName, WebhookName};
 
 /// Why a command cannot be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -72,4 +72,10 @@ pub enum Rejection {
     /// Someone answered before.
     #[error("the approval '{action}' in stage '{stage}' has already been answered")]
     ApprovalAlreadyCompleted { stage: StageName, action: ActionName },
+    /// No such webhook.
+    #[error("there is no webhook with the name '{webhook}'")]
+    WebhookNotFound { webhook: WebhookName },
+    /// A resource would have more than 50 tags.
+    #[error("Tag limit exceeded for resource [{resource}].")]
+    TooManyTags { resource: String },
 }

@@ -4,7 +4,7 @@
 //! an old schema can be lifted before it is read. Every type is at schema 1 today; `upcast` is where the first
 //! lift will go.
 
-use crate::{ExecutionEvent, LaneEvent, PipelineEvent};
+use crate::{ExecutionEvent, LaneEvent, PipelineEvent, WebhookEvent};
 use serde::de::DeserializeOwned;
 
 /// A stored event this version cannot read.
@@ -92,7 +92,7 @@ macro_rules! stored {
     };
 }
 
-stored!(PipelineEvent { PipelineDeclared, PipelineDeleted });
+stored!(PipelineEvent { PipelineDeclared, PipelineDeleted, PipelineTagged, PipelineUntagged });
 stored!(LaneEvent {
     StageHeld,
     StageReleased,
@@ -125,4 +125,14 @@ stored!(ExecutionEvent {
     ExecutionStopped,
     ExecutionCancelled,
     ExecutionSuperseded,
+});
+stored!(WebhookEvent {
+    WebhookPut,
+    WebhookDeleted,
+    WebhookTagged,
+    WebhookUntagged,
+    WebhookRegistered,
+    WebhookRegistrationFailed,
+    WebhookDeregistered,
+    DeliveryEvaluated,
 });

@@ -85,6 +85,12 @@ name!(
     "1 to 100 letters, digits, `@`, `-` or `_`"
 );
 name!(
+    /// A webhook's name. Invariant: 1 to 100 letters, digits, `.`, `@`, `-` or `_`.
+    WebhookName, "webhook name", 1..=100,
+    |c| c.is_ascii_alphanumeric() || ".@-_".contains(c),
+    "1 to 100 letters, digits, `.`, `@`, `-` or `_`"
+);
+name!(
     /// Id of one run of a pipeline. Invariant: a lower-case UUID.
     ExecutionId, "pipeline execution id", 1..=36,
     |c| matches!(c, '0'..='9' | 'a'..='f' | '-'),
@@ -105,7 +111,7 @@ name!(
     "1 to 128 letters, digits, `-`, `_`, `#`, `/`, `.` or `:`"
 );
 
-/// Name of a stream of the log: `pipeline#<name>`, `lane#<pipeline>` or `execution#<id>`.
+/// Name of a stream of the log: `pipeline#<name>`, `lane#<pipeline>`, `execution#<id>` or `webhook#<name>`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct StreamName(String);
@@ -119,6 +125,8 @@ pub enum StreamKind {
     Lane(PipelineName),
     /// One run.
     Execution(ExecutionId),
+    /// One webhook.
+    Webhook(WebhookName),
 }
 
 impl StreamName {
@@ -137,6 +145,11 @@ impl StreamName {
         Self(format!("execution#{id}"))
     }
 
+    /// The stream of one webhook.
+    pub fn webhook(name: &WebhookName) -> Self {
+        Self(format!("webhook#{name}"))
+    }
+
     /// Reads a stream's name back from a store.
     pub fn parse(text: &str) -> Result<Self, BadName> {
         let name = Self(text.to_owned());
@@ -148,12 +161,13 @@ impl StreamName {
         let bad = || BadName {
             kind: "stream name",
             text: self.0.chars().take(120).collect(),
-            rule: "`pipeline#<name>`, `lane#<pipeline>` or `execution#<id>`",
+            rule: "`pipeline#<name>`, `lane#<pipeline>`, `execution#<id>` or `webhook#<name>`",
         };
         match self.0.split_once('#').ok_or_else(bad)? {
             ("pipeline", name) => PipelineName::parse(name).map(StreamKind::Pipeline),
             ("lane", name) => PipelineName::parse(name).map(StreamKind::Lane),
             ("execution", id) => ExecutionId::parse(id).map(StreamKind::Execution),
+            ("webhook", name) => WebhookName::parse(name).map(StreamKind::Webhook),
             _ => Err(bad()),
         }
     }

@@ -9,9 +9,11 @@ mod ids;
 mod lane;
 mod pipeline;
 mod shapes;
+mod webhook;
 
 pub use execution::*;
 pub use ids::*;
 pub use lane::*;
 pub use pipeline::*;
 pub use shapes::*;
+pub use webhook::*;

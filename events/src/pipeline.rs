@@ -11,6 +11,10 @@ pub enum PipelineEvent {
     PipelineDeclared(PipelineDeclared),
     /// The pipeline was deleted; the name may be declared anew, from version 1.
     PipelineDeleted(PipelineDeleted),
+    /// Tags were added, or got other values.
+    PipelineTagged(PipelineTagged),
+    /// Tags were taken off.
+    PipelineUntagged(PipelineUntagged),
 }
 
 /// Schema 1.
@@ -31,5 +35,21 @@ pub struct PipelineDeclared {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "fields are the API's own words")]
 pub struct PipelineDeleted {
+    pub by: String,
+}
+
+/// Schema 1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "fields are the API's own words")]
+pub struct PipelineTagged {
+    pub tags: BTreeMap<String, String>,
+    pub by: String,
+}
+
+/// Schema 1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "fields are the API's own words")]
+pub struct PipelineUntagged {
+    pub keys: Vec<String>,
     pub by: String,
 }

@@ -2,7 +2,7 @@
 //! with each type and schema, never edited: `golden/<stream>/<Type>.<schema>.json`, and `.<schema>.least.json`
 //! without the members that may be missing.
 
-use events::{ExecutionEvent, LaneEvent, PipelineEvent, codec::Stored};
+use events::{ExecutionEvent, LaneEvent, PipelineEvent, WebhookEvent, codec::Stored};
 use serde_json::Value;
 use std::{
     collections::BTreeSet,
@@ -70,6 +70,11 @@ fn stored_lane_events_read_for_ever() {
 #[test]
 fn stored_execution_events_read_for_ever() {
     check::<ExecutionEvent>("execution");
+}
+
+#[test]
+fn stored_webhook_events_read_for_ever() {
+    check::<WebhookEvent>("webhook");
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 use std::{env, fs, path::PathBuf, process::Command, time::Duration};
 use tests::{
+    deliveries::{Delivery, push},
     folder::Folder,
-    pipelines::{approval, commands, pipeline, source, stage},
+    pipelines::{approval, commands, github, pipeline, source, stage},
     processes::eventually,
     server::{ACCESS_KEY, SECRET_KEY, Server},
     towpath,
@@ -163,7 +164,66 @@ fn the_aws_command_creates_runs_approves_retries_and_deletes() {
     assert_eq!(state["stageStates"][2]["inboundTransitionState"]["disabledReason"], "freeze");
     aws.call(&[&["enable-stage-transition"][..], &door].concat());
 
-    aws.refused(&["list-webhooks"], "UnknownOperationException");
     aws.call(&["delete-pipeline", "--name", "shop"]);
     aws.refused(&["get-pipeline", "--name", "shop"], "PipelineNotFoundException");
+}
+
+#[test]
+fn the_aws_command_puts_webhooks_tags_them_and_reports_revisions() {
+    let quick = commands("Say", &["true"]);
+    let definition = pipeline("shop", vec![stage("Source", vec![github()]), stage("Build", vec![quick])]);
+    let folder = Folder::repository(&definition, &[]);
+    let server = Server::start(&folder);
+    let aws = Aws::new(&server);
+    let file = format!("file://{}", folder.at("pipeline.json").display());
+    aws.call(&["create-pipeline", "--cli-input-json", &file]);
+    aws.action(1, 0, "Succeeded");
+
+    let webhook = json!({ "webhook": { "name": "hook", "targetPipeline": "shop", "targetAction": "Checkout",
+        "filters": [{ "jsonPath": "$.ref", "matchEquals": "refs/heads/{Branch}" }],
+        "authentication": "GITHUB_HMAC", "authenticationConfiguration": { "SecretToken": "secret" } },
+        "tags": [{ "key": "team", "value": "shop" }] });
+    folder.write("webhook.json", &webhook.to_string());
+    let file = format!("file://{}", folder.at("webhook.json").display());
+    let put = aws.call(&["put-webhook", "--cli-input-json", &file])["webhook"].clone();
+    assert_eq!(put["definition"]["authenticationConfiguration"]["SecretToken"], "****");
+    aws.call(&["register-webhook-with-third-party", "--webhook-name", "hook"]);
+    let listed = aws.call(&["list-webhooks", "--page-size", "1"])["webhooks"].clone();
+    assert_eq!(listed[0]["errorCode"], "NoCredentials");
+    assert_eq!((listed.as_array().unwrap().len(), &listed[0]["url"]), (1, &put["url"]));
+
+    let pushed = folder.commit("Pushed");
+    let delivery = Delivery::new(put["url"].as_str().unwrap(), &push("main", &pushed)).signed("secret");
+    let started = delivery.send(&server.client).json()["pipelineExecutionId"].clone();
+    let get = ["get-pipeline-execution", "--pipeline-name", "shop", "--pipeline-execution-id"];
+    let told = aws.call(&[&get[..], &[started.as_str().unwrap()]].concat());
+    assert_eq!(told["pipelineExecution"]["trigger"]["triggerDetail"], put["arn"]);
+
+    let arn = put["arn"].as_str().unwrap();
+    aws.call(&["tag-resource", "--resource-arn", arn, "--tags", "key=a,value=b"]);
+    aws.call(&["untag-resource", "--resource-arn", arn, "--tag-keys", "team"]);
+    let tags = aws.call(&["list-tags-for-resource", "--resource-arn", arn]);
+    assert_eq!(tags["tags"], json!([{ "key": "a", "value": "b" }]));
+
+    let revision = format!("revisionId={pushed},revisionChangeId=1,created=2026-01-02T03:04:05Z");
+    let place = ["put-action-revision", "--pipeline-name", "shop", "--stage-name", "Source"];
+    let place = [&place[..], &["--action-name", "Checkout", "--action-revision", &revision]].concat();
+    assert!(tests::processes::eventually(SOON, || {
+        aws.call(&get.iter().copied().chain([started.as_str().unwrap()]).collect::<Vec<_>>())["pipelineExecution"]
+            ["status"]
+            == "Succeeded"
+    }));
+    assert_eq!(aws.call(&place), json!({ "newRevision": false, "pipelineExecutionId": started }));
+    aws.refused(
+        &[
+            "list-deploy-action-execution-targets",
+            "--action-execution-id",
+            "00000000-0000-4000-8000-000000000000",
+        ],
+        "ActionExecutionNotFoundException",
+    );
+    aws.call(&["deregister-webhook-with-third-party", "--webhook-name", "hook"]);
+    aws.call(&["delete-webhook", "--name", "hook"]);
+    assert_eq!(aws.call(&["list-webhooks"])["webhooks"], json!([]));
+    assert_eq!(delivery.send(&server.client).status, 404);
 }

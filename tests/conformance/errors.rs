@@ -39,6 +39,12 @@ fn an_unknown_pipeline_is_told_as_such_by_every_operation_that_names_one() {
         ("DisableStageTransition", door.clone()),
         ("EnableStageTransition", door),
         ("PutApprovalResult", answer),
+        (
+            "PutActionRevision",
+            json!({ "pipelineName": "none", "stageName": "S", "actionName": "A",
+            "actionRevision": { "revisionId": "r", "revisionChangeId": "c", "created": 1 } }),
+        ),
+        ("ListDeployActionExecutionTargets", json!({ "pipelineName": "none", "actionExecutionId": NO_ID })),
     ];
     let words = "The account with id '123456789012' does not include a pipeline with the name 'none'";
     for (operation, input) in calls {

@@ -1,4 +1,4 @@
-//! Two thousand requests that nobody would send: never an internal failure, and the server stays up.
+//! Three thousand requests that nobody would send: never an internal failure, and the server stays up.
 
 use crate::steps::create;
 use serde_json::{Value, json};
@@ -10,7 +10,8 @@ use tests::{
 };
 
 const SEED: u64 = 20_150_709;
-const REQUESTS: usize = 2_000;
+const REQUESTS: usize = 3_000;
+const ARN: &str = "arn:aws:codepipeline:us-east-1:123456789012:shop";
 
 /// Inputs that are good, to begin with.
 fn inputs(definition: &Value, execution: &str) -> Vec<(&'static str, Value)> {
@@ -38,6 +39,30 @@ fn inputs(definition: &Value, execution: &str) -> Vec<(&'static str, Value)> {
             "PutApprovalResult",
             json!({ "pipelineName": "shop", "stageName": "Build", "actionName": "Say",
             "token": execution, "result": { "summary": "", "status": "Approved" } }),
+        ),
+        (
+            "PutWebhook",
+            json!({ "webhook": { "name": "hook", "targetPipeline": "shop", "targetAction": "Checkout",
+            "filters": [{ "jsonPath": "$.ref", "matchEquals": "refs/heads/{BranchName}" }],
+            "authentication": "GITHUB_HMAC", "authenticationConfiguration": { "SecretToken": "s" } },
+            "tags": [{ "key": "a", "value": "b" }] }),
+        ),
+        ("ListWebhooks", json!({ "MaxResults": 3, "NextToken": "1-00000000-00" })),
+        ("DeleteWebhook", json!({ "name": "hook" })),
+        ("RegisterWebhookWithThirdParty", json!({ "webhookName": "hook" })),
+        ("DeregisterWebhookWithThirdParty", json!({ "webhookName": "hook" })),
+        ("TagResource", json!({ "resourceArn": ARN, "tags": [{ "key": "a", "value": "b" }] })),
+        ("UntagResource", json!({ "resourceArn": ARN, "tagKeys": ["a"] })),
+        ("ListTagsForResource", json!({ "resourceArn": ARN, "maxResults": 3 })),
+        (
+            "PutActionRevision",
+            json!({ "pipelineName": "shop", "stageName": "Source", "actionName": "Checkout",
+            "actionRevision": { "revisionId": "r", "revisionChangeId": "c", "created": 1.5 } }),
+        ),
+        (
+            "ListDeployActionExecutionTargets",
+            json!({ "actionExecutionId": execution, "maxResults": 3,
+            "filters": [{ "name": "TARGET_STATUS", "values": ["Failed"] }] }),
         ),
         ("DisableStageTransition", door.clone()),
         ("EnableStageTransition", door),

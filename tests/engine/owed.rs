@@ -78,6 +78,18 @@ impl Secrets for NoSecrets {
     async fn get(&self, _: &PipelineName) -> Result<Vec<Secret>, SecretsError> {
         Ok(Vec::new())
     }
+
+    async fn keep(&self, _: &str, _: &str) -> Result<(), SecretsError> {
+        Ok(())
+    }
+
+    async fn recall(&self, _: &str) -> Result<Option<String>, SecretsError> {
+        Ok(None)
+    }
+
+    async fn forget(&self, _: &str) -> Result<(), SecretsError> {
+        Ok(())
+    }
 }
 
 type Home = Service<Kept, FailOnce, MemoryViews, NoSecrets>;
@@ -98,6 +110,7 @@ fn life(log: &Kept, views: &Arc<MemoryViews>, fails: &Arc<AtomicBool>, ids_from:
         views: Arc::clone(views),
         secrets: Arc::new(NoSecrets),
         registry: Arc::new(domain::catalogue::Registry::builtin()),
+        outside: Arc::default(),
     }
 }
 

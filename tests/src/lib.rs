@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod conforming;
+pub mod deliveries;
 pub mod folder;
 pub mod pipelines;
 pub mod processes;

@@ -36,6 +36,19 @@ pub fn source_action(branch: &str, watched: bool) -> Value {
     })
 }
 
+/// A source action that fetches branch `main` of `acme/shop` at GitHub. Pushes start nothing by themselves.
+pub fn github() -> Value {
+    json!({
+        "name": "Checkout",
+        "actionTypeId": { "category": "Source", "owner": "ThirdParty", "provider": "GitHub", "version": "1" },
+        "configuration": {
+            "Owner": "acme", "Repo": "shop", "Branch": "main", "OAuthToken": "ghp_hidden",
+            "PollForSourceChanges": "false",
+        },
+        "outputArtifacts": [{ "name": "Code" }],
+    })
+}
+
 /// A Commands action on `Code`.
 pub fn commands(name: &str, lines: &[&str]) -> Value {
     json!({

@@ -17,5 +17,5 @@ pub use error::{DefinitionError, DefinitionErrorCode};
 pub use gates::*;
 pub use members::*;
 pub use reading::parse;
-pub use tags::{Tag, check_tags};
+pub use tags::{Tag, check_tags, new_tags};
 pub use validation::{Setting, check, check_all, normalize};

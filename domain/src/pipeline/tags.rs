@@ -3,7 +3,7 @@
 use super::error::{DefinitionError, DefinitionErrorCode};
 use crate::limits::{TAG_KEY_CHARS_MAX, TAG_VALUE_CHARS_MAX, TAGS_MAX};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One tag.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -65,6 +65,18 @@ pub fn check_tags(tags: &[Tag], resource_arn: &str) -> Result<(), DefinitionErro
         }
     }
     Ok(())
+}
+
+/// Of the tags wished, those that a resource does not have yet or has with another value. `None` when it would then
+/// have too many.
+pub fn new_tags(
+    have: &BTreeMap<String, String>,
+    wished: &BTreeMap<String, String>,
+) -> Option<BTreeMap<String, String>> {
+    let mut new = wished.clone();
+    new.retain(|key, value| have.get(key) != Some(value));
+    let added = new.keys().filter(|key| !have.contains_key(*key)).count();
+    (have.len() + added <= TAGS_MAX).then_some(new)
 }
 
 fn is_legal(c: char) -> bool {

@@ -1,9 +1,10 @@
 //! A pipeline's definitions over time: the state of a `pipeline#<name>` stream.
 
-use super::PipelineDeclaration;
+use super::{PipelineDeclaration, new_tags};
 use crate::{draft::Draft, lane::admit, rejection::Rejection};
 use events::{
-    LaneCleared, LaneEvent, PipelineDeclared, PipelineDeleted, PipelineEvent, PipelineVersion, Timestamp,
+    LaneCleared, LaneEvent, PipelineDeclared, PipelineDeleted, PipelineEvent, PipelineTagged,
+    PipelineUntagged, PipelineVersion, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
@@ -24,7 +25,7 @@ pub struct Pipeline {
     pub created: Timestamp,
     /// When the newest version was declared.
     pub updated: Timestamp,
-    /// Tags given at creation.
+    /// Its tags.
     pub tags: BTreeMap<String, String>,
 }
 
@@ -44,6 +45,10 @@ impl Pipeline {
                 if let Ok(definition) = serde_json::from_value(declared.definition.clone()) {
                     self.versions.insert(declared.version, Arc::new(definition));
                 }
+            }
+            PipelineEvent::PipelineTagged(tagged) => self.tags.extend(tagged.tags.clone()),
+            PipelineEvent::PipelineUntagged(untagged) => {
+                self.tags.retain(|key, _| !untagged.keys.contains(key));
             }
             PipelineEvent::PipelineDeleted(_) => {
                 *self = Self { incarnation: self.incarnation + 1, ..Self::default() };
@@ -94,6 +99,30 @@ pub(crate) fn delete(draft: &mut Draft<'_>) {
     draft.pipeline(PipelineEvent::PipelineDeleted(PipelineDeleted { by: draft.actor.to_owned() }));
     let executions = draft.scope.lane.under_way().into_iter().cloned().collect();
     draft.lane(LaneEvent::LaneCleared(LaneCleared { executions }));
+}
+
+/// Adds tags, or changes their values; those that are as wished stay as they are.
+pub(crate) fn tag(draft: &mut Draft<'_>, tags: &BTreeMap<String, String>) -> Result<(), Rejection> {
+    draft.scope.pipeline.current.ok_or_else(|| draft.no_pipeline())?;
+    let tags = new_tags(&draft.scope.pipeline.tags, tags)
+        .ok_or_else(|| Rejection::TooManyTags { resource: draft.name.to_string() })?;
+    if !tags.is_empty() {
+        let by = draft.actor.to_owned();
+        draft.pipeline(PipelineEvent::PipelineTagged(PipelineTagged { tags, by }));
+    }
+    Ok(())
+}
+
+/// Takes tags off, as far as they are there.
+pub(crate) fn untag(draft: &mut Draft<'_>, keys: &[String]) -> Result<(), Rejection> {
+    draft.scope.pipeline.current.ok_or_else(|| draft.no_pipeline())?;
+    let tags = &draft.scope.pipeline.tags;
+    let keys: Vec<String> = tags.keys().filter(|key| keys.contains(key)).cloned().collect();
+    if !keys.is_empty() {
+        let by = draft.actor.to_owned();
+        draft.pipeline(PipelineEvent::PipelineUntagged(PipelineUntagged { keys, by }));
+    }
+    Ok(())
 }
 
 fn declare(

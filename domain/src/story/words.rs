@@ -11,6 +11,13 @@ pub fn pipeline_words(event: &PipelineEvent) -> String {
         PipelineEvent::PipelineDeclared(declared) => {
             format!("version {} was declared by {}", declared.version, declared.by)
         }
+        PipelineEvent::PipelineTagged(tagged) => {
+            let tags: Vec<String> = tagged.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            format!("tagged {} by {}", tags.join(", "), tagged.by)
+        }
+        PipelineEvent::PipelineUntagged(untagged) => {
+            format!("tags {} were taken off by {}", untagged.keys.join(", "), untagged.by)
+        }
         PipelineEvent::PipelineDeleted(deleted) => format!("the pipeline was deleted by {}", deleted.by),
     }
 }

@@ -51,6 +51,8 @@ fn of_repetition(after: &Scope, command: &Command, context: Context<'_>) -> Resu
         | Wish::RetryStage { .. }
         | Wish::RecordApproval { .. } => return Ok(()),
         Wish::DeletePipeline
+        | Wish::TagPipeline { .. }
+        | Wish::UntagPipeline { .. }
         | Wish::StartExecution { .. }
         | Wish::RollbackStage { .. }
         | Wish::StartRollback { .. }

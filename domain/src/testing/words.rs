@@ -19,6 +19,12 @@ pub fn pipeline_line(event: &PipelineEvent) -> String {
         PipelineEvent::PipelineDeclared(declared) => {
             format!("pipeline: PipelineDeclared {}", declared.version)
         }
+        PipelineEvent::PipelineTagged(tagged) => {
+            format!("pipeline: PipelineTagged {}", tagged.tags.keys().cloned().collect::<Vec<_>>().join(" "))
+        }
+        PipelineEvent::PipelineUntagged(untagged) => {
+            format!("pipeline: PipelineUntagged {}", untagged.keys.join(" "))
+        }
         PipelineEvent::PipelineDeleted(_) => "pipeline: PipelineDeleted".to_owned(),
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod listing;
 pub mod pipeline_state;
+pub mod webhooks;
 
 use events::{Entry, Version};
 
@@ -21,6 +22,8 @@ pub struct Row {
 
 /// Partition of the list of pipelines.
 pub const PIPELINES: &str = "pipelines";
+/// Partition of the list of webhooks.
+pub const WEBHOOKS: &str = "webhooks";
 /// Partition of executions under way, of all pipelines.
 pub const OPEN: &str = "open";
 /// Partition of pipelines whose lane owes a run that must still be started.

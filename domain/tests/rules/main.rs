@@ -3,6 +3,7 @@
 mod actions;
 mod approvals;
 mod deletion;
+mod deliveries;
 mod lanes;
 mod laws;
 mod modes;
@@ -16,5 +17,7 @@ mod stages;
 mod stale;
 mod starting;
 mod stopping;
+mod tags;
 mod transitions;
+mod webhooks;
 mod why;

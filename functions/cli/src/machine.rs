@@ -3,11 +3,12 @@
 use crate::damage::is_damage;
 use anyhow::Context;
 use domain::{catalogue::Registry, command::Command};
-use engine::{Engine, World, log::Position, views::Views};
+use engine::{Engine, World, log::Position, ports::GitHosts, views::Views};
 use events::{ExecutionId, PipelineName};
-use handlers::{Service, project, sweep};
+use handlers::{Outside, Service, project, sweep};
 use local::{
     actions::LocalActions,
+    git_host::CurlGitHost,
     lock::FolderLock,
     log::SqliteLog,
     settings::Settings,
@@ -62,6 +63,8 @@ pub struct Opening<'a> {
     pub account: &'a str,
     /// The command line, for whoever finds the folder locked.
     pub command: &'a str,
+    /// The address that others reach the API at; empty when it is not served.
+    pub public_url: &'a str,
 }
 
 impl Machine {
@@ -97,6 +100,13 @@ impl Machine {
             views: Arc::new(views),
             secrets: Arc::new(SecretFiles::new(opening.state.join("secrets"))),
             registry: Arc::new(Registry::builtin()),
+            outside: Arc::new(Outside {
+                public_url: opening.public_url.trim_end_matches('/').to_owned(),
+                git_hosts: settings
+                    .git_host
+                    .clone()
+                    .map(|host| Box::new(CurlGitHost::new(host)) as Box<dyn GitHosts>),
+            }),
         };
         let damage = Damage::default();
         let keeping = keep_views(service.clone(), Arc::clone(&log), start, told, Arc::clone(&damage));

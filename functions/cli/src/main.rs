@@ -18,6 +18,7 @@ mod progress;
 mod run;
 mod server;
 mod signals;
+mod trigger;
 mod up;
 mod watcher;
 

@@ -89,8 +89,14 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
     for warning in settings.warnings().into_iter().chain(unheard(&file.definition)) {
         anstream::eprintln!("warning: {warning}");
     }
-    let opening =
-        Opening { state: &state, settings, region: &region, account, command: &crate::command_line() };
+    let opening = Opening {
+        state: &state,
+        settings,
+        region: &region,
+        account,
+        command: &crate::command_line(),
+        public_url: "",
+    };
     let machine = Machine::open(opening).await?;
     let state = std::path::absolute(&state)?;
     let caller = Caller { arn: format!("arn:aws:iam::{account}:user/{}", user_name()) };

@@ -1,6 +1,10 @@
 //! The API over HTTP on loopback.
 
-use crate::{credentials::KeyPair, machine::LocalService};
+use crate::{
+    credentials::KeyPair,
+    machine::LocalService,
+    trigger::{self, Calls},
+};
 use api::{ApiError, Code, codec, sigv4};
 use axum::{
     Router,
@@ -8,7 +12,7 @@ use axum::{
     extract::State,
     http::{Method, Request, Response, StatusCode, Uri, header::CONTENT_LENGTH},
     response::IntoResponse,
-    routing::get,
+    routing::{get, post},
 };
 use bytes::Bytes;
 use handlers::{Caller, operations};
@@ -16,7 +20,7 @@ use std::{any::Any, sync::Arc, time::Duration};
 use tower_http::catch_panic::CatchPanicLayer;
 
 /// How long a caller may take to send a body.
-const BODY_SECONDS_MAX: Duration = Duration::from_secs(30);
+pub const BODY_SECONDS_MAX: Duration = Duration::from_secs(30);
 
 /// What requests are answered with.
 #[derive(Clone)]
@@ -25,12 +29,15 @@ pub struct Front {
     pub service: LocalService,
     /// Who may call.
     pub keys: Arc<KeyPair>,
+    /// How webhooks are called.
+    pub calls: Calls,
 }
 
 /// The routes.
 pub fn router(front: Front) -> Router {
     Router::new()
         .route("/healthz", get(healthz))
+        .route("/trigger", post(trigger::called))
         .fallback(answer)
         .layer(CatchPanicLayer::custom(panicked))
         .with_state(front)

@@ -5,10 +5,12 @@ use crate::{
     machine::{Machine, Opening},
     server::{self, Front},
     signals::Signals,
+    trigger::Calls,
     watcher,
 };
 use anyhow::Context;
 use clap::Parser;
+use http::HeaderName;
 use local::settings::Settings;
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -41,9 +43,29 @@ pub struct Args {
     /// The account, 12 digits.
     #[arg(long, default_value = ACCOUNT_DEFAULT)]
     account: String,
+    /// The address that Git hosts reach this server at, for example through a tunnel; webhooks get addresses that
+    /// begin with it. Without it: the address on this machine.
+    #[arg(long, value_name = "URL", value_parser = public_url)]
+    public_url: Option<String>,
+    /// The header in which a proxy of yours says who really calls, for webhooks that ask for an address range; its
+    /// last entry counts. Give it only if every call comes through that proxy.
+    #[arg(long, value_name = "HEADER")]
+    client_ip_header: Option<HeaderName>,
     /// Settings. Without it: `towpath.toml` in the folder that holds the state folder, if there is one.
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
+}
+
+/// Characters of a public address, most: with path and token it must fit into a webhook's URL of 1,000.
+const PUBLIC_URL_CHARS_MAX: usize = 500;
+
+fn public_url(text: &str) -> Result<String, String> {
+    let url: http::Uri = text.parse().map_err(|error| format!("{error}"))?;
+    let is_web = matches!(url.scheme_str(), Some("https" | "http")) && url.host().is_some();
+    if !is_web || url.query().is_some() || text.len() > PUBLIC_URL_CHARS_MAX {
+        return Err("it must begin with `https://` or `http://`, name a host, and have no query".to_owned());
+    }
+    Ok(text.trim_end_matches('/').to_owned())
 }
 
 /// Serves until it is told to stop.
@@ -66,7 +88,12 @@ pub async fn up(args: Args) -> anyhow::Result<u8> {
     for warning in settings.warnings() {
         anstream::eprintln!("warning: {warning}");
     }
+    let public_url = match &args.public_url {
+        Some(url) => url.clone(),
+        None => format!("http://{address}"),
+    };
     let opening = Opening {
+        public_url: &public_url,
         state: &dir,
         settings: settings.clone(),
         region: &args.region,
@@ -84,8 +111,12 @@ pub async fn up(args: Args) -> anyhow::Result<u8> {
             pair
         }
     };
-    let front = Front { service: machine.service.clone(), keys: Arc::new(keys) };
-    let router = server::router(front);
+    let front = Front {
+        service: machine.service.clone(),
+        keys: Arc::new(keys),
+        calls: Calls::new(args.client_ip_header),
+    };
+    let router = server::router(front).into_make_service_with_connect_info::<SocketAddr>();
     anstream::println!("towpath is ready: http://{address} (state in {})", dir.display());
     let resumed = machine.resume(None).await?;
     if !resumed.is_empty() {

@@ -4,8 +4,9 @@ use api::{ApiError, ApiException, Code};
 use domain::{
     Rejection,
     pipeline::{DefinitionError, DefinitionErrorCode},
+    webhook::BadWebhook,
 };
-use engine::{log::LogError, transact::TransactError, views::ViewsError};
+use engine::{log::LogError, ports::SecretsError, transact::TransactError, views::ViewsError};
 use events::{BadName, PipelineName};
 
 /// The account with id … does not include a pipeline: see `spec/api.md`, section 1.3.
@@ -43,6 +44,8 @@ pub fn rejected(account: &str, rejection: &Rejection) -> ApiError {
         Rejection::UnableToRollback { .. } => ApiException::UnableToRollbackStageException,
         Rejection::ExecutionOutdated { .. } => ApiException::PipelineExecutionOutdatedException,
         Rejection::InvalidApprovalToken { .. } => ApiException::InvalidApprovalTokenException,
+        Rejection::WebhookNotFound { .. } => ApiException::WebhookNotFoundException,
+        Rejection::TooManyTags { .. } => ApiException::TooManyTagsException,
         Rejection::ApprovalAlreadyCompleted { .. } => ApiException::ApprovalAlreadyCompletedException,
     };
     ApiError::new(exception, rejection.to_string())
@@ -75,6 +78,21 @@ pub fn no_views(error: &ViewsError) -> ApiError {
 /// A name the wire's constraints let through and the core does not.
 pub fn bad_name(error: &BadName) -> ApiError {
     ApiError::validation(error.to_string())
+}
+
+/// A webhook that is refused.
+pub fn bad_webhook(error: &BadWebhook) -> ApiError {
+    let exception = match error {
+        BadWebhook::Invalid(_) => ApiException::ValidationException,
+        BadWebhook::FilterPattern(_) => ApiException::InvalidWebhookFilterPatternException,
+        BadWebhook::Authentication(_) => ApiException::InvalidWebhookAuthenticationParametersException,
+    };
+    ApiError::new(exception, error.to_string())
+}
+
+/// A store of secrets that did not answer.
+pub fn no_secrets(error: &SecretsError) -> ApiError {
+    ApiError::new(Code::ServiceUnavailable, error.to_string())
 }
 
 /// A definition that is refused.

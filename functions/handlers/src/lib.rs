@@ -5,15 +5,25 @@ pub mod operations;
 pub mod paging;
 pub mod project;
 pub mod sweep;
+pub mod webhook;
 
 use domain::catalogue::Registry;
 use engine::{
     Engine,
     log::Log,
-    ports::{Actions, Secrets},
+    ports::{Actions, GitHosts, Secrets},
     views::Views,
 };
 use std::sync::Arc;
+
+/// What the world outside knows this home by, and what it may call there.
+#[derive(Default)]
+pub struct Outside {
+    /// The address others reach it at, without `/` at its end.
+    pub public_url: String,
+    /// Who tells Git hosts where to send their pushes.
+    pub git_hosts: Option<Box<dyn GitHosts>>,
+}
 
 /// What the operations work on. Clones share everything.
 pub struct Service<L, A, V, S> {
@@ -25,6 +35,8 @@ pub struct Service<L, A, V, S> {
     pub secrets: Arc<S>,
     /// The action types this installation knows.
     pub registry: Arc<Registry>,
+    /// The world outside.
+    pub outside: Arc<Outside>,
 }
 
 impl<L, A, V, S> Clone for Service<L, A, V, S> {
@@ -34,6 +46,7 @@ impl<L, A, V, S> Clone for Service<L, A, V, S> {
             views: Arc::clone(&self.views),
             secrets: Arc::clone(&self.secrets),
             registry: Arc::clone(&self.registry),
+            outside: Arc::clone(&self.outside),
         }
     }
 }
@@ -57,6 +70,8 @@ pub trait Home: Clone + Send + Sync + 'static {
     fn secrets(&self) -> &Self::Secrets;
     /// The action types.
     fn registry(&self) -> &Registry;
+    /// The world outside.
+    fn outside(&self) -> &Outside;
 }
 
 impl<L: Log, A: Actions, V: Views, S: Secrets> Home for Service<L, A, V, S> {
@@ -79,6 +94,10 @@ impl<L: Log, A: Actions, V: Views, S: Secrets> Home for Service<L, A, V, S> {
 
     fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    fn outside(&self) -> &Outside {
+        &self.outside
     }
 }
 

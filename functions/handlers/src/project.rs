@@ -1,12 +1,12 @@
 //! The reader of the log that keeps the views: each commit's stream is folded and its rows are written.
 
-use domain::views::{Row, listing, pipeline_state};
+use domain::views::{Row, listing, pipeline_state, webhooks};
 use engine::{
     log::{Commit, LogError, Position},
     views::{Cursor, Views, ViewsError},
 };
-use events::{ExecutionEvent, ExecutionId, PipelineName, StreamKind, codec::Stored};
-use std::collections::BTreeMap;
+use events::{ExecutionEvent, ExecutionId, PipelineName, StreamKind, WebhookName, codec::Stored};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Home;
 
@@ -36,6 +36,7 @@ pub async fn project<H: Home>(home: &H, commits: &[(Position, Commit)]) -> Resul
     let mut executions: BTreeMap<ExecutionId, Vec<ExecutionEvent>> = BTreeMap::new();
     let mut pipelines: Vec<PipelineName> = Vec::new();
     let mut lanes: Vec<PipelineName> = Vec::new();
+    let mut hooks: BTreeSet<WebhookName> = BTreeSet::new();
     for (_, commit) in commits {
         match commit.stream.kind() {
             Ok(StreamKind::Pipeline(name)) => pipelines.push(name),
@@ -45,6 +46,7 @@ pub async fn project<H: Home>(home: &H, commits: &[(Position, Commit)]) -> Resul
                     lanes.push(name);
                 }
             }
+            Ok(StreamKind::Webhook(name)) => drop(hooks.insert(name)),
             Ok(StreamKind::Execution(id)) => {
                 let decode = |stored: &engine::log::StoredEvent| {
                     ExecutionEvent::decode(&stored.kind, stored.schema, &stored.body).ok()
@@ -58,6 +60,10 @@ pub async fn project<H: Home>(home: &H, commits: &[(Position, Commit)]) -> Resul
     for name in pipelines {
         let (state, version) = home.engine().pipeline_at(&name).await?;
         rows.extend(listing::pipeline_rows(&name, &state, version));
+    }
+    for name in hooks {
+        let (state, version) = home.engine().webhook_at(&name).await?;
+        rows.extend(webhooks::rows(&name, &state, version));
     }
     lanes.dedup();
     for name in lanes {

@@ -92,6 +92,47 @@ pub struct OutputArtifact {
     pub files: Vec<String>,
 }
 
+/// Where an attempt at a deployment went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeployTargets {
+    /// The pipeline it was made for, where that is known.
+    pub pipeline: Option<PipelineName>,
+    /// In the order of the deployment.
+    pub targets: Vec<DeployTarget>,
+}
+
+/// One server, or whatever else is deployed to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeployTarget {
+    /// What tells it from others.
+    pub id: String,
+    /// For example `InstanceTarget`.
+    pub kind: String,
+    /// `Pending`, `InProgress`, `Succeeded`, `Failed` or `Skipped`.
+    pub status: String,
+    /// When its first event began.
+    pub started: Option<Timestamp>,
+    /// When its last event ended.
+    pub ended: Option<Timestamp>,
+    /// What happened on it, in order.
+    pub events: Vec<TargetEvent>,
+}
+
+/// One lifecycle event of a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetEvent {
+    /// For example `BeforeInstall`.
+    pub name: String,
+    /// As of the target.
+    pub status: String,
+    /// When it began.
+    pub started: Option<Timestamp>,
+    /// When it ended.
+    pub ended: Option<Timestamp>,
+    /// Why it failed.
+    pub message: Option<String>,
+}
+
 /// How an attempt ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {

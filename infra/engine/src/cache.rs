@@ -26,7 +26,7 @@ pub(crate) struct Warm<S> {
 type Slots<S> = HashMap<StreamName, Arc<tokio::sync::Mutex<Slot<S>>>>;
 
 /// Slots of one kind of stream.
-pub(crate) struct Cache<S> {
+pub struct Cache<S> {
     slots: Mutex<Slots<S>>,
 }
 

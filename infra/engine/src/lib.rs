@@ -8,6 +8,7 @@ pub mod log;
 pub mod memory;
 pub mod perform;
 pub mod ports;
+pub mod single;
 pub mod streams;
 pub mod transact;
 pub mod views;
@@ -17,6 +18,7 @@ use domain::{execution::Execution, lane::Lane, pipeline::versions::Pipeline, rea
 use events::{CommandId, ExecutionId, PipelineName, StreamName};
 use log::{Log, LogError};
 use ports::{Actions, Clock, Ids, Timers};
+use single::Singles;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -28,6 +30,7 @@ struct Shared<L, A> {
     pipelines: Cache<Pipeline>,
     lanes: Cache<Lane>,
     executions: Cache<Execution>,
+    singles: Singles,
     trouble: watch::Sender<Option<String>>,
 }
 
@@ -63,6 +66,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
             pipelines: Cache::default(),
             lanes: Cache::default(),
             executions: Cache::default(),
+            singles: Singles::default(),
             trouble: watch::Sender::new(None),
         }))
     }
@@ -195,6 +199,10 @@ impl<L: Log, A: Actions> Engine<L, A> {
 
     pub(crate) fn lanes(&self) -> &Cache<Lane> {
         &self.0.lanes
+    }
+
+    pub(crate) fn singles(&self) -> &Singles {
+        &self.0.singles
     }
 
     pub(crate) fn executions(&self) -> &Cache<Execution> {

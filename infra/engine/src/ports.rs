@@ -1,9 +1,9 @@
 //! What the engine needs of the world, besides the log: who acts, what time it is, fresh ids, timers.
 
-use crate::action::{ActionJob, Outcome};
+use crate::action::{ActionJob, DeployTargets, Outcome};
 use domain::{command::Command, pipeline::secrets::Secret};
 use events::{ActionExecutionId, PipelineName, Timestamp};
-use std::future::Future;
+use std::{future::Future, pin::Pin};
 
 /// Carries out actions.
 pub trait Actions: Send + Sync + 'static {
@@ -13,7 +13,22 @@ pub trait Actions: Send + Sync + 'static {
 
     /// Stops an attempt that no longer counts; its outcome is dropped. Unknown attempts are none of its business.
     fn cancel(&self, attempt: &ActionExecutionId);
+
+    /// Where an attempt at a deployment went, as durable as its result; `None` when no provider made a deployment to
+    /// targets for it.
+    fn targets(
+        &self,
+        attempt: &ActionExecutionId,
+    ) -> impl Future<Output = Result<Option<DeployTargets>, TargetsError>> + Send {
+        let _ = attempt;
+        std::future::ready(Ok(None))
+    }
 }
+
+/// The record of a deployment could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("the record of the deployment could not be read: {0}")]
+pub struct TargetsError(pub String);
 
 /// The time.
 pub trait Clock: Send + Sync + 'static {
@@ -47,6 +62,48 @@ pub trait Secrets: Send + Sync + 'static {
 
     /// A pipeline's secrets; empty when it has none.
     fn get(&self, pipeline: &PipelineName) -> impl Future<Output = Result<Vec<Secret>, SecretsError>> + Send;
+
+    /// Keeps one value under a name of its own, durably. Names have letters, digits, `.`, `@`, `-` or `_`.
+    fn keep(&self, name: &str, value: &str) -> impl Future<Output = Result<(), SecretsError>> + Send;
+
+    /// The value kept under a name.
+    fn recall(&self, name: &str) -> impl Future<Output = Result<Option<String>, SecretsError>> + Send;
+
+    /// Drops the value kept under a name; there may be none.
+    fn forget(&self, name: &str) -> impl Future<Output = Result<(), SecretsError>> + Send;
+}
+
+/// Tells Git hosts where to send their pushes. A trait object, since a home may do without.
+pub trait GitHosts: Send + Sync + 'static {
+    /// Has the host call an address on every push to a repository. Made again for the same address, it gives the
+    /// hook that is there.
+    fn register<'a>(&'a self, hook: &'a Hook<'a>) -> HostAnswer<'a, String>;
+
+    /// Has the host forget a hook; one that is gone is forgotten already.
+    fn deregister<'a>(&'a self, repository: &'a str, id: &'a str) -> HostAnswer<'a, ()>;
+}
+
+/// A Git host's answer, on its way.
+pub type HostAnswer<'a, T> = Pin<Box<dyn Future<Output = Result<T, HostError>> + Send + 'a>>;
+
+/// What a Git host is told.
+pub struct Hook<'a> {
+    /// `owner/name`.
+    pub repository: &'a str,
+    /// Where to send pushes.
+    pub url: &'a str,
+    /// What to sign them with.
+    pub secret: Option<&'a str>,
+}
+
+/// Why a Git host did not do as told.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct HostError {
+    /// One word for programs.
+    pub code: String,
+    /// For people; at most 1,000 characters, and no secret.
+    pub message: String,
 }
 
 /// The store of secrets did not answer.

@@ -5,9 +5,11 @@ use domain::{
     execution::{self, Execution},
     lane::{self, Lane},
     pipeline::versions::{self, Pipeline},
+    webhook::{self, Webhook},
 };
 use events::{
-    CommandId, ExecutionEvent, LaneEvent, PipelineEvent, StreamName, Timestamp, Version, codec::Stored,
+    CommandId, ExecutionEvent, LaneEvent, PipelineEvent, StreamName, Timestamp, Version, WebhookEvent,
+    codec::Stored,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -17,7 +19,7 @@ pub const SNAPSHOT_EVENTS: u64 = 64;
 /// A state that is folded from events of one kind.
 pub trait Folded: Default + Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Its events.
-    type Event: Stored;
+    type Event: Stored + Send;
 
     /// Number of the fold: a snapshot of another fold is not used.
     const FOLD: u32;
@@ -49,6 +51,15 @@ impl Folded for Execution {
     const FOLD: u32 = execution::FOLD;
 
     fn fold(&mut self, event: &ExecutionEvent, at: Timestamp) {
+        self.evolve(event, at);
+    }
+}
+
+impl Folded for Webhook {
+    type Event = WebhookEvent;
+    const FOLD: u32 = webhook::FOLD;
+
+    fn fold(&mut self, event: &WebhookEvent, at: Timestamp) {
         self.evolve(event, at);
     }
 }

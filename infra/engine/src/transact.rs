@@ -56,10 +56,10 @@ pub enum TransactError {
     #[error(transparent)]
     Log(#[from] LogError),
     /// Others were faster every time.
-    #[error("`{pipeline}` is too busy: gave up after {APPEND_ATTEMPTS_MAX} attempts")]
+    #[error("`{subject}` is too busy: gave up after {APPEND_ATTEMPTS_MAX} attempts")]
     Busy {
-        /// The pipeline.
-        pipeline: String,
+        /// The pipeline, or what else was to be written.
+        subject: String,
     },
 }
 
@@ -100,7 +100,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
                 return Ok(done);
             }
         }
-        Err(TransactError::Busy { pipeline: envelope.command.pipeline.to_string() })
+        Err(TransactError::Busy { subject: envelope.command.pipeline.to_string() })
     }
 
     /// One attempt; `None` when somebody else was faster.

@@ -7,8 +7,8 @@ use crate::{
     settings::Settings,
 };
 use engine::{
-    action::{ActionJob, Failure, FailureCode, Outcome},
-    ports::Actions,
+    action::{ActionJob, DeployTargets, Failure, FailureCode, Outcome},
+    ports::{Actions, TargetsError},
 };
 use events::{ActionExecutionId, ActionName, ExecutionId, StageName};
 use std::{
@@ -108,6 +108,13 @@ pub fn log_path(
 }
 
 impl Actions for LocalActions {
+    async fn targets(&self, attempt: &ActionExecutionId) -> Result<Option<DeployTargets>, TargetsError> {
+        let (state, attempt) = (self.shared.state.clone(), attempt.clone());
+        let read = tokio::task::spawn_blocking(move || runners::codedeploy::targets(&state, &attempt)).await;
+        let read = read.map_err(|error| TargetsError(error.to_string()))?;
+        read.map_err(|error| TargetsError(error.to_string()))
+    }
+
     async fn run(&self, job: ActionJob) -> Option<Outcome> {
         let Ok(_turn) = self.shared.turns.acquire().await else { return None };
         let id = job.action_execution.clone();

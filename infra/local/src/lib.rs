@@ -3,6 +3,7 @@
 pub mod actions;
 pub mod archive;
 pub mod artifacts;
+pub mod git_host;
 pub mod lock;
 pub mod log;
 pub mod output;

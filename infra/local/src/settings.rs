@@ -42,6 +42,25 @@ pub struct Settings {
     pub limits: BuildLimits,
     /// What `towpath lint` says nothing about.
     pub lint: LintSettings,
+    /// The Git host that is told of webhooks. Without it nobody is told.
+    pub git_host: Option<GitHost>,
+}
+
+/// The Git host whose API may be called to register webhooks.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct GitHost {
+    /// Where its API is. Default `https://api.github.com`.
+    #[serde(default = "GitHost::api_default")]
+    pub api: String,
+    /// A file that holds a token allowed to change the webhooks of repositories, and nothing else.
+    pub token_file: PathBuf,
+}
+
+impl GitHost {
+    fn api_default() -> String {
+        "https://api.github.com".to_owned()
+    }
 }
 
 /// Where a source action fetches from.

@@ -9,7 +9,7 @@ use std::{
     fs,
     io::Write,
     os::unix::fs::OpenOptionsExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -138,16 +138,30 @@ impl SecretFiles {
         self.folder.join(format!("{pipeline}.json"))
     }
 
+    /// Where a single value lies: apart from the pipelines' files, and never outside of the folder.
+    fn value_path(&self, name: &str) -> Result<PathBuf, SecretsError> {
+        let is_legal = |c: char| c.is_ascii_alphanumeric() || ".@-_".contains(c);
+        if name.is_empty() || name.starts_with('.') || !name.chars().all(is_legal) {
+            return Err(SecretsError(format!("`{name}` is no name of a secret")));
+        }
+        Ok(self.folder.join("values").join(name))
+    }
+
     fn write(&self, pipeline: &PipelineName, secrets: &[StoredSecret]) -> std::io::Result<()> {
-        fs::create_dir_all(&self.folder)?;
-        let path = self.path(pipeline);
-        let fresh = path.with_extension("json.new");
+        self.write_file(&self.path(pipeline), &serde_json::to_vec(secrets)?)
+    }
+
+    fn write_file(&self, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+        let folder = path.parent().unwrap_or(&self.folder);
+        fs::create_dir_all(folder)?;
+        let mut fresh = path.as_os_str().to_owned();
+        fresh.push(".new");
         let mut file =
             fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
-        file.write_all(&serde_json::to_vec(secrets)?)?;
+        file.write_all(bytes)?;
         file.sync_all()?;
-        fs::rename(&fresh, &path)?;
-        fs::File::open(&self.folder)?.sync_all()
+        fs::rename(&fresh, path)?;
+        fs::File::open(folder)?.sync_all()
     }
 }
 
@@ -180,5 +194,27 @@ impl Secrets for SecretFiles {
             value: stored.value,
         };
         Ok(stored.into_iter().map(secret).collect())
+    }
+
+    async fn keep(&self, name: &str, value: &str) -> Result<(), SecretsError> {
+        self.write_file(&self.value_path(name)?, value.as_bytes())
+            .map_err(|error| SecretsError(error.to_string()))
+    }
+
+    async fn recall(&self, name: &str) -> Result<Option<String>, SecretsError> {
+        match fs::read_to_string(self.value_path(name)?) {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(SecretsError(error.to_string())),
+        }
+    }
+
+    async fn forget(&self, name: &str) -> Result<(), SecretsError> {
+        match fs::remove_file(self.value_path(name)?) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(SecretsError(error.to_string()))
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 }

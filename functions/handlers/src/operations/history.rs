@@ -16,7 +16,7 @@ use events::{Artifact, ExecutionId, PipelineName, SourceRevision};
 use std::sync::Arc;
 
 /// Sorts after every execution's row.
-const AFTER_EXECUTIONS: &str = "exec$";
+pub(super) const AFTER_EXECUTIONS: &str = "exec$";
 
 /// One execution.
 pub(super) async fn get<H: Home>(
@@ -187,7 +187,7 @@ impl<H: Home> Listing<'_, H> {
     }
 }
 
-async fn executions_before<H: Home>(
+pub(super) async fn executions_before<H: Home>(
     home: &H,
     partition: &str,
     before: &str,

@@ -5,8 +5,12 @@ mod definition;
 mod executions;
 mod history;
 mod pipelines;
+mod revisions;
 mod state;
+mod tags;
+mod targets;
 mod transitions;
+mod webhooks;
 
 pub use definition::{Masked, accept};
 pub use pipelines::declare;
@@ -17,9 +21,13 @@ use domain::{
     command::{Command, Wish},
     execution::ExecutionType,
     pipeline::versions::Pipeline,
+    webhook::{Webhook, WebhookWish},
 };
-use engine::transact::{Done, Envelope};
-use events::{ExecutionId, PipelineName, Timestamp};
+use engine::{
+    single::Order,
+    transact::{Done, Envelope},
+};
+use events::{ExecutionId, PipelineName, Timestamp, WebhookName};
 use serde::Serialize;
 use serde_json::Value;
 use std::sync::Arc;
@@ -58,33 +66,39 @@ pub async fn dispatch<H: Home>(
         Operation::EnableStageTransition => {
             answer(transitions::enable(home, caller, decode_input(input)?).await)
         }
+        Operation::PutWebhook => answer(webhooks::put(home, caller, decode_input(input)?).await),
+        Operation::DeleteWebhook => answer(webhooks::delete(home, caller, decode_input(input)?).await),
+        Operation::ListWebhooks => answer(webhooks::list(home, decode_input(input)?).await),
+        Operation::RegisterWebhookWithThirdParty => {
+            answer(webhooks::register(home, caller, decode_input(input)?).await)
+        }
+        Operation::DeregisterWebhookWithThirdParty => {
+            answer(webhooks::deregister(home, caller, decode_input(input)?).await)
+        }
+        Operation::PutActionRevision => answer(revisions::put(home, caller, decode_input(input)?).await),
+        Operation::ListDeployActionExecutionTargets => {
+            answer(targets::list(home, decode_input(input)?).await)
+        }
+        Operation::TagResource => answer(tags::tag(home, caller, decode_input(input)?).await),
+        Operation::UntagResource => answer(tags::untag(home, caller, decode_input(input)?).await),
+        Operation::ListTagsForResource => answer(tags::list(home, decode_input(input)?).await),
         Operation::AcknowledgeJob
         | Operation::AcknowledgeThirdPartyJob
         | Operation::CreateCustomActionType
         | Operation::DeleteCustomActionType
-        | Operation::DeleteWebhook
-        | Operation::DeregisterWebhookWithThirdParty
         | Operation::GetActionType
         | Operation::GetJobDetails
         | Operation::GetThirdPartyJobDetails
         | Operation::ListActionTypes
-        | Operation::ListDeployActionExecutionTargets
         | Operation::ListRuleExecutions
         | Operation::ListRuleTypes
-        | Operation::ListTagsForResource
-        | Operation::ListWebhooks
         | Operation::OverrideStageCondition
         | Operation::PollForJobs
         | Operation::PollForThirdPartyJobs
-        | Operation::PutActionRevision
         | Operation::PutJobFailureResult
         | Operation::PutJobSuccessResult
         | Operation::PutThirdPartyJobFailureResult
         | Operation::PutThirdPartyJobSuccessResult
-        | Operation::PutWebhook
-        | Operation::RegisterWebhookWithThirdParty
-        | Operation::TagResource
-        | Operation::UntagResource
         | Operation::UpdateActionType => Err(ApiError::not_served(operation)),
     }
 }
@@ -111,6 +125,19 @@ async fn send<H: Home>(
         once: None,
     };
     engine.transact(envelope).await.map_err(|error| exceptions::not_done(engine.account(), error))
+}
+
+/// Sends a caller's wish about a webhook.
+async fn order_webhook<H: Home>(
+    home: &H,
+    caller: &Caller,
+    key: &WebhookName,
+    wish: WebhookWish,
+) -> Result<Done, ApiError> {
+    let engine = home.engine();
+    let id = engine.fresh_command_id();
+    let order = Order::<Webhook> { id, actor: caller.arn.clone(), key: key.clone(), wish, once: None };
+    engine.record(order).await.map_err(|error| exceptions::not_done(engine.account(), error))
 }
 
 fn pipeline_name(text: &str) -> Result<PipelineName, ApiError> {

@@ -176,6 +176,13 @@ fn check(settings: &Settings) -> Result<(), Fault> {
     if let Some(secrets) = &settings.secrets {
         check_path(secrets, || "secrets".into())?;
     }
+    if let Some(host) = &settings.git_host {
+        let is_plain = host.api.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\');
+        if !is_plain || !["https://", "http://"].iter().any(|scheme| host.api.starts_with(scheme)) {
+            return Err(("git-host.api".into(), format!("`{}` is not an http or https URL", host.api)));
+        }
+        check_path(&host.token_file, || "git-host.token-file".into())?;
+    }
     settings.mock.keys().try_for_each(|key| check_mock(key))?;
     settings.lint.allow.iter().try_for_each(|id| check_rule(id))?;
     let limits = &settings.limits;
@@ -307,13 +314,14 @@ fn tidy(path: &Path) -> PathBuf {
 }
 
 fn resolve(settings: &mut Settings) {
-    let Settings { base, codedeploy, s3, lambda, secrets, .. } = settings;
+    let Settings { base, codedeploy, s3, lambda, secrets, git_host, .. } = settings;
     let absolute = |path: &mut PathBuf| *path = tidy(&base.join(&path));
     for group in codedeploy.values_mut() {
         group.hosts.iter_mut().chain(&mut group.replacement_hosts).for_each(|host| absolute(&mut host.root));
     }
     s3.values_mut().for_each(absolute);
     secrets.iter_mut().for_each(absolute);
+    git_host.iter_mut().for_each(|host| absolute(&mut host.token_file));
     for function in lambda.values_mut() {
         if let Some(program) = function.command.first_mut().filter(|program| program.contains('/')) {
             // The file is TOML and the base came from text or the system; a base that is no text stays as it is.

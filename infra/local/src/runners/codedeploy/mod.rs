@@ -24,8 +24,10 @@ mod root;
 mod run;
 mod script;
 mod store;
+mod targets;
 mod yaml;
 
+pub use self::targets::targets;
 use self::{
     appspec::AppSpec,
     bundle::BadBundle,
@@ -233,6 +235,7 @@ async fn prepare(
         deployment_group_name: group.name.clone(),
         creator: Creator::User,
         action_execution: job.action_execution.as_str().to_owned(),
+        pipeline: Some(job.pipeline.to_string()),
         revision: Revision {
             bucket: input.location.bucket.clone(),
             key: input.location.key.clone(),

@@ -136,6 +136,9 @@ pub(super) struct Record {
     pub(super) creator: Creator,
     /// The action this deployment was made for.
     pub(super) action_execution: String,
+    /// The pipeline it belongs to; older records do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) pipeline: Option<String>,
     pub(super) status: Status,
     pub(super) revision: Revision,
     pub(super) deployment_config_name: String,

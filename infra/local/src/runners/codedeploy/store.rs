@@ -85,18 +85,7 @@ impl Store {
 
     /// Every record, oldest first. Records that cannot be read are passed over.
     pub(super) fn records(&self) -> io::Result<Vec<Record>> {
-        let mut records = Vec::new();
-        for entry in fs::read_dir(self.folder.join("deployments"))? {
-            let path = entry?.path().join("deployment.json");
-            match fs::read(&path) {
-                Ok(bytes) => match serde_json::from_slice::<Record>(&bytes) {
-                    Ok(record) => records.push(record),
-                    Err(error) => tracing::warn!(path = %path.display(), %error, "record passed over"),
-                },
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
-        }
+        let mut records = read_records(&self.folder)?;
         records.sort_by_key(|record| record.number);
         Ok(records)
     }
@@ -168,6 +157,41 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// The records of every group, in no order.
+pub(super) fn all_records(state: &Path) -> io::Result<Vec<Record>> {
+    let groups = match fs::read_dir(state.join("codedeploy")) {
+        Ok(groups) => groups,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut records = Vec::new();
+    for group in groups {
+        match read_records(&group?.path()) {
+            Ok(found) => records.extend(found),
+            // A group whose folder is being made.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(records)
+}
+
+fn read_records(group: &Path) -> io::Result<Vec<Record>> {
+    let mut records = Vec::new();
+    for entry in fs::read_dir(group.join("deployments"))? {
+        let path = entry?.path().join("deployment.json");
+        match fs::read(&path) {
+            Ok(bytes) => match serde_json::from_slice::<Record>(&bytes) {
+                Ok(record) => records.push(record),
+                Err(error) => tracing::warn!(path = %path.display(), %error, "record passed over"),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(records)
 }
 
 /// One host's folder.

@@ -1,0 +1,202 @@
+//! States that are decided alone: each has one stream, and no other joins its decisions. The same promises as
+//! [`crate::transact`], without effects: what follows from such an event, others read from the log.
+
+use crate::{
+    Engine,
+    cache::{Cache, Slot, Warm},
+    log::{Appended, Batch, Log, LogError, Once},
+    ports::Actions,
+    streams::{self, Folded, Head, Written},
+    transact::{APPEND_ATTEMPTS_MAX, Done, TransactError},
+};
+use domain::{
+    Rejection,
+    command::Context,
+    webhook::{Webhook, WebhookWish},
+};
+use events::{CommandId, StreamName, Timestamp, Version, WebhookEvent, WebhookName};
+use std::{fmt::Display, sync::Arc};
+use tokio::sync::OwnedMutexGuard;
+
+/// A state that is decided alone.
+pub trait Single: Folded {
+    /// What tells one from another.
+    type Key: Clone + Display + Send + Sync + 'static;
+    /// What can be wished.
+    type Wish: Send + Sync + 'static;
+
+    /// Its stream.
+    fn stream(key: &Self::Key) -> StreamName;
+
+    /// A wish's name, for log lines.
+    fn wish_name(wish: &Self::Wish) -> &'static str;
+
+    /// Decides a wish. No events: it is satisfied already. Pure: it may be asked again on a newer state.
+    fn decide(
+        &self,
+        key: &Self::Key,
+        wish: &Self::Wish,
+        context: Context<'_>,
+    ) -> Result<Vec<Self::Event>, Rejection>;
+
+    /// Where its warm states are.
+    fn cache(singles: &Singles) -> &Cache<Self>;
+}
+
+/// Warm states of each kind that is decided alone.
+#[derive(Default)]
+pub struct Singles {
+    webhooks: Cache<Webhook>,
+}
+
+impl Single for Webhook {
+    type Key = WebhookName;
+    type Wish = WebhookWish;
+
+    fn stream(key: &WebhookName) -> StreamName {
+        StreamName::webhook(key)
+    }
+
+    fn wish_name(wish: &WebhookWish) -> &'static str {
+        wish.name()
+    }
+
+    fn decide(
+        &self,
+        key: &WebhookName,
+        wish: &WebhookWish,
+        context: Context<'_>,
+    ) -> Result<Vec<WebhookEvent>, Rejection> {
+        Webhook::decide(self, key, wish, context)
+    }
+
+    fn cache(singles: &Singles) -> &Cache<Self> {
+        &singles.webhooks
+    }
+}
+
+/// A wish with its sender.
+#[derive(Debug, Clone)]
+pub struct Order<S: Single> {
+    /// The command's id; the same when it is sent again.
+    pub id: CommandId,
+    /// A principal's ARN, or a part of the system.
+    pub actor: String,
+    /// Which one is meant.
+    pub key: S::Key,
+    /// The wish.
+    pub wish: S::Wish,
+    /// An idempotency key that goes with it.
+    pub once: Option<Once>,
+}
+
+impl<L: Log, A: Actions> Engine<L, A> {
+    /// Carries a wish about a single state through to the log. Goes on to its end even if the caller goes away.
+    pub async fn record<S: Single>(&self, order: Order<S>) -> Result<Done, TransactError> {
+        let engine = self.clone();
+        let work = tokio::spawn(async move { engine.record_attempts(&order).await });
+        match work.await {
+            Ok(done) => done,
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        }
+    }
+
+    /// A webhook with its stream's version, as durable. Default when there is none of that name.
+    pub async fn webhook_at(&self, name: &WebhookName) -> Result<(Arc<Webhook>, Version), LogError> {
+        self.single_at(name).await
+    }
+
+    /// A single state with its stream's version, as durable. Default when there never was one.
+    pub async fn single_at<S: Single>(&self, key: &S::Key) -> Result<(Arc<S>, Version), LogError> {
+        let stream = S::stream(key);
+        let cache = S::cache(self.singles());
+        let (state, version) = {
+            let (slot, _) = self.warm(cache, &stream).await?;
+            slot.as_ref().map(|warm| (Arc::clone(&warm.state), warm.head.version)).unwrap_or_default()
+        };
+        self.log().barrier().await;
+        // Whoever asks for names at random must not fill the cache. Not before it is durable: what was read empty
+        // may have an append on its way.
+        if version == Version::default() {
+            cache.forget(&stream);
+        }
+        Ok((state, version))
+    }
+
+    async fn record_attempts<S: Single>(&self, order: &Order<S>) -> Result<Done, TransactError> {
+        for _ in 0..APPEND_ATTEMPTS_MAX {
+            if let Some(done) = self.record_attempt(order).await? {
+                return Ok(done);
+            }
+        }
+        Err(TransactError::Busy { subject: order.key.to_string() })
+    }
+
+    /// One attempt; `None` when somebody else was faster.
+    async fn record_attempt<S: Single>(&self, order: &Order<S>) -> Result<Option<Done>, TransactError> {
+        let stream = S::stream(&order.key);
+        let cache = S::cache(self.singles());
+        let (mut slot, was_warm) = self.warm(cache, &stream).await?;
+        let (state, head) = known(&slot);
+        let now = self.clock().now().max(head.time);
+        let events = match decide(&*state, order, now, self.region()) {
+            Ok(events) if !events.is_empty() => events,
+            other => {
+                if !L::PIPELINED && was_warm {
+                    // Only a state just read may refuse a wish, or call it satisfied: see `transact`.
+                    *slot = None;
+                    return Ok(None);
+                }
+                drop(slot);
+                self.log().barrier().await;
+                return other.map(|_| Some(Done::Nothing)).map_err(TransactError::from);
+            }
+        };
+        let mut after = Arc::unwrap_or_clone(state);
+        events.iter().for_each(|event| after.fold(event, now));
+        let written = Written { now, command: &order.id, actor: &order.actor };
+        let (commit, head) = streams::commit(&stream, &head, &events, &after, &written)
+            .expect("events that are not empty make a commit");
+        *slot = Some(Warm { state: Arc::new(after), head });
+        let answer =
+            self.log().append(Batch { commits: vec![commit], checks: Vec::new(), once: order.once.clone() });
+        // As in `transact`: the lock goes at once where appends keep their order, and the slot stays pinned.
+        let (held, pinned) = if L::PIPELINED {
+            let pinned = Arc::clone(OwnedMutexGuard::mutex(&slot));
+            drop(slot);
+            (None, Some(pinned))
+        } else {
+            (Some(slot), None)
+        };
+        let answer = answer.await;
+        drop(held);
+        drop(pinned);
+        if let Ok(Appended::Written) = answer {
+            tracing::debug!(%stream, wish = S::wish_name(&order.wish), version = head.version.0, "appended");
+            return Ok(Some(Done::Written));
+        }
+        *cache.lock(&stream).await = None;
+        match answer? {
+            Appended::Written => Ok(Some(Done::Written)),
+            Appended::Conflict { stream } => {
+                tracing::debug!(%stream, wish = S::wish_name(&order.wish), "conflict");
+                Ok(None)
+            }
+            Appended::Repeated { outcome } => Ok(Some(Done::Repeated(outcome))),
+        }
+    }
+}
+
+fn known<S: Single>(slot: &Slot<S>) -> (Arc<S>, Head) {
+    slot.as_ref().map(|warm| (Arc::clone(&warm.state), warm.head)).unwrap_or_default()
+}
+
+fn decide<S: Single>(
+    state: &S,
+    order: &Order<S>,
+    now: Timestamp,
+    region: &str,
+) -> Result<Vec<S::Event>, Rejection> {
+    let context = Context { now, actor: &order.actor, command_id: order.id.as_str(), region };
+    state.decide(&order.key, &order.wish, context)
+}

@@ -1,0 +1,170 @@
+//! States that are decided alone, over logs that take their time and logs that others write to as well.
+
+#![allow(clippy::unwrap_used, reason = "clippy knows only functions marked as tests, not their helpers")]
+
+use super::{Counted, FailWhenTold, Never, SlowLog, Still};
+use domain::webhook::{Webhook, WebhookDefinition, WebhookWish};
+use engine::{
+    Engine, World,
+    log::{Appended, Batch, Commit, Loaded, Log, LogError, Once},
+    memory::MemoryLog,
+    single::Order,
+    transact::{Done, TransactError},
+};
+use events::{ActionName, PipelineName, StreamName, Timestamp, Version, WebhookAuthentication, WebhookName};
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::sync::watch;
+
+/// A log that several processes write to: nobody may believe what it has kept warm.
+#[derive(Clone)]
+struct SharedLog(Arc<MemoryLog>);
+
+impl Log for SharedLog {
+    const PIPELINED: bool = false;
+
+    fn append(&self, batch: Batch) -> impl Future<Output = Result<Appended, LogError>> + Send + 'static {
+        self.0.append(batch)
+    }
+
+    async fn barrier(&self) {}
+
+    async fn load(&self, stream: &StreamName, fold: u32) -> Result<Loaded, LogError> {
+        self.0.load(stream, fold).await
+    }
+
+    async fn read(&self, stream: &StreamName, after: Version, limit: usize) -> Result<Vec<Commit>, LogError> {
+        self.0.read(stream, after, limit).await
+    }
+}
+
+fn engine<L: Log>(log: L, first_id: u64) -> Engine<L, FailWhenTold> {
+    Engine::new(World {
+        log,
+        actions: FailWhenTold(watch::channel(false).1),
+        clock: Arc::new(Still),
+        ids: Arc::new(Counted(AtomicU64::new(first_id))),
+        timers: Arc::new(Never),
+        region: "us-east-1".into(),
+        account: "123456789012".into(),
+    })
+}
+
+fn hook() -> WebhookName {
+    WebhookName::parse("hook").unwrap()
+}
+
+fn put(action: &str) -> WebhookWish {
+    WebhookWish::Put {
+        definition: WebhookDefinition {
+            target_pipeline: PipelineName::parse("shop").unwrap(),
+            target_action: ActionName::parse(action).unwrap(),
+            filters: Vec::new(),
+            authentication: WebhookAuthentication::Unauthenticated,
+            allowed_ip_range: None,
+            secret: None,
+        },
+        tags: BTreeMap::new(),
+        fresh_token: "token".into(),
+    }
+}
+
+fn tag(key: &str) -> WebhookWish {
+    WebhookWish::Tag { tags: BTreeMap::from([(key.into(), "x".into())]) }
+}
+
+async fn record<L: Log>(
+    engine: &Engine<L, FailWhenTold>,
+    wish: WebhookWish,
+    once: Option<Once>,
+) -> Result<Done, TransactError> {
+    let id = engine.fresh_command_id();
+    engine.record(Order::<Webhook> { id, actor: "ann".into(), key: hook(), wish, once }).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_many_record_at_once_is_all_recorded() {
+    let log = SlowLog::new();
+    let engine = engine(log.clone(), 1);
+    record(&engine, put("Fetch"), None).await.unwrap();
+    log.gate.send_replace(false);
+    let work: Vec<_> = (0..40)
+        .map(|number| {
+            let engine = engine.clone();
+            tokio::spawn(async move { record(&engine, tag(&format!("key{number}")), None).await.unwrap() })
+        })
+        .collect();
+    while log.asked.load(Ordering::SeqCst) < 41 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    log.gate.send_replace(true);
+    for work in work {
+        assert_eq!(work.await.unwrap(), Done::Written);
+    }
+    let (state, version) = engine.webhook_at(&hook()).await.unwrap();
+    assert_eq!((state.tags.len(), version), (40, Version(41)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_told_that_a_wish_is_met_before_that_is_durable() {
+    let log = SlowLog::new();
+    let engine = engine(log.clone(), 1);
+    log.gate.send_replace(false);
+    let first = {
+        let engine = engine.clone();
+        tokio::spawn(async move { record(&engine, put("Fetch"), None).await })
+    };
+    while log.asked.load(Ordering::SeqCst) < 1 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let second = {
+        let engine = engine.clone();
+        tokio::spawn(async move { record(&engine, put("Fetch"), None).await })
+    };
+    let reader = {
+        let engine = engine.clone();
+        tokio::spawn(async move { engine.webhook_at(&hook()).await.unwrap().1 })
+    };
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(!first.is_finished() && !second.is_finished() && !reader.is_finished());
+    log.gate.send_replace(true);
+    assert_eq!(first.await.unwrap().unwrap(), Done::Written);
+    assert_eq!(second.await.unwrap().unwrap(), Done::Nothing);
+    assert_eq!(reader.await.unwrap(), Version(1));
+}
+
+#[tokio::test]
+async fn who_is_overtaken_by_another_process_decides_again() {
+    let log = SharedLog(Arc::new(MemoryLog::new()));
+    let (left, right) = (engine(log.clone(), 1), engine(log, 1_000_000));
+    record(&left, put("Fetch"), None).await.unwrap();
+    assert_eq!(record(&right, tag("team"), None).await.unwrap(), Done::Written);
+    // Warm and old on the left: it conflicts, and is decided anew.
+    assert_eq!(record(&left, tag("stage"), None).await.unwrap(), Done::Written);
+    // Met already, as the right cannot know from what it kept.
+    assert_eq!(record(&right, tag("stage"), None).await.unwrap(), Done::Nothing);
+    record(&left, WebhookWish::Delete, None).await.unwrap();
+    let refused = record(&right, tag("late"), None).await;
+    assert!(matches!(refused, Err(TransactError::Rejected(_))), "{refused:?}");
+    record(&right, put("Fetch"), None).await.unwrap();
+    // The left keeps the deletion warm, and must not refuse by it.
+    assert_eq!(record(&left, tag("team"), None).await.unwrap(), Done::Written);
+}
+
+#[tokio::test]
+async fn a_key_lets_the_second_order_know_what_the_first_led_to() {
+    let engine = engine(SlowLog::new(), 1);
+    let once =
+        || Some(Once { key: "webhook#hook#1".into(), outcome: "first".into(), expires: Timestamp(2_000) });
+    assert_eq!(record(&engine, put("Fetch"), once()).await.unwrap(), Done::Written);
+    assert_eq!(record(&engine, put("Other"), once()).await.unwrap(), Done::Repeated("first".into()));
+    let (state, _) = engine.webhook_at(&hook()).await.unwrap();
+    assert_eq!(state.definition.as_ref().unwrap().target_action.as_str(), "Fetch");
+}

@@ -2,8 +2,8 @@
 
 use crate::{execution::rollback::Past, pipeline::PipelineDeclaration};
 use events::{
-    ActionExecutionId, ActionName, Entry, ExecutionId, FailureCode, PipelineName, SourceRevision, StageName,
-    StageRetryMode, StreamName, Timestamp, Trigger,
+    ActionExecutionId, ActionName, Entry, ExecutionId, FailureCode, JobId, PipelineName, SourceRevision,
+    StageName, StageRetryMode, StreamName, Timestamp, Trigger,
 };
 use std::collections::BTreeMap;
 
@@ -90,6 +90,13 @@ pub enum Wish {
         /// How it ended.
         result: ActionResult,
     },
+    /// Do something with the job of an attempt.
+    OnJob {
+        /// The attempt.
+        attempt: ActionExecutionId,
+        /// What.
+        wish: JobWish,
+    },
     /// Fail an attempt whose time is up.
     ExpireAction {
         /// The attempt.
@@ -137,6 +144,46 @@ pub struct Attempt {
     pub entry: Entry,
 }
 
+/// What is wished of an attempt's job.
+#[derive(Debug, Clone, PartialEq)]
+pub enum JobWish {
+    /// Offer the attempt's work to workers.
+    Queue {
+        /// The value it is asked for by, when its type has a queryable property.
+        query: Option<String>,
+    },
+    /// Hand the job to a worker that asks.
+    Dispatch {
+        /// The job.
+        job: JobId,
+        /// A nonce never used before.
+        nonce: String,
+    },
+    /// Take the job on.
+    Acknowledge {
+        /// The job.
+        job: JobId,
+        /// What came with the job.
+        nonce: String,
+    },
+    /// End the job, and let the work go on in another one.
+    Continue {
+        /// The job.
+        job: JobId,
+        /// What the next worker shall be told.
+        continuation_token: String,
+        /// How far the work has come.
+        details: Details,
+    },
+    /// End the job, and its attempt.
+    End {
+        /// The job.
+        job: JobId,
+        /// How it ended.
+        result: ActionResult,
+    },
+}
+
 /// How an attempt ended, as its provider reports it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ActionResult {
@@ -171,6 +218,8 @@ pub struct Details {
     pub external_execution_id: Option<String>,
     /// Where a person can look at the work.
     pub external_execution_url: Option<String>,
+    /// How much of the work is done, 0 to 100.
+    pub percent_complete: Option<u8>,
 }
 
 impl Command {
@@ -199,6 +248,7 @@ impl Command {
             | Wish::EnableTransition { .. } => true,
             Wish::StopExecution { .. }
             | Wish::RecordActionResult { .. }
+            | Wish::OnJob { .. }
             | Wish::ExpireAction { .. }
             | Wish::RecordApproval { .. }
             | Wish::Settle => false,
@@ -219,11 +269,25 @@ impl Command {
             Wish::RollbackStage { .. } => "RollbackStage",
             Wish::StartRollback { .. } => "StartRollback",
             Wish::RecordActionResult { .. } => "RecordActionResult",
+            Wish::OnJob { ref wish, .. } => wish.name(),
             Wish::ExpireAction { .. } => "ExpireAction",
             Wish::RecordApproval { .. } => "RecordApproval",
             Wish::DisableTransition { .. } => "DisableTransition",
             Wish::EnableTransition { .. } => "EnableTransition",
             Wish::Settle => "Settle",
+        }
+    }
+}
+
+impl JobWish {
+    /// The wish's name, for log lines.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Queue { .. } => "QueueJob",
+            Self::Dispatch { .. } => "DispatchJob",
+            Self::Acknowledge { .. } => "AcknowledgeJob",
+            Self::Continue { .. } => "ContinueJob",
+            Self::End { .. } => "EndJob",
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::{
     command::{Command, Context, Wish},
     draft::{Decision, Draft, Scope},
-    execution::{action, approval, retry, rollback, settle, start, stop},
+    execution::{action, approval, job, retry, rollback, settle, start, stop},
     lane::transitions,
     pipeline::versions,
     rejection::Rejection,
@@ -49,6 +49,9 @@ fn dispatch(draft: &mut Draft<'_>, command: &Command) -> Result<(), Rejection> {
         }),
         Wish::RecordActionResult { attempt, result } => {
             with_own_execution(draft, command, |draft, id| action::record_result(draft, id, attempt, result))
+        }
+        Wish::OnJob { attempt, wish } => {
+            with_own_execution(draft, command, |draft, id| job::decide(draft, id, attempt, wish))
         }
         Wish::ExpireAction { attempt } => {
             with_own_execution(draft, command, |draft, id| action::expire(draft, id, attempt))

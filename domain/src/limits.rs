@@ -43,6 +43,8 @@ pub const RULE_CONFIGURATION_ENTRIES_MAX: usize = 200;
 pub const RESOLVED_CONFIGURATION_BYTES_MAX: usize = 100 * 1024;
 /// Characters of the one configuration value jobs may be queried by, most.
 pub const QUERYABLE_VALUE_CHARS_MAX: usize = 20;
+/// Characters of a value that a worker asks for jobs by, most; references in it have been replaced by then.
+pub const QUERY_VALUE_CHARS_MAX: usize = 50;
 /// Configuration properties of a custom action type, most.
 pub const CUSTOM_TYPE_PROPERTIES_MAX: usize = 10;
 
@@ -105,6 +107,11 @@ pub const APPROVAL_TIMEOUT_MINUTES_DEFAULT: u32 = 7 * 24 * 60;
 pub const ACTION_TIMEOUT_MINUTES_DEFAULT: u32 = 60;
 /// How long a custom action may take, minutes.
 pub const CUSTOM_ACTION_TIMEOUT_MINUTES: u32 = 24 * 60;
+/// How long a job that was handed to a worker is kept for it, milliseconds: not acknowledged by then, it is handed
+/// to whoever asks next. Our own number.
+pub const JOB_DISPATCH_MS: i64 = 60_000;
+/// Jobs handed out by one poll, most. Our own number.
+pub const JOB_BATCH_MAX: usize = 50;
 /// How long an invoked function may stay silent, minutes; every "in progress" answer starts it anew.
 pub const LAMBDA_REPLY_WINDOW_MINUTES: u32 = 20;
 
@@ -160,5 +167,6 @@ const _: () = assert!(LAMBDA_REPLY_WINDOW_MINUTES < CUSTOM_ACTION_TIMEOUT_MINUTE
 // that is found when references are replaced. A value in ASCII must not.
 const _: () = assert!(CONFIGURATION_VALUE_CHARS_MAX <= RESOLVED_CONFIGURATION_BYTES_MAX);
 const _: () = assert!(RULE_CONFIGURATION_VALUE_CHARS_MAX <= CONFIGURATION_VALUE_CHARS_MAX);
+const _: () = assert!(QUERYABLE_VALUE_CHARS_MAX <= QUERY_VALUE_CHARS_MAX);
 const _: () = assert!(EVENT_BYTES_MAX < ITEM_BYTES_MAX);
 const _: () = assert!(OUTPUT_VARIABLES_BYTES_MAX < ITEM_BYTES_MAX);

@@ -36,6 +36,11 @@ pub fn react_to_execution(
         | ExecutionEvent::StageStarted(_)
         | ExecutionEvent::StageRetried(_)
         | ExecutionEvent::ResultIgnored(_)
+        // Workers ask for jobs; nobody is told of them.
+        | ExecutionEvent::JobQueued(_)
+        | ExecutionEvent::JobDispatched(_)
+        | ExecutionEvent::JobAcknowledged(_)
+        | ExecutionEvent::JobContinued(_)
         | ExecutionEvent::StageSucceeded(_)
         | ExecutionEvent::StageFailed(_)
         | ExecutionEvent::StageStopped(_)

@@ -1,6 +1,7 @@
 //! Typed refusals. Each maps to one API exception; none is a failure of the system.
 
-use events::{ActionName, ExecutionId, PipelineName, StageName, WebhookName};
+use crate::execution::job::JobStatus;
+use events::{ActionName, ActionTypeId, ExecutionId, JobId, PipelineName, StageName, WebhookName};
 
 /// Why a command cannot be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -69,9 +70,38 @@ pub enum Rejection {
         "Approval token '{token}' either does not exist or is not the correct token for the action or {stage} stage."
     )]
     InvalidApprovalToken { token: String, stage: StageName },
+    /// No such job.
+    #[error("there is no job with the id '{job}'")]
+    JobNotFound { job: JobId },
+    /// The nonce is not the newest, or the job was taken already.
+    #[error(
+        "the nonce is not the one job '{job}' was last handed out with, or the job has been acknowledged"
+    )]
+    InvalidNonce { job: JobId },
+    /// A job that was not taken, or has ended, has no result to record.
+    #[error("job '{job}' is {}, not InProgress", .status.as_str())]
+    InvalidJobState { job: JobId, status: JobStatus },
+    /// A function has one job only.
+    #[error("job '{job}' is a function's: towpath cannot invoke it again with a continuation token yet")]
+    FunctionCannotContinue { job: JobId },
     /// Someone answered before.
     #[error("the approval '{action}' in stage '{stage}' has already been answered")]
     ApprovalAlreadyCompleted { stage: StageName, action: ActionName },
+    /// A custom action type that breaks a rule.
+    #[error("{message}")]
+    InvalidActionType { message: String },
+    /// The same 4-tuple has another definition.
+    #[error("the action type {id} already exists with another definition; create a new version of it")]
+    ActionTypeAlreadyExists { id: ActionTypeId },
+    /// No such type, or none any more.
+    #[error("there is no action type {id}")]
+    ActionTypeNotFound { id: ActionTypeId },
+    /// As many types as an account may have.
+    #[error("the account has {limit} custom action types already, the most it may have")]
+    TooManyActionTypes { limit: usize },
+    /// A declaration that may not follow the one before.
+    #[error("{message}")]
+    ActionTypeUpdateRefused { message: String },
     /// No such webhook.
     #[error("there is no webhook with the name '{webhook}'")]
     WebhookNotFound { webhook: WebhookName },

@@ -26,7 +26,10 @@ mod outcome;
 mod words;
 mod world;
 
-pub use definition::{ActionBuilder, PipelineBuilder, action, approval, deploy, pipeline, source};
+pub use definition::{
+    ActionBuilder, PipelineBuilder, action, approval, custom, custom_source, deploy, function, pipeline,
+    source,
+};
 pub use outcome::Outcome;
 pub use words::{decision_lines, execution_line, lane_line, pipeline_line};
 pub use world::{World, execution_id, given, stage_name};

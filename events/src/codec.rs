@@ -4,7 +4,7 @@
 //! an old schema can be lifted before it is read. Every type is at schema 1 today; `upcast` is where the first
 //! lift will go.
 
-use crate::{ExecutionEvent, LaneEvent, PipelineEvent, WebhookEvent};
+use crate::{ActionTypesEvent, ExecutionEvent, LaneEvent, PipelineEvent, WebhookEvent};
 use serde::de::DeserializeOwned;
 
 /// A stored event this version cannot read.
@@ -93,6 +93,13 @@ macro_rules! stored {
 }
 
 stored!(PipelineEvent { PipelineDeclared, PipelineDeleted, PipelineTagged, PipelineUntagged });
+stored!(ActionTypesEvent {
+    CustomActionTypeCreated,
+    CustomActionTypeDeleted,
+    CustomActionTypeTagged,
+    CustomActionTypeUntagged,
+    ActionTypeUpdated,
+});
 stored!(LaneEvent {
     StageHeld,
     StageReleased,
@@ -114,6 +121,10 @@ stored!(ExecutionEvent {
     ActionSucceeded,
     ActionFailed,
     ActionAbandoned,
+    JobQueued,
+    JobDispatched,
+    JobAcknowledged,
+    JobContinued,
     ResultIgnored,
     StageSucceeded,
     StageFailed,

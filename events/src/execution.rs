@@ -2,8 +2,8 @@
 
 use crate::{
     ActionExecutionId, ActionName, ActionTypeId, Artifact, ArtifactLocation, ArtifactName, Entry,
-    ExecutionId, ExecutionMode, FailureCode, PipelineName, PipelineVersion, Sequence, SourceRevision,
-    StageName, StageRetryMode, Timestamp, Trigger,
+    ExecutionId, ExecutionMode, FailureCode, JobAcknowledged, JobContinued, JobDispatched, JobQueued,
+    PipelineName, PipelineVersion, Sequence, SourceRevision, StageName, StageRetryMode, Timestamp, Trigger,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -19,6 +19,10 @@ pub enum ExecutionEvent {
     ActionSucceeded(ActionSucceeded),
     ActionFailed(ActionFailed),
     ActionAbandoned(ActionAbandoned),
+    JobQueued(JobQueued),
+    JobDispatched(JobDispatched),
+    JobAcknowledged(JobAcknowledged),
+    JobContinued(JobContinued),
     ResultIgnored(ResultIgnored),
     StageSucceeded(StageEnded),
     StageFailed(StageEnded),
@@ -174,6 +178,9 @@ pub struct ActionSucceeded {
     /// Principal that decided it, for approvals.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// How much of the work is done, 0 to 100, where a worker said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub percent_complete: Option<u8>,
 }
 
 /// An attempt failed. Schema 1.

@@ -16,7 +16,7 @@ pub struct BadName {
 }
 
 macro_rules! name {
-    ($(#[$doc:meta])* $type:ident, $kind:literal, 1..=$max:literal, $charset:expr, $rule:literal) => {
+    ($(#[$doc:meta])* $type:ident, $kind:literal, $min:literal..=$max:literal, $charset:expr, $rule:literal) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(transparent)]
@@ -27,7 +27,7 @@ macro_rules! name {
             pub fn parse(text: impl Into<String>) -> Result<Self, BadName> {
                 let text = text.into();
                 let legal: fn(char) -> bool = $charset;
-                if (1..=$max).contains(&text.chars().count()) && text.chars().all(legal) {
+                if ($min..=$max).contains(&text.chars().count()) && text.chars().all(legal) {
                     Ok(Self(text))
                 } else {
                     Err(BadName { kind: $kind, text: text.chars().take(120).collect(), rule: $rule })
@@ -104,6 +104,18 @@ name!(
     "a UUID in lower case"
 );
 name!(
+    /// Id of one job that workers ask for. Invariant: a lower-case UUID.
+    JobId, "job id", 1..=36,
+    |c| matches!(c, '0'..='9' | 'a'..='f' | '-'),
+    "a UUID in lower case"
+);
+name!(
+    /// The account an installation answers for. Invariant: 12 digits.
+    AccountId, "account id", 12..=12,
+    |c| c.is_ascii_digit(),
+    "12 digits"
+);
+name!(
     /// Id of one command, minted by whoever sends it; a command sent twice keeps its id.
     /// Invariant: 1 to 128 letters, digits, `-`, `_`, `#`, `/`, `.` or `:`.
     CommandId, "command id", 1..=128,
@@ -111,7 +123,8 @@ name!(
     "1 to 128 letters, digits, `-`, `_`, `#`, `/`, `.` or `:`"
 );
 
-/// Name of a stream of the log: `pipeline#<name>`, `lane#<pipeline>`, `execution#<id>` or `webhook#<name>`.
+/// Name of a stream of the log: `pipeline#<name>`, `lane#<pipeline>`, `execution#<id>`, `webhook#<name>` or
+/// `action-types#<account>`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct StreamName(String);
@@ -127,6 +140,8 @@ pub enum StreamKind {
     Execution(ExecutionId),
     /// One webhook.
     Webhook(WebhookName),
+    /// The action types of one account, besides the built-in ones.
+    ActionTypes(AccountId),
 }
 
 impl StreamName {
@@ -150,6 +165,11 @@ impl StreamName {
         Self(format!("webhook#{name}"))
     }
 
+    /// The stream of an account's action types.
+    pub fn action_types(account: &AccountId) -> Self {
+        Self(format!("action-types#{account}"))
+    }
+
     /// Reads a stream's name back from a store.
     pub fn parse(text: &str) -> Result<Self, BadName> {
         let name = Self(text.to_owned());
@@ -161,13 +181,14 @@ impl StreamName {
         let bad = || BadName {
             kind: "stream name",
             text: self.0.chars().take(120).collect(),
-            rule: "`pipeline#<name>`, `lane#<pipeline>`, `execution#<id>` or `webhook#<name>`",
+            rule: "`pipeline#<name>`, `lane#<pipeline>`, `execution#<id>`, `webhook#<name>` or `action-types#<account>`",
         };
         match self.0.split_once('#').ok_or_else(bad)? {
             ("pipeline", name) => PipelineName::parse(name).map(StreamKind::Pipeline),
             ("lane", name) => PipelineName::parse(name).map(StreamKind::Lane),
             ("execution", id) => ExecutionId::parse(id).map(StreamKind::Execution),
             ("webhook", name) => WebhookName::parse(name).map(StreamKind::Webhook),
+            ("action-types", account) => AccountId::parse(account).map(StreamKind::ActionTypes),
             _ => Err(bad()),
         }
     }

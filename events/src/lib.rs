@@ -3,16 +3,20 @@
 //! This crate is the leaf of the house. It imports nothing of the project, does no IO, and its types exist to
 //! be stored: a refactoring of the rules must not change them.
 
+mod action_types;
 pub mod codec;
 mod execution;
 mod ids;
+mod jobs;
 mod lane;
 mod pipeline;
 mod shapes;
 mod webhook;
 
+pub use action_types::*;
 pub use execution::*;
 pub use ids::*;
+pub use jobs::*;
 pub use lane::*;
 pub use pipeline::*;
 pub use shapes::*;

@@ -1,6 +1,6 @@
 //! Shapes shared by several events.
 
-use crate::{ActionName, ArtifactName};
+use crate::{ActionName, ArtifactName, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -77,6 +77,12 @@ pub struct SourceRevision {
     /// Where a person can look at the revision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+    /// What tells one change of the revision from another, where a worker named it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change_id: Option<String>,
+    /// When the revision came to be, where a worker named it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<Timestamp>,
 }
 
 /// The classes of failure that `errorDetails.code` knows.

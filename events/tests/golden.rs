@@ -2,7 +2,7 @@
 //! with each type and schema, never edited: `golden/<stream>/<Type>.<schema>.json`, and `.<schema>.least.json`
 //! without the members that may be missing.
 
-use events::{ExecutionEvent, LaneEvent, PipelineEvent, WebhookEvent, codec::Stored};
+use events::{ActionTypesEvent, ExecutionEvent, LaneEvent, PipelineEvent, WebhookEvent, codec::Stored};
 use serde_json::Value;
 use std::{
     collections::BTreeSet,
@@ -65,6 +65,11 @@ fn stored_pipeline_events_read_for_ever() {
 #[test]
 fn stored_lane_events_read_for_ever() {
     check::<LaneEvent>("lane");
+}
+
+#[test]
+fn stored_action_type_events_read_for_ever() {
+    check::<ActionTypesEvent>("action-types");
 }
 
 #[test]

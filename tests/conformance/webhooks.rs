@@ -65,7 +65,7 @@ fn a_signed_push_starts_its_commit_once_and_nothing_else_starts() {
     assert_eq!(made.get("lastTriggered"), None);
     let url = made["url"].as_str().unwrap();
     assert!(url.starts_with(&format!("{}/trigger?t=", server.url())) && url.ends_with("&v=1"), "{url}");
-    assert_eq!(listed(client), [made.clone()]);
+    assert_eq!(listed(client), std::slice::from_ref(&made));
 
     // The commit of the push is fetched, though the branch has moved on since.
     let pushed = folder.commit("Pushed");

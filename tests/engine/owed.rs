@@ -10,7 +10,7 @@ use engine::{
     Engine, World,
     action::{ActionJob, Failure, FailureCode, Outcome, Success},
     log::{Appended, Batch, Commit, Loaded, Log, LogError, Position},
-    memory::{Fault, Faults, MemoryLog, MemoryViews},
+    memory::{Fault, Faults, MemoryArtifactAccess, MemoryLog, MemoryViews},
     ports::{Actions, Secrets, SecretsError},
     transact::Envelope,
 };
@@ -32,7 +32,7 @@ use crate::{Counted, Never, Still};
 
 /// One log for several lives.
 #[derive(Clone)]
-struct Kept(Arc<MemoryLog>);
+pub(crate) struct Kept(pub(crate) Arc<MemoryLog>);
 
 impl Log for Kept {
     const PIPELINED: bool = true;
@@ -55,7 +55,7 @@ impl Log for Kept {
 }
 
 /// Succeeds, but for one deployment once it was told so.
-struct FailOnce(Arc<AtomicBool>);
+pub(crate) struct FailOnce(Arc<AtomicBool>);
 
 impl Actions for FailOnce {
     async fn run(&self, job: ActionJob) -> Option<Outcome> {
@@ -68,7 +68,7 @@ impl Actions for FailOnce {
     fn cancel(&self, _: &ActionExecutionId) {}
 }
 
-struct NoSecrets;
+pub(crate) struct NoSecrets;
 
 impl Secrets for NoSecrets {
     async fn put(&self, _: &PipelineName, _: &[Secret]) -> Result<(), SecretsError> {
@@ -92,10 +92,10 @@ impl Secrets for NoSecrets {
     }
 }
 
-type Home = Service<Kept, FailOnce, MemoryViews, NoSecrets>;
+pub(crate) type Home = Service<Kept, FailOnce, MemoryViews, NoSecrets, MemoryArtifactAccess>;
 
 /// A process over what earlier ones have left behind.
-fn life(log: &Kept, views: &Arc<MemoryViews>, fails: &Arc<AtomicBool>, ids_from: u64) -> Home {
+pub(crate) fn life(log: &Kept, views: &Arc<MemoryViews>, fails: &Arc<AtomicBool>, ids_from: u64) -> Home {
     let engine = Engine::new(World {
         log: log.clone(),
         actions: FailOnce(Arc::clone(fails)),
@@ -109,12 +109,14 @@ fn life(log: &Kept, views: &Arc<MemoryViews>, fails: &Arc<AtomicBool>, ids_from:
         engine,
         views: Arc::clone(views),
         secrets: Arc::new(NoSecrets),
+        access: Arc::default(),
         registry: Arc::new(domain::catalogue::Registry::builtin()),
+        partners: Arc::default(),
         outside: Arc::default(),
     }
 }
 
-async fn send(home: &Home, pipeline: &PipelineName, execution: Option<&ExecutionId>, wish: Wish) {
+pub(crate) async fn send(home: &Home, pipeline: &PipelineName, execution: Option<&ExecutionId>, wish: Wish) {
     let command = Command { pipeline: pipeline.clone(), execution: execution.cloned(), wish };
     let id = home.engine.fresh_command_id();
     let envelope = Envelope { id, actor: "ann".into(), command, once: None };

@@ -132,6 +132,10 @@ fn one_result_each(log: &SimLog) -> Result<(), String> {
             ExecutionEvent::ActionFailed(event) => event.action_execution,
             ExecutionEvent::ActionAbandoned(event) => event.action_execution,
             ExecutionEvent::ResultIgnored(_)
+            | ExecutionEvent::JobQueued(_)
+            | ExecutionEvent::JobDispatched(_)
+            | ExecutionEvent::JobAcknowledged(_)
+            | ExecutionEvent::JobContinued(_)
             | ExecutionEvent::ExecutionStarted(_)
             | ExecutionEvent::StageStarted(_)
             | ExecutionEvent::StageRetried(_)

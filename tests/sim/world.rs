@@ -343,6 +343,8 @@ impl<S: Subject> World<S> {
                     revision_id: "abc".to_owned(),
                     summary: None,
                     url: None,
+                    change_id: None,
+                    created: None,
                 });
                 // Now and then a variable that someone relies on is missing.
                 let names: &[&str] = if self.prng.chance(92) { &["Commit", "Tag"] } else { &["Tag"] };

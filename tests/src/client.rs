@@ -5,6 +5,7 @@ use crate::{
     server::{ACCESS_KEY, SECRET_KEY},
 };
 use api::sigv4::{self, Credentials};
+use engine::ports::ArtifactCredentials;
 use serde_json::Value;
 use std::{
     io::{self, Read, Write},
@@ -76,6 +77,37 @@ impl Client {
         let credentials =
             Credentials { access_key: access_key.into(), secret_key: secret_key.into(), session_token: None };
         Self { address: self.address, credentials }
+    }
+
+    /// With credentials that were lent for a job.
+    pub fn with_lent(&self, lent: &ArtifactCredentials) -> Self {
+        let credentials = Credentials {
+            access_key: lent.access_key_id.clone(),
+            secret_key: lent.secret_access_key.clone(),
+            session_token: Some(lent.session_token.clone()),
+        };
+        Self { address: self.address, credentials }
+    }
+
+    /// Sends a request of S3, signed with its body left out.
+    pub fn object(&self, method: &str, target: &str, body: &[u8]) -> io::Result<Answer> {
+        self.object_with(method, target, &[("x-amz-content-sha256", "UNSIGNED-PAYLOAD")], body)
+    }
+
+    /// Sends a request of S3 with these headers, which say how its body is signed.
+    pub fn object_with(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> io::Result<Answer> {
+        let request = http::Request::builder().method(method).uri(format!("http://{}{target}", self.address));
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let mut request = request.body(body.to_vec()).map_err(io::Error::other)?;
+        sigv4::sign(&mut request, &self.credentials, "us-east-1", sigv4::s3::SERVICE, jiff::Timestamp::now())
+            .map_err(io::Error::other)?;
+        self.send(&request)
     }
 
     /// Calls an operation. The answer, good or bad, must be as the service model declares it.

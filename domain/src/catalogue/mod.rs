@@ -3,11 +3,14 @@
 //! One table serves validation, ListActionTypes and the engine's deadlines; nothing here decides anything.
 
 mod actions;
+pub mod custom;
+pub mod integration;
 mod rules;
 
 use crate::limits::{ACTION_TIMEOUT_MINUTES_DEFAULT, CUSTOM_ACTION_TIMEOUT_MINUTES};
 use crate::pipeline::RuleTypeId;
 use events::{ActionCategory, ActionOwner, ActionTypeId};
+use integration::Integration;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -53,6 +56,11 @@ impl ActionType {
             provider: self.provider.clone().into_owned(),
             version: self.version.clone().into_owned(),
         }
+    }
+
+    /// The property jobs are asked for by.
+    pub fn queryable(&self) -> Option<&str> {
+        self.properties.iter().find(|property| property.queryable).map(|property| &*property.name)
     }
 
     /// The configuration property of that name.
@@ -195,6 +203,7 @@ pub enum OutputVariables {
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
     custom: BTreeMap<ActionTypeId, ActionType>,
+    integrations: BTreeMap<ActionTypeId, Integration>,
     disabled: BTreeSet<ActionTypeId>,
 }
 
@@ -207,6 +216,17 @@ impl Registry {
     /// Adds a type, or replaces the custom one of the same identity.
     pub fn register(&mut self, action_type: ActionType) {
         self.custom.insert(action_type.id(), action_type);
+    }
+
+    /// Adds a type that the operator registered, or replaces its declaration. Those that are built in stay.
+    pub fn register_integration(&mut self, declaration: Integration) {
+        self.register(declaration.action_type());
+        self.integrations.insert(declaration.id.clone(), declaration);
+    }
+
+    /// The declaration of a type that the operator registered.
+    pub fn integration(&self, id: &ActionTypeId) -> Option<&Integration> {
+        self.integrations.get(id)
     }
 
     /// Takes a type away: an installation without the means to carry it out neither lists nor accepts it.

@@ -140,6 +140,7 @@ pub(crate) fn record_result(
                     revision: revision.clone(),
                     mocked: *mocked,
                     by: None,
+                    percent_complete: details.percent_complete,
                 })
             }
         }

@@ -62,6 +62,7 @@ pub(crate) fn record(draft: &mut Draft<'_>, id: &ExecutionId, answer: &Answer<'_
             revision: None,
             mocked: false,
             by,
+            percent_complete: None,
         }));
     } else {
         let attempt = Attempt {

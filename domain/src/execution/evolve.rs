@@ -3,10 +3,11 @@
 use super::{
     ActionStatus, ArtifactState, AttemptRun, Execution, ExecutionStatus, Retry, RetryTrigger, StageRun,
     StageStatus, Start, StopRequest,
+    job::{JobRun, JobStatus},
 };
 use events::{
     ActionCategory, ActionExecutionId, ActionStarted, ActionSucceeded, ExecutionEvent, ExecutionStarted,
-    StageName, StageRetried, StageRetryMode, Timestamp,
+    JobContinued, JobDispatched, JobQueued, StageName, StageRetried, StageRetryMode, Timestamp,
 };
 
 impl Execution {
@@ -31,6 +32,8 @@ impl Execution {
             ExecutionEvent::ActionFailed(failed) => {
                 self.change(&failed.action_execution, at, |attempt| {
                     attempt.status = ActionStatus::Failed;
+                    let ended = if failed.timed_out { JobStatus::TimedOut } else { JobStatus::Failed };
+                    attempt.set_job(ended);
                     attempt.error = Some((failed.code, failed.message.clone()));
                     attempt.summary.clone_from(&failed.summary);
                     attempt.external_execution_id.clone_from(&failed.external_execution_id);
@@ -41,8 +44,17 @@ impl Execution {
             ExecutionEvent::ActionAbandoned(abandoned) => {
                 self.change(&abandoned.action_execution, at, |attempt| {
                     attempt.status = ActionStatus::Abandoned;
+                    attempt.set_job(JobStatus::Failed);
                 });
             }
+            ExecutionEvent::JobQueued(queued) => self.job_queued(queued),
+            ExecutionEvent::JobDispatched(dispatched) => self.job_dispatched(dispatched, at),
+            ExecutionEvent::JobAcknowledged(acknowledged) => {
+                self.with_attempt(&acknowledged.action_execution, |attempt| {
+                    attempt.set_job(JobStatus::InProgress)
+                });
+            }
+            ExecutionEvent::JobContinued(continued) => self.job_continued(continued),
             ExecutionEvent::ResultIgnored(ignored) => {
                 let attempts = self.stages.iter_mut().flat_map(|stage| stage.attempts.iter_mut());
                 attempts
@@ -152,6 +164,8 @@ impl Execution {
             summary: None,
             external_execution_id: None,
             external_execution_url: None,
+            percent_complete: None,
+            job: None,
             mocked: false,
             by: None,
             set_aside: false,
@@ -169,6 +183,8 @@ impl Execution {
             attempt.external_execution_id.clone_from(&succeeded.external_execution_id);
             attempt.external_execution_url.clone_from(&succeeded.external_execution_url);
             attempt.revision.clone_from(&succeeded.revision);
+            attempt.percent_complete = succeeded.percent_complete;
+            attempt.set_job(JobStatus::Succeeded);
             attempt.mocked = succeeded.mocked;
             attempt.by.clone_from(&succeeded.by);
             written.clone_from(&attempt.outputs);
@@ -191,11 +207,54 @@ impl Execution {
         }
     }
 
+    fn job_queued(&mut self, queued: &JobQueued) {
+        self.with_attempt(&queued.action_execution, |attempt| {
+            attempt.job = Some(JobRun {
+                job: queued.job.clone(),
+                status: JobStatus::Queued,
+                query: queued.query.clone(),
+                continuation_token: queued.continuation_token.clone(),
+                nonce: None,
+                dispatched: None,
+            });
+        });
+    }
+
+    fn job_dispatched(&mut self, dispatched: &JobDispatched, at: Timestamp) {
+        self.with_attempt(&dispatched.action_execution, |attempt| {
+            let Some(job) = &mut attempt.job else { return };
+            job.status = JobStatus::Dispatched;
+            job.nonce = Some(dispatched.nonce.clone());
+            job.dispatched = Some(at);
+        });
+    }
+
+    fn job_continued(&mut self, continued: &JobContinued) {
+        self.with_attempt(&continued.action_execution, |attempt| {
+            attempt.set_job(JobStatus::Succeeded);
+            let keep = |known: &mut Option<String>, said: &Option<String>| {
+                if said.is_some() {
+                    known.clone_from(said);
+                }
+            };
+            keep(&mut attempt.summary, &continued.summary);
+            keep(&mut attempt.external_execution_id, &continued.external_execution_id);
+            keep(&mut attempt.external_execution_url, &continued.external_execution_url);
+            attempt.percent_complete = continued.percent_complete.or(attempt.percent_complete);
+        });
+    }
+
     fn change(&mut self, id: &ActionExecutionId, at: Timestamp, how: impl FnOnce(&mut AttemptRun)) {
+        self.with_attempt(id, |attempt| {
+            attempt.updated = at;
+            how(attempt);
+        });
+    }
+
+    fn with_attempt(&mut self, id: &ActionExecutionId, how: impl FnOnce(&mut AttemptRun)) {
         // The attempt is nearly always among the newest.
         let mut newest_first = self.stages.iter_mut().rev().flat_map(|stage| stage.attempts.iter_mut().rev());
         if let Some(attempt) = newest_first.find(|attempt| attempt.action_execution == *id) {
-            attempt.updated = at;
             how(attempt);
         }
     }
@@ -213,5 +272,13 @@ impl Execution {
     fn end(&mut self, status: ExecutionStatus, at: Timestamp) {
         self.status = status;
         self.ended = Some(at);
+    }
+}
+
+impl AttemptRun {
+    fn set_job(&mut self, status: JobStatus) {
+        if let Some(job) = &mut self.job {
+            job.status = status;
+        }
     }
 }

@@ -5,6 +5,7 @@ pub mod advance;
 pub mod approval;
 pub mod evolve;
 pub mod failure;
+pub mod job;
 pub mod retry;
 pub mod rollback;
 pub mod settle;
@@ -24,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Number of this fold; one more whenever [`Execution`]'s shape or meaning changes.
-pub const FOLD: u32 = 2;
+pub const FOLD: u32 = 3;
 
 /// The state of an `execution#<id>` stream.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -249,6 +250,10 @@ pub struct AttemptRun {
     pub summary: Option<String>,
     pub external_execution_id: Option<String>,
     pub external_execution_url: Option<String>,
+    /// How much of the work is done, 0 to 100, where a worker said so.
+    pub percent_complete: Option<u8>,
+    /// The job it is at, when workers do its work.
+    pub job: Option<job::JobRun>,
     pub mocked: bool,
     /// Principal that decided it, for approvals.
     pub by: Option<String>,

@@ -112,6 +112,23 @@ pub fn execution_words(event: &ExecutionEvent) -> String {
         ExecutionEvent::ActionAbandoned(abandoned) => {
             format!("{}/{} is abandoned", abandoned.stage, abandoned.action)
         }
+        ExecutionEvent::JobQueued(queued) => {
+            let again = queued.continuation_token.as_ref().map_or("", |_| " again");
+            format!("{}/{} waits{again} for a worker (job {})", queued.stage, queued.action, queued.job)
+        }
+        ExecutionEvent::JobDispatched(dispatched) => {
+            format!("stage {}: job {} is handed to a worker that asked", dispatched.stage, dispatched.job)
+        }
+        ExecutionEvent::JobAcknowledged(acknowledged) => {
+            let by = &acknowledged.by;
+            format!("stage {}: job {} is taken by a worker of {by}", acknowledged.stage, acknowledged.job)
+        }
+        ExecutionEvent::JobContinued(continued) => {
+            let done = continued.percent_complete.map(|percent| format!(", {percent} % done"));
+            let summary = after_colon(continued.summary.as_deref());
+            let (stage, job) = (&continued.stage, &continued.job);
+            format!("stage {stage}: job {job} goes on in another{}{summary}", done.unwrap_or_default())
+        }
         ExecutionEvent::ResultIgnored(_) => "a result that came too late is ignored".to_owned(),
         ExecutionEvent::StageSucceeded(ended) => format!("stage {} succeeded", ended.stage),
         ExecutionEvent::StageFailed(ended) => format!("stage {} FAILED", ended.stage),

@@ -44,10 +44,29 @@ pub fn approval(name: &str) -> ActionBuilder {
     typed(name, "Approval", "Manual")
 }
 
+/// A build that workers ask for.
+pub fn custom(name: &str) -> ActionBuilder {
+    of(name, "Build", "Custom", "Jenkins")
+}
+
+/// A source that workers ask for; its artifact is named like it.
+pub fn custom_source(name: &str) -> ActionBuilder {
+    of(name, "Source", "Custom", "Shelf").output(name)
+}
+
+/// An invoked function.
+pub fn function(name: &str) -> ActionBuilder {
+    typed(name, "Invoke", "Lambda")
+}
+
 fn typed(name: &str, category: &str, provider: &str) -> ActionBuilder {
+    of(name, category, "AWS", provider)
+}
+
+fn of(name: &str, category: &str, owner: &str, provider: &str) -> ActionBuilder {
     let action = json!({
         "name": name,
-        "actionTypeId": { "category": category, "owner": "AWS", "provider": provider, "version": "1" },
+        "actionTypeId": { "category": category, "owner": owner, "provider": provider, "version": "1" },
         "configuration": {},
         "inputArtifacts": [],
         "outputArtifacts": [],

@@ -49,6 +49,7 @@ fn of_repetition(after: &Scope, command: &Command, context: Context<'_>) -> Resu
         | Wish::UpdatePipeline { .. }
         | Wish::StopExecution { .. }
         | Wish::RetryStage { .. }
+        | Wish::OnJob { .. }
         | Wish::RecordApproval { .. } => return Ok(()),
         Wish::DeletePipeline
         | Wish::TagPipeline { .. }

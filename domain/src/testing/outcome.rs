@@ -51,6 +51,15 @@ impl Outcome {
         }
     }
 
+    /// It was refused exactly so.
+    #[track_caller]
+    pub fn then_refused_with(&self, expected: &Rejection) {
+        match &self.result {
+            Ok(lines) => panic!("`{}` was accepted; expected {expected:?}:\n{lines:#?}", self.command),
+            Err(rejection) => assert_eq!(rejection, expected, "`{}`", self.command),
+        }
+    }
+
     #[track_caller]
     fn events(&self) -> &[String] {
         match &self.result {

@@ -80,6 +80,12 @@ pub fn execution_line(event: &ExecutionEvent) -> String {
         ExecutionEvent::ActionAbandoned(abandoned) => {
             format!("ActionAbandoned {}/{}", abandoned.stage, abandoned.action)
         }
+        ExecutionEvent::JobQueued(queued) => format!("JobQueued {}/{}", queued.stage, queued.action),
+        ExecutionEvent::JobDispatched(dispatched) => {
+            format!("JobDispatched {} {}", dispatched.stage, dispatched.nonce)
+        }
+        ExecutionEvent::JobAcknowledged(acknowledged) => format!("JobAcknowledged {}", acknowledged.stage),
+        ExecutionEvent::JobContinued(continued) => format!("JobContinued {}", continued.stage),
         ExecutionEvent::ResultIgnored(_) => "ResultIgnored".to_owned(),
         ExecutionEvent::StageSucceeded(ended) => format!("StageSucceeded {}", ended.stage),
         ExecutionEvent::StageFailed(ended) => format!("StageFailed {}", ended.stage),

@@ -3,7 +3,7 @@
 use super::{definition::PipelineBuilder, laws, outcome::Outcome, words};
 use crate::{
     Effect, Rejection, Scope,
-    command::{ActionResult, Attempt, Command, Context, Details, Wish},
+    command::{ActionResult, Attempt, Command, Context, Details, JobWish, Wish},
     decide,
     execution::{ActionStatus, AttemptRun, Execution, ExecutionStatus, StageStatus, rollback::Past},
     lane::Lane,
@@ -310,6 +310,8 @@ impl World {
             revision_id: format!("rev-{execution}"),
             summary: None,
             url: None,
+            change_id: None,
+            created: None,
         });
         let result = ActionResult::Succeeded {
             output_variables: owned(variables),
@@ -348,6 +350,13 @@ impl World {
     #[track_caller]
     pub fn when_reported(&mut self, execution: &str, attempt: Attempt, result: ActionResult) -> Outcome {
         self.send(Some(execution), Wish::RecordActionResult { attempt, result })
+    }
+
+    /// Wishes something of the newest attempt's job.
+    #[track_caller]
+    pub fn when_job(&mut self, execution: &str, action: &str, wish: JobWish) -> Outcome {
+        let attempt = self.attempt_of(execution, action).action_execution;
+        self.send(Some(execution), Wish::OnJob { attempt, wish })
     }
 
     /// Stops a run, letting running actions end.

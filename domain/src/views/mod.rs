@@ -1,6 +1,7 @@
 //! Rows for reading, derived from states: listings, and the newest attempt at each action of a pipeline. Pure;
 //! a row may be written twice, and the whole may be deleted and made again.
 
+pub mod jobs;
 pub mod listing;
 pub mod pipeline_state;
 pub mod webhooks;

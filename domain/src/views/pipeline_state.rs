@@ -81,6 +81,10 @@ fn stage_of<'a>(state: &'a Execution, event: &'a ExecutionEvent) -> Option<&'a S
         ExecutionEvent::ActionSucceeded(succeeded) => Some(&succeeded.stage),
         ExecutionEvent::ActionFailed(failed) => Some(&failed.stage),
         ExecutionEvent::ActionAbandoned(abandoned) => Some(&abandoned.stage),
+        ExecutionEvent::JobQueued(queued) => Some(&queued.stage),
+        ExecutionEvent::JobDispatched(dispatched) => Some(&dispatched.stage),
+        ExecutionEvent::JobAcknowledged(acknowledged) => Some(&acknowledged.stage),
+        ExecutionEvent::JobContinued(continued) => Some(&continued.stage),
         ExecutionEvent::StageSucceeded(ended)
         | ExecutionEvent::StageFailed(ended)
         | ExecutionEvent::StageStopped(ended)

@@ -1,9 +1,11 @@
 //! The rules, as sentences. Every command also passes the laws in `domain::testing::laws`.
 
+mod action_types;
 mod actions;
 mod approvals;
 mod deletion;
 mod deliveries;
+mod jobs;
 mod lanes;
 mod laws;
 mod modes;

@@ -2,13 +2,13 @@
 
 use crate::states::definition;
 use domain::{
-    command::{ActionResult, Attempt, Details, Wish},
+    command::{ActionResult, Attempt, Details, JobWish, Wish},
     execution::rollback::Past,
     testing::*,
 };
 use events::{
-    ActionExecutionId, ActionName, Entry, ExecutionMode, FailureCode, StageName, StageRetryMode, Trigger,
-    TriggerType,
+    ActionExecutionId, ActionName, Entry, ExecutionMode, FailureCode, JobId, StageName, StageRetryMode,
+    Trigger, TriggerType,
 };
 use std::collections::BTreeMap;
 
@@ -25,6 +25,11 @@ pub(crate) const KINDS: &[&str] = &[
     "RollbackStage",
     "StartRollback",
     "RecordActionResult",
+    "QueueJob",
+    "DispatchJob",
+    "AcknowledgeJob",
+    "ContinueJob",
+    "EndJob",
     "ExpireAction",
     "RecordApproval",
     "DisableTransition",
@@ -46,6 +51,7 @@ pub(crate) fn kind(wish: &Wish) -> &'static str {
         Wish::RollbackStage { .. } => "RollbackStage",
         Wish::StartRollback { .. } => "StartRollback",
         Wish::RecordActionResult { .. } => "RecordActionResult",
+        Wish::OnJob { wish, .. } => wish.name(),
         Wish::ExpireAction { .. } => "ExpireAction",
         Wish::RecordApproval { .. } => "RecordApproval",
         Wish::DisableTransition { .. } => "DisableTransition",
@@ -107,6 +113,7 @@ pub(crate) fn all(world: &World) -> Vec<Swept> {
     all.extend(rollbacks(world));
     all.extend(approvals(world));
     all.extend(results(world));
+    all.extend(jobs(world));
     all
 }
 
@@ -209,4 +216,34 @@ fn results(world: &World) -> Vec<Swept> {
         all.push(("report that Ship of e1 succeeded", Some("e1"), record(&attempt, succeeded())));
     }
     all
+}
+
+/// Wishes about the job of `A`, which no state has queued but these.
+fn jobs(world: &World) -> Vec<Swept> {
+    if !world.exists("e1") || world.attempts("e1", "A").is_empty() {
+        return Vec::new();
+    }
+    let run = world.attempt("e1", "A");
+    let attempt = run.action_execution.clone();
+    let job = run.job.as_ref().map_or_else(
+        || JobId::parse("00000000-0000-8000-8000-000000000002").unwrap(),
+        |known| known.job.clone(),
+    );
+    let on = |name, wish| (name, Some("e1"), Wish::OnJob { attempt: attempt.clone(), wish });
+    let failed = || ActionResult::Failed {
+        code: FailureCode::JobFailed,
+        message: "no".into(),
+        details: Details::default(),
+    };
+    let (continuation_token, details) = ("phase-2".to_owned(), Details::default());
+    vec![
+        on("queue a job for A of e1", JobWish::Queue { query: None }),
+        on("hand out the job of A of e1", JobWish::Dispatch { job: job.clone(), nonce: "n2".into() }),
+        on("take the job of A of e1", JobWish::Acknowledge { job: job.clone(), nonce: "n1".into() }),
+        on(
+            "continue the job of A of e1",
+            JobWish::Continue { job: job.clone(), continuation_token, details },
+        ),
+        on("end the job of A of e1", JobWish::End { job, result: failed() }),
+    ]
 }

@@ -1,6 +1,6 @@
 //! The states: each is reached by commands, as in life.
 
-use domain::testing::*;
+use domain::{command::JobWish, testing::*};
 use events::ExecutionMode;
 
 /// Source, two builds side by side and one after them, a gate with a deployment behind it.
@@ -73,8 +73,28 @@ pub(crate) fn all() -> Vec<State> {
         ("the pipeline was deleted with e1 under way", deleted),
         ("the pipeline was deleted and declared again; e1 is of the deleted one", again),
     ];
-    let others = others.into_iter().map(|(name, world)| State { mode: None, name, world });
+    let others = others.into_iter().chain(jobs());
+    let others = others.map(|(name, world)| State { mode: None, name, world });
     of_modes.chain(others).collect()
+}
+
+/// What a job goes through.
+fn jobs() -> Vec<(&'static str, World)> {
+    let mut queued = building(ExecutionMode::Superseded);
+    queued.when_job("e1", "A", JobWish::Queue { query: None }).accepted();
+    let job = queued.attempt("e1", "A").job.as_ref().unwrap().job.clone();
+    let mut handed = queued.clone();
+    handed.when_job("e1", "A", JobWish::Dispatch { job: job.clone(), nonce: "n1".into() }).accepted();
+    let mut taken = handed.clone();
+    taken.when_job("e1", "A", JobWish::Acknowledge { job: job.clone(), nonce: "n1".into() }).accepted();
+    let mut stopped = taken.clone();
+    stopped.when_abandoned("e1").accepted();
+    vec![
+        ("A of e1 waits for a worker", queued),
+        ("the job of A of e1 was handed to a worker", handed),
+        ("a worker has the job of A of e1", taken),
+        ("e1 was stopped while a worker had the job of A", stopped),
+    ]
 }
 
 fn of_mode(mode: ExecutionMode) -> Vec<(&'static str, World)> {

@@ -1,4 +1,5 @@
-//! CodePipeline's wire contract: shapes, constraints, codec, signatures. No IO, no async, no clock.
+//! CodePipeline's wire contract: shapes, constraints, codec, signatures; and the part of S3's that carries
+//! artifacts. No IO, no async, no clock.
 //!
 //! A request passes four gates, in this order; each refuses with the [`ApiError`] the service would send:
 //! [`sigv4::verify`] (who asks), [`codec::decode`] (which operation, is it JSON), [`validate`] (the service
@@ -12,6 +13,7 @@ mod error;
 pub mod model;
 mod operation;
 mod patterns;
+pub mod s3;
 pub mod sigv4;
 mod text_enum;
 mod timestamp;

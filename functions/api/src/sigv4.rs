@@ -1,9 +1,10 @@
 //! AWS Signature Version 4: checks the signature of a request, and makes one.
 //!
-//! Only the form with an `Authorization` header is read; a signature in the query string is refused. No
-//! clock and no key store here: both come in as arguments.
+//! For this API only the form with an `Authorization` header is read; a signature in the query string is refused.
+//! [`s3`] has what is different there. No clock and no key store here: both come in as arguments.
 
 mod canonical;
+pub mod s3;
 
 use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
@@ -12,6 +13,11 @@ use subtle::ConstantTimeEq as _;
 
 use crate::{ApiError, Code};
 use canonical::{Scope, payload_hash, signature};
+
+/// Bytes of a text with percent signs; those that introduce no byte stand for themselves.
+pub(crate) fn percent_decoded(text: &str) -> Vec<u8> {
+    canonical::decoded(text)
+}
 
 /// The service name that CodePipeline clients sign for.
 pub const SERVICE: &str = "codepipeline";
@@ -25,6 +31,11 @@ const SESSION_TOKEN: &str = "x-amz-security-token";
 const CONTENT_HASH: &str = "x-amz-content-sha256";
 /// May stay unsigned although its name begins with `x-amz-`: browsers set it and it decides nothing.
 const USER_AGENT: &str = "x-amz-user-agent";
+
+/// A text with everything but letters, digits and `-._~` as percent signs.
+pub fn percent_encoded(text: &str) -> String {
+    canonical::encoded(text.as_bytes())
+}
 
 /// What a signature must have been made for.
 #[derive(Clone, Copy, Debug)]
@@ -146,7 +157,9 @@ pub fn sign<B: AsRef<[u8]>>(
 
     let scope = Scope { date: date.get(..DATE_DIGITS).unwrap_or_default(), region, service };
     let names: Vec<&str> = signed.iter().map(String::as_str).collect();
-    let hash = payload_hash(request.body().as_ref());
+    // S3's clients may declare, and sign, that a body is unsigned or comes in chunks.
+    let declared = request.headers().get(CONTENT_HASH).and_then(|hash| hash.to_str().ok()).map(str::to_owned);
+    let hash = declared.unwrap_or_else(|| payload_hash(request.body().as_ref()));
     let signature = signature(request, &names, &date, &scope, &hash, &credentials.secret_key);
     let authorization = format!(
         "{ALGORITHM} Credential={}/{scope}, SignedHeaders={}, Signature={signature}",
@@ -186,14 +199,8 @@ impl<'a> Authorization<'a> {
         let credential = parameter(parameters, "Credential")?;
         let signed_headers = parameter(parameters, "SignedHeaders")?.split(';').collect();
         let signature = parameter(parameters, "Signature")?;
-        let parts: Vec<&str> = credential.split('/').collect();
-        let &[access_key, date, region, service, "aws4_request"] = parts.as_slice() else {
-            return Err(incomplete(
-                "`Credential` in the `Authorization` header must read \
-                 `<access key>/<date>/<region>/<service>/aws4_request`",
-            ));
-        };
-        Ok(Self { access_key, scope: Scope { date, region, service }, signed_headers, signature })
+        let (access_key, scope) = credential_parts(credential)?;
+        Ok(Self { access_key, scope, signed_headers, signature })
     }
 
     fn check_signed_headers<B>(&self, request: &Request<B>) -> Result<(), ApiError> {
@@ -226,6 +233,16 @@ impl<'a> Authorization<'a> {
     }
 }
 
+fn credential_parts(credential: &str) -> Result<(&str, Scope<'_>), ApiError> {
+    let parts: Vec<&str> = credential.split('/').collect();
+    let &[access_key, date, region, service, "aws4_request"] = parts.as_slice() else {
+        return Err(incomplete(
+            "`Credential` must read `<access key>/<date>/<region>/<service>/aws4_request`",
+        ));
+    };
+    Ok((access_key, Scope { date, region, service }))
+}
+
 fn parameter<'a>(parameters: &'a str, name: &str) -> Result<&'a str, ApiError> {
     let mut values = parameters
         .split(',')
@@ -240,20 +257,7 @@ fn parameter<'a>(parameters: &'a str, name: &str) -> Result<&'a str, ApiError> {
 const DATE_DIGITS: usize = "YYYYMMDD".len();
 
 fn check_date(date: &str, scope_date: &str, now: Timestamp) -> Result<(), ApiError> {
-    let well_formed = date.len() == "YYYYMMDDTHHMMSSZ".len()
-        && date.bytes().enumerate().all(|(at, byte)| match at {
-            8 => byte == b'T',
-            15 => byte == b'Z',
-            _ => byte.is_ascii_digit(),
-        });
-    let signed_at = jiff::civil::DateTime::strptime(DATE_FORMAT, date)
-        .ok()
-        .filter(|_| well_formed)
-        .and_then(|moment| jiff::tz::TimeZone::UTC.to_timestamp(moment).ok())
-        .ok_or_else(|| incomplete("The header `x-amz-date` must read like `20150830T123600Z`"))?;
-    if !date.starts_with(scope_date) || scope_date.len() != DATE_DIGITS {
-        return Err(invalid("The date in `Credential` is not that of the header `x-amz-date`"));
-    }
+    let signed_at = signed_at(date, scope_date)?;
     let skew = SignedDuration::from_mins(CLOCK_SKEW_MINUTES_MAX);
     let ours = now.strftime(DATE_FORMAT);
     let age = now.duration_since(signed_at);
@@ -269,6 +273,25 @@ fn check_date(date: &str, scope_date: &str, now: Timestamp) -> Result<(), ApiErr
         return Err(invalid(text));
     }
     Ok(())
+}
+
+/// The moment of signing, which must lie on the scope's day.
+fn signed_at(date: &str, scope_date: &str) -> Result<Timestamp, ApiError> {
+    let well_formed = date.len() == "YYYYMMDDTHHMMSSZ".len()
+        && date.bytes().enumerate().all(|(at, byte)| match at {
+            8 => byte == b'T',
+            15 => byte == b'Z',
+            _ => byte.is_ascii_digit(),
+        });
+    let signed_at = jiff::civil::DateTime::strptime(DATE_FORMAT, date)
+        .ok()
+        .filter(|_| well_formed)
+        .and_then(|moment| jiff::tz::TimeZone::UTC.to_timestamp(moment).ok())
+        .ok_or_else(|| incomplete("The header `x-amz-date` must read like `20150830T123600Z`"))?;
+    if !date.starts_with(scope_date) || scope_date.len() != DATE_DIGITS {
+        return Err(invalid("The date in `Credential` is not that of the header `x-amz-date`"));
+    }
+    Ok(signed_at)
 }
 
 fn check_scope(scope: &Scope<'_>, expected: &Expected<'_>) -> Result<(), ApiError> {

@@ -4,18 +4,21 @@ use crate::damage::is_damage;
 use anyhow::Context;
 use domain::{catalogue::Registry, command::Command};
 use engine::{Engine, World, log::Position, ports::GitHosts, views::Views};
-use events::{ExecutionId, PipelineName};
-use handlers::{Outside, Service, project, sweep};
+use events::{ActionTypeId, ExecutionId, PipelineName};
+use handlers::{Outside, Partner, Service, project, sweep};
 use local::{
     actions::LocalActions,
+    artifact_access::LocalArtifactAccess,
+    artifacts::ArtifactStore,
     git_host::CurlGitHost,
     lock::FolderLock,
     log::SqliteLog,
-    settings::Settings,
+    settings::{RegisteredType, Settings},
     settled_views::SettledViews,
     world::{ProcessTimers, RandomIds, SecretFiles, SystemClock},
 };
 use std::{
+    collections::BTreeMap,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -26,7 +29,7 @@ use tokio::{
 };
 
 /// The operations over this machine's adapters.
-pub type LocalService = Service<Arc<SqliteLog>, LocalActions, SettledViews, SecretFiles>;
+pub type LocalService = Service<Arc<SqliteLog>, LocalActions, SettledViews, SecretFiles, LocalArtifactAccess>;
 
 /// Commits that the projector reads at a time.
 const PROJECT_COMMITS: usize = 512;
@@ -39,6 +42,8 @@ pub struct Machine {
     pub service: LocalService,
     /// The log, for following it.
     pub log: Arc<SqliteLog>,
+    /// Who lends the artifacts of a job, and knows what was lent.
+    pub access: Arc<LocalArtifactAccess>,
     actions: LocalActions,
     /// How far the listings reflect the log.
     projected: watch::Receiver<Position>,
@@ -74,8 +79,15 @@ impl Machine {
         keep_out_of_git(opening.state);
         let log = Arc::new(SqliteLog::open(&lock)?);
         let settings = Arc::new(opening.settings);
-        let actions =
-            LocalActions::new(Arc::clone(&settings), opening.state, opening.region, opening.account);
+        let actions = LocalActions::new(
+            Arc::clone(&settings),
+            opening.state,
+            opening.region,
+            opening.account,
+            !opening.public_url.is_empty(),
+        );
+        let access = LocalArtifactAccess::of(opening.state).context("the key for artifacts cannot be had")?;
+        let access = Arc::new(access);
         let timers = Arc::new(ProcessTimers::default());
         let engine = Engine::new(World {
             log: Arc::clone(&log),
@@ -99,7 +111,9 @@ impl Machine {
             engine: engine.clone(),
             views: Arc::new(views),
             secrets: Arc::new(SecretFiles::new(opening.state.join("secrets"))),
-            registry: Arc::new(Registry::builtin()),
+            access: Arc::clone(&access),
+            registry: Arc::new(registry(&settings, opening.account)),
+            partners: Arc::new(partners(&settings)),
             outside: Arc::new(Outside {
                 public_url: opening.public_url.trim_end_matches('/').to_owned(),
                 git_hosts: settings
@@ -118,7 +132,7 @@ impl Machine {
                 engine.tell(command);
             }
         });
-        Ok(Self { service, log, actions, projected, projector, damage, _lock: lock })
+        Ok(Self { service, log, access, actions, projected, projector, damage, _lock: lock })
     }
 
     /// Takes up everything that was under way when the folder was last closed; with `only`, what belongs to that
@@ -133,6 +147,11 @@ impl Machine {
         Ok(sweep::resume_all(&self.service, only).await?)
     }
 
+    /// The artifact store.
+    pub fn artifacts(&self) -> &ArtifactStore {
+        self.actions.artifacts()
+    }
+
     /// Stops what runs, without ending it: the next start takes it up again. Writes what waits.
     pub async fn close(self) {
         self.actions.shut_down().await;
@@ -142,6 +161,23 @@ impl Machine {
         drop(self.projector.await);
         self.log.close().await;
     }
+}
+
+/// The built-in action types, and those the settings register.
+fn registry(settings: &Settings, account: &str) -> Registry {
+    let mut registry = Registry::builtin();
+    for registered in &settings.action_types {
+        registry.register_integration(registered.declaration(account));
+    }
+    registry
+}
+
+fn partners(settings: &Settings) -> BTreeMap<ActionTypeId, Partner> {
+    let partner = |registered: &RegisteredType| {
+        let RegisteredType { client_id, client_token, .. } = registered.clone();
+        (registered.id(), Partner { client_id, client_token })
+    };
+    settings.action_types.iter().map(partner).collect()
 }
 
 /// The state folder usually lies in somebody's repository; nothing in it belongs there.

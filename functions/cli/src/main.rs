@@ -13,6 +13,7 @@ mod definition_file;
 mod lint;
 mod machine;
 mod memory;
+mod objects;
 mod past;
 mod progress;
 mod run;

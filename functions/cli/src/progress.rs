@@ -99,7 +99,11 @@ impl Progress {
             ExecutionEvent::ActionAbandoned(abandoned) => {
                 self.action_ended(id, &abandoned.action_execution, at, "–", "abandoned", "");
             }
-            ExecutionEvent::ResultIgnored(_) => {}
+            ExecutionEvent::ResultIgnored(_)
+            | ExecutionEvent::JobQueued(_)
+            | ExecutionEvent::JobDispatched(_)
+            | ExecutionEvent::JobAcknowledged(_)
+            | ExecutionEvent::JobContinued(_) => {}
             ExecutionEvent::StageSucceeded(ended) => self.stage_ended(id, &ended.stage, at, "succeeded"),
             ExecutionEvent::StageFailed(ended) => self.stage_ended(id, &ended.stage, at, "FAILED"),
             ExecutionEvent::StageStopped(ended) => self.stage_ended(id, &ended.stage, at, "stopped"),

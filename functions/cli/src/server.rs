@@ -1,8 +1,9 @@
-//! The API over HTTP on loopback.
+//! The API over HTTP on loopback, and beside it the artifact store.
 
 use crate::{
     credentials::KeyPair,
     machine::LocalService,
+    objects::{self, Objects},
     trigger::{self, Calls},
 };
 use api::{ApiError, Code, codec, sigv4};
@@ -29,6 +30,8 @@ pub struct Front {
     pub service: LocalService,
     /// Who may call.
     pub keys: Arc<KeyPair>,
+    /// The artifact store, for what is no call of the API.
+    pub objects: Objects,
     /// How webhooks are called.
     pub calls: Calls,
 }
@@ -53,9 +56,13 @@ async fn healthz(State(front): State<Front>) -> Response<Body> {
 }
 
 async fn answer(State(front): State<Front>, request: Request<Body>) -> Response<Body> {
+    if objects::is_meant(&request) {
+        return front.objects.answer(request).await;
+    }
     let request_id = uuid::Uuid::new_v4().to_string();
-    if request.method() != Method::POST || request.uri().path() != "/" {
-        let text = "towpath answers the CodePipeline API: POST / in AWS JSON 1.1, and GET /healthz\n";
+    if request.method() != Method::POST {
+        let text = "towpath answers the CodePipeline API: POST / in AWS JSON 1.1; artifacts by S3: GET \
+                    /bucket/key; and GET /healthz\n";
         return (StatusCode::NOT_FOUND, text).into_response();
     }
     let response = match operate(&front, request, &request_id).await {

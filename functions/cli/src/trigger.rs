@@ -39,9 +39,17 @@ impl Calls {
         match &self.client_ip_header {
             None => Some(peer.ip()),
             // What comes before the last entry the caller may have made up.
-            Some(name) => {
-                headers.get_all(name).iter().last()?.to_str().ok()?.rsplit(',').next()?.trim().parse().ok()
-            }
+            Some(name) => headers
+                .get_all(name)
+                .iter()
+                .next_back()?
+                .to_str()
+                .ok()?
+                .rsplit(',')
+                .next()?
+                .trim()
+                .parse()
+                .ok(),
         }
     }
 }

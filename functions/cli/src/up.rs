@@ -3,6 +3,7 @@
 use crate::{
     credentials::KeyPair,
     machine::{Machine, Opening},
+    objects::Objects,
     server::{self, Front},
     signals::Signals,
     trigger::Calls,
@@ -16,11 +17,15 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     sync::Arc,
+    time::{Duration, SystemTime},
 };
 use tokio::net::TcpListener;
 
 /// The account unless another is given.
 pub const ACCOUNT_DEFAULT: &str = "123456789012";
+
+/// How long requests under way may take when the server is told to stop.
+const LAST_REQUESTS_MAX: Duration = Duration::from_secs(5);
 
 /// Serve the CodePipeline API on loopback, on this machine's engine.
 ///
@@ -111,11 +116,15 @@ pub async fn up(args: Args) -> anyhow::Result<u8> {
             pair
         }
     };
-    let front = Front {
-        service: machine.service.clone(),
-        keys: Arc::new(keys),
-        calls: Calls::new(args.client_ip_header),
-    };
+    let keys = Arc::new(keys);
+    let store = machine.artifacts().clone();
+    if let Err(error) = store.sweep_incoming(SystemTime::now()) {
+        // Nothing depends on it but the space that it takes.
+        tracing::warn!(%error, "what is left of broken uploads could not be removed");
+    }
+    let objects = Objects::new(store, Arc::clone(&machine.access), Arc::clone(&keys), &args.region);
+    let front =
+        Front { service: machine.service.clone(), keys, objects, calls: Calls::new(args.client_ip_header) };
     let router = server::router(front).into_make_service_with_connect_info::<SocketAddr>();
     anstream::println!("towpath is ready: http://{address} (state in {})", dir.display());
     let resumed = machine.resume(None).await?;
@@ -124,8 +133,16 @@ pub async fn up(args: Args) -> anyhow::Result<u8> {
     }
     let watching =
         tokio::spawn(watcher::watch(machine.service.clone(), Arc::clone(&machine.log), settings, dir));
-    let served =
-        axum::serve(listener, router).with_graceful_shutdown(async move { signals.told().await }).await;
+    let (tell, told) = tokio::sync::oneshot::channel::<()>();
+    let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
+        signals.told().await;
+        let _ = tell.send(());
+    });
+    let served = tokio::select! {
+        served = serving.into_future() => served,
+        // Whoever is in the middle of a large object tries again.
+        () = async { let _ = told.await; tokio::time::sleep(LAST_REQUESTS_MAX).await } => Ok(()),
+    };
     watching.abort();
     anstream::println!("stopping: what runs is taken up again at the next start");
     machine.close().await;

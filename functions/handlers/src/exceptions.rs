@@ -44,6 +44,17 @@ pub fn rejected(account: &str, rejection: &Rejection) -> ApiError {
         Rejection::UnableToRollback { .. } => ApiException::UnableToRollbackStageException,
         Rejection::ExecutionOutdated { .. } => ApiException::PipelineExecutionOutdatedException,
         Rejection::InvalidApprovalToken { .. } => ApiException::InvalidApprovalTokenException,
+        Rejection::JobNotFound { .. } => ApiException::JobNotFoundException,
+        Rejection::InvalidNonce { .. } => ApiException::InvalidNonceException,
+        Rejection::InvalidJobState { .. } => ApiException::InvalidJobStateException,
+        Rejection::FunctionCannotContinue { .. } => ApiException::ValidationException,
+        Rejection::InvalidActionType { message } => {
+            return ApiError::new(Code::InvalidActionType, message.clone());
+        }
+        Rejection::ActionTypeAlreadyExists { .. } => ApiException::ActionTypeAlreadyExistsException,
+        Rejection::ActionTypeNotFound { .. } => ApiException::ActionTypeNotFoundException,
+        Rejection::TooManyActionTypes { .. } => ApiException::LimitExceededException,
+        Rejection::ActionTypeUpdateRefused { .. } => ApiException::RequestFailedException,
         Rejection::WebhookNotFound { .. } => ApiException::WebhookNotFoundException,
         Rejection::TooManyTags { .. } => ApiException::TooManyTagsException,
         Rejection::ApprovalAlreadyCompleted { .. } => ApiException::ApprovalAlreadyCompletedException,

@@ -11,10 +11,11 @@ use domain::catalogue::Registry;
 use engine::{
     Engine,
     log::Log,
-    ports::{Actions, GitHosts, Secrets},
+    ports::{Actions, ArtifactAccess, GitHosts, Secrets},
     views::Views,
 };
-use std::sync::Arc;
+use events::ActionTypeId;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// What the world outside knows this home by, and what it may call there.
 #[derive(Default)]
@@ -26,26 +27,48 @@ pub struct Outside {
 }
 
 /// What the operations work on. Clones share everything.
-pub struct Service<L, A, V, S> {
+pub struct Service<L, A, V, S, X> {
     /// The core over its ports.
     pub engine: Engine<L, A>,
     /// Listings.
     pub views: Arc<V>,
     /// Secret configuration values, kept outside the log.
     pub secrets: Arc<S>,
+    /// Who lends workers the artifacts of their jobs.
+    pub access: Arc<X>,
     /// The action types this installation knows.
     pub registry: Arc<Registry>,
+    /// Who does the work of third-party types.
+    pub partners: Arc<BTreeMap<ActionTypeId, Partner>>,
     /// The world outside.
     pub outside: Arc<Outside>,
 }
 
-impl<L, A, V, S> Clone for Service<L, A, V, S> {
+/// A partner that does the work of a third-party action type.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Partner {
+    /// By what a partner knows for whom a job is.
+    pub client_id: String,
+    /// By what we know the partner.
+    pub client_token: String,
+}
+
+/// A partner never shows its token by accident.
+impl std::fmt::Debug for Partner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Partner({})", self.client_id)
+    }
+}
+
+impl<L, A, V, S, X> Clone for Service<L, A, V, S, X> {
     fn clone(&self) -> Self {
         Self {
             engine: self.engine.clone(),
             views: Arc::clone(&self.views),
             secrets: Arc::clone(&self.secrets),
+            access: Arc::clone(&self.access),
             registry: Arc::clone(&self.registry),
+            partners: Arc::clone(&self.partners),
             outside: Arc::clone(&self.outside),
         }
     }
@@ -61,6 +84,8 @@ pub trait Home: Clone + Send + Sync + 'static {
     type Views: Views;
     /// Secrets.
     type Secrets: Secrets;
+    /// Who lends artifacts.
+    type Access: ArtifactAccess;
 
     /// The core.
     fn engine(&self) -> &Engine<Self::Log, Self::Actions>;
@@ -68,17 +93,22 @@ pub trait Home: Clone + Send + Sync + 'static {
     fn views(&self) -> &Self::Views;
     /// Secrets.
     fn secrets(&self) -> &Self::Secrets;
+    /// Who lends artifacts.
+    fn access(&self) -> &Self::Access;
     /// The action types.
     fn registry(&self) -> &Registry;
+    /// Who does the work of a third-party type.
+    fn partner(&self, action_type: &ActionTypeId) -> Option<&Partner>;
     /// The world outside.
     fn outside(&self) -> &Outside;
 }
 
-impl<L: Log, A: Actions, V: Views, S: Secrets> Home for Service<L, A, V, S> {
+impl<L: Log, A: Actions, V: Views, S: Secrets, X: ArtifactAccess> Home for Service<L, A, V, S, X> {
     type Log = L;
     type Actions = A;
     type Views = V;
     type Secrets = S;
+    type Access = X;
 
     fn engine(&self) -> &Engine<L, A> {
         &self.engine
@@ -92,8 +122,16 @@ impl<L: Log, A: Actions, V: Views, S: Secrets> Home for Service<L, A, V, S> {
         &self.secrets
     }
 
+    fn access(&self) -> &X {
+        &self.access
+    }
+
     fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    fn partner(&self, action_type: &ActionTypeId) -> Option<&Partner> {
+        self.partners.get(action_type)
     }
 
     fn outside(&self) -> &Outside {

@@ -1,6 +1,6 @@
 //! The reader of the log that keeps the views: each commit's stream is folded and its rows are written.
 
-use domain::views::{Row, listing, pipeline_state, webhooks};
+use domain::views::{Row, jobs, listing, pipeline_state, webhooks};
 use engine::{
     log::{Commit, LogError, Position},
     views::{Cursor, Views, ViewsError},
@@ -46,6 +46,8 @@ pub async fn project<H: Home>(home: &H, commits: &[(Position, Commit)]) -> Resul
                     lanes.push(name);
                 }
             }
+            // Few enough to be folded when they are asked for.
+            Ok(StreamKind::ActionTypes(_)) => {}
             Ok(StreamKind::Webhook(name)) => drop(hooks.insert(name)),
             Ok(StreamKind::Execution(id)) => {
                 let decode = |stored: &engine::log::StoredEvent| {
@@ -75,6 +77,7 @@ pub async fn project<H: Home>(home: &H, commits: &[(Position, Commit)]) -> Resul
         rows.extend(listing::execution_rows(&id, &state, version));
         rows.extend(listing::succeeded_rows(&id, &state, version, &events));
         rows.extend(pipeline_state::rows(&id, &state, version, &events));
+        rows.extend(jobs::rows(&id, &state, version, &events));
     }
     home.views().put(rows, Some(Cursor { reader: READER.into(), at: *at })).await?;
     Ok(())

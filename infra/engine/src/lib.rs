@@ -12,6 +12,7 @@ pub mod single;
 pub mod streams;
 pub mod transact;
 pub mod views;
+pub mod workers;
 
 use cache::Cache;
 use domain::{execution::Execution, lane::Lane, pipeline::versions::Pipeline, react};

@@ -1,9 +1,12 @@
-//! A log and views in memory, with the real contract: for tests and simulation. Nothing here reads a clock or
-//! waits, so a run that is repeated repeats exactly.
+//! A log, views and lent credentials in memory, with the real contract: for tests and simulation. Nothing here reads
+//! a clock or waits, so a run that is repeated repeats exactly.
 
 use crate::{
     judge::{Head, Refused, Standing, Verdict, judge},
     log::{Appended, Batch, BrokenChain, Commit, Hash, Loaded, Log, LogError, Position, verify_after},
+    ports::{
+        ARTIFACT_CREDENTIALS_MS, ArtifactAccess, ArtifactAccessError, ArtifactCredentials, ArtifactLoan,
+    },
     views::{Cursor, ViewRow, Views, ViewsError},
 };
 use events::{StreamName, Timestamp, Version};
@@ -295,4 +298,35 @@ impl Views for MemoryViews {
 fn alive(p: &str, q: &str, v: Version, body: Option<&String>) -> Option<ViewRow> {
     let body = body?.clone();
     Some(ViewRow { p: p.to_owned(), q: q.to_owned(), v, body: Some(body) })
+}
+
+/// Lends credentials that open nothing, and remembers what it was asked for.
+#[derive(Default)]
+pub struct MemoryArtifactAccess {
+    lent: Mutex<Vec<(ArtifactLoan, Timestamp)>>,
+}
+
+impl MemoryArtifactAccess {
+    /// Everything that was lent, in order.
+    pub fn lent(&self) -> Vec<(ArtifactLoan, Timestamp)> {
+        self.lent.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl ArtifactAccess for MemoryArtifactAccess {
+    async fn lend(
+        &self,
+        loan: &ArtifactLoan,
+        now: Timestamp,
+    ) -> Result<ArtifactCredentials, ArtifactAccessError> {
+        let mut lent = self.lent.lock().unwrap_or_else(PoisonError::into_inner);
+        lent.push((loan.clone(), now));
+        let number = lent.len();
+        Ok(ArtifactCredentials {
+            access_key_id: format!("ASIAMEMORY{number:010}"),
+            secret_access_key: format!("secret {number}"),
+            session_token: format!("token {number}"),
+            expires: Timestamp(now.0.saturating_add(ARTIFACT_CREDENTIALS_MS)),
+        })
+    }
 }

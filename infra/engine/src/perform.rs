@@ -116,7 +116,23 @@ impl<L: Log, A: Actions> Engine<L, A> {
                 return;
             }
         };
-        let Some(outcome) = self.actions().run(job).await else { return };
+        let outcome = if self.actions().leaves_to_workers(&job.action_type) {
+            match self.offer(&attempt, &job).await {
+                Ok(outcome) => outcome,
+                // Deleted meanwhile: nobody shall do this work.
+                Err(TransactError::Rejected(rejection)) => {
+                    tracing::info!(%execution, %rejection, "a job was not queued");
+                    return;
+                }
+                Err(error) => {
+                    self.give_up("a job could not be offered to workers", &error);
+                    return;
+                }
+            }
+        } else {
+            self.actions().run(job).await
+        };
+        let Some(outcome) = outcome else { return };
         let id = CommandId::parse(format!("result#{}", attempt.action_execution))
             .expect("`result#` and a UUID are within a command id's letters and length");
         let wish = Wish::RecordActionResult { attempt, result: result(outcome) };
@@ -156,7 +172,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
     }
 
     /// Sends a command until the log answers, for a bounded time.
-    async fn insist(&self, envelope: Envelope) -> Result<(), TransactError> {
+    pub(crate) async fn insist(&self, envelope: Envelope) -> Result<(), TransactError> {
         for attempt in 1.. {
             match self.transact(envelope.clone()).await {
                 Ok(_) => {
@@ -197,12 +213,14 @@ fn result(outcome: Outcome) -> ActionResult {
                 revision,
                 mocked,
             } = success;
-            let details = Details { summary, external_execution_id, external_execution_url };
+            let details =
+                Details { summary, external_execution_id, external_execution_url, percent_complete: None };
             ActionResult::Succeeded { output_variables, revision, mocked, details }
         }
         Outcome::Failed(failure) => {
             let Failure { code, message, summary, external_execution_id, external_execution_url } = failure;
-            let details = Details { summary, external_execution_id, external_execution_url };
+            let details =
+                Details { summary, external_execution_id, external_execution_url, percent_complete: None };
             ActionResult::Failed { code, message, details }
         }
     }

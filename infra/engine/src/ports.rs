@@ -1,8 +1,9 @@
-//! What the engine needs of the world, besides the log: who acts, what time it is, fresh ids, timers.
+//! What the engine needs of the world, besides the log: who acts, what time it is, fresh ids, timers, secrets, and
+//! credentials for artifacts.
 
-use crate::action::{ActionJob, DeployTargets, Outcome};
+use crate::action::{ActionJob, ArtifactLocation, DeployTargets, Outcome};
 use domain::{command::Command, pipeline::secrets::Secret};
-use events::{ActionExecutionId, PipelineName, Timestamp};
+use events::{ActionExecutionId, ActionOwner, ActionTypeId, PipelineName, Timestamp};
 use std::{future::Future, pin::Pin};
 
 /// Carries out actions.
@@ -10,6 +11,17 @@ pub trait Actions: Send + Sync + 'static {
     /// Starts one attempt. `Some` is its outcome; `None` means that the outcome will be reported later, by
     /// whoever learns of it. Called again for an attempt that may have been started before (`job.resumed`).
     fn run(&self, job: ActionJob) -> impl Future<Output = Option<Outcome>> + Send;
+
+    /// True when attempts of this type are not for [`Actions::run`]: workers ask for them.
+    fn leaves_to_workers(&self, action_type: &ActionTypeId) -> bool {
+        action_type.owner == ActionOwner::Custom
+    }
+
+    /// True when actions of this type can be carried out here, by whomever. Others fail when they are reached.
+    fn can_carry_out(&self, action_type: &ActionTypeId) -> bool {
+        let _ = action_type;
+        true
+    }
 
     /// Stops an attempt that no longer counts; its outcome is dropped. Unknown attempts are none of its business.
     fn cancel(&self, attempt: &ActionExecutionId);
@@ -110,3 +122,67 @@ pub struct HostError {
 #[derive(Debug, thiserror::Error)]
 #[error("the store of secrets did not answer: {0}")]
 pub struct SecretsError(pub String);
+
+/// How long credentials for artifacts hold, in milliseconds: an hour, the shortest that AWS itself gives to a role.
+pub const ARTIFACT_CREDENTIALS_MS: i64 = 60 * 60 * 1000;
+
+/// Lends a worker the means to fetch a job's inputs and to store its outputs.
+pub trait ArtifactAccess: Send + Sync + 'static {
+    /// Credentials for exactly this loan, from `now` for [`ARTIFACT_CREDENTIALS_MS`]. Nothing is kept of it, so it may
+    /// be called as often as somebody asks; what was lent before holds on until its own end.
+    fn lend(
+        &self,
+        loan: &ArtifactLoan,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<ArtifactCredentials, ArtifactAccessError>> + Send;
+}
+
+/// Which artifacts a job may touch. An output may be read too: a worker that tries again sees what it has stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArtifactLoan {
+    /// May be read.
+    pub inputs: Vec<ArtifactLocation>,
+    /// May be written, once, and read.
+    pub outputs: Vec<ArtifactLocation>,
+}
+
+impl ArtifactLoan {
+    /// What a job reads and writes.
+    pub fn of(job: &ActionJob) -> Self {
+        Self {
+            inputs: job.inputs.iter().map(|input| input.location.clone()).collect(),
+            outputs: job.outputs.iter().map(|output| output.location.clone()).collect(),
+        }
+    }
+}
+
+/// `AWSSessionCredentials` of the API, with their end.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ArtifactCredentials {
+    /// The id of the key, not secret.
+    pub access_key_id: String,
+    /// The secret half.
+    pub secret_access_key: String,
+    /// Goes along with every request.
+    pub session_token: String,
+    /// When they cease to hold.
+    pub expires: Timestamp,
+}
+
+/// Secrets show as `***`.
+impl std::fmt::Debug for ArtifactCredentials {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("ArtifactCredentials")
+            .field("access_key_id", &self.access_key_id)
+            .field("secret_access_key", &format_args!("***"))
+            .field("session_token", &format_args!("***"))
+            .field("expires", &self.expires)
+            .finish()
+    }
+}
+
+/// Credentials could not be had.
+#[derive(Debug, thiserror::Error)]
+#[error("credentials for the artifacts could not be had: {0}")]
+pub struct ArtifactAccessError(pub String);

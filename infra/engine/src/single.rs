@@ -11,10 +11,13 @@ use crate::{
 };
 use domain::{
     Rejection,
+    catalogue::custom::{ActionTypeWish, ActionTypes},
     command::Context,
     webhook::{Webhook, WebhookWish},
 };
-use events::{CommandId, StreamName, Timestamp, Version, WebhookEvent, WebhookName};
+use events::{
+    AccountId, ActionTypesEvent, CommandId, StreamName, Timestamp, Version, WebhookEvent, WebhookName,
+};
 use std::{fmt::Display, sync::Arc};
 use tokio::sync::OwnedMutexGuard;
 
@@ -47,6 +50,7 @@ pub trait Single: Folded {
 #[derive(Default)]
 pub struct Singles {
     webhooks: Cache<Webhook>,
+    action_types: Cache<ActionTypes>,
 }
 
 impl Single for Webhook {
@@ -72,6 +76,32 @@ impl Single for Webhook {
 
     fn cache(singles: &Singles) -> &Cache<Self> {
         &singles.webhooks
+    }
+}
+
+impl Single for ActionTypes {
+    type Key = AccountId;
+    type Wish = ActionTypeWish;
+
+    fn stream(account: &AccountId) -> StreamName {
+        StreamName::action_types(account)
+    }
+
+    fn wish_name(wish: &ActionTypeWish) -> &'static str {
+        wish.name()
+    }
+
+    fn decide(
+        &self,
+        _: &AccountId,
+        wish: &ActionTypeWish,
+        context: Context<'_>,
+    ) -> Result<Vec<ActionTypesEvent>, Rejection> {
+        ActionTypes::decide(self, wish, context)
+    }
+
+    fn cache(singles: &Singles) -> &Cache<Self> {
+        &singles.action_types
     }
 }
 

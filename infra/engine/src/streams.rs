@@ -2,14 +2,15 @@
 
 use crate::log::{Commit, Hash, Loaded, LogError, Snapshot, StoredEvent};
 use domain::{
+    catalogue::custom::{self, ActionTypes},
     execution::{self, Execution},
     lane::{self, Lane},
     pipeline::versions::{self, Pipeline},
     webhook::{self, Webhook},
 };
 use events::{
-    CommandId, ExecutionEvent, LaneEvent, PipelineEvent, StreamName, Timestamp, Version, WebhookEvent,
-    codec::Stored,
+    ActionTypesEvent, CommandId, ExecutionEvent, LaneEvent, PipelineEvent, StreamName, Timestamp, Version,
+    WebhookEvent, codec::Stored,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -60,6 +61,15 @@ impl Folded for Webhook {
     const FOLD: u32 = webhook::FOLD;
 
     fn fold(&mut self, event: &WebhookEvent, at: Timestamp) {
+        self.evolve(event, at);
+    }
+}
+
+impl Folded for ActionTypes {
+    type Event = ActionTypesEvent;
+    const FOLD: u32 = custom::FOLD;
+
+    fn fold(&mut self, event: &ActionTypesEvent, at: Timestamp) {
         self.evolve(event, at);
     }
 }

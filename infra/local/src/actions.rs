@@ -7,7 +7,7 @@ use crate::{
     settings::Settings,
 };
 use engine::{
-    action::{ActionJob, DeployTargets, Failure, FailureCode, Outcome},
+    action::{ActionJob, ActionTypeId, DeployTargets, Failure, FailureCode, Outcome},
     ports::{Actions, TargetsError},
 };
 use events::{ActionExecutionId, ActionName, ExecutionId, StageName};
@@ -33,14 +33,21 @@ struct Shared {
     state: PathBuf,
     region: String,
     account: String,
+    serves_workers: bool,
     turns: Semaphore,
     running: Mutex<HashMap<ActionExecutionId, watch::Sender<bool>>>,
     stopping: watch::Sender<bool>,
 }
 
 impl LocalActions {
-    /// Runs actions with these settings, in this state folder.
-    pub fn new(settings: Arc<Settings>, state: &Path, region: &str, account: &str) -> Self {
+    /// Runs actions with these settings, in this state folder. Workers can ask for jobs where an endpoint is served.
+    pub fn new(
+        settings: Arc<Settings>,
+        state: &Path,
+        region: &str,
+        account: &str,
+        serves_workers: bool,
+    ) -> Self {
         Self {
             shared: Arc::new(Shared {
                 settings,
@@ -48,11 +55,17 @@ impl LocalActions {
                 state: state.to_owned(),
                 region: region.to_owned(),
                 account: account.to_owned(),
+                serves_workers,
                 turns: Semaphore::new(ACTIONS_AT_ONCE_MAX),
                 running: Mutex::new(HashMap::new()),
                 stopping: watch::Sender::new(false),
             }),
         }
+    }
+
+    /// Where artifacts lie.
+    pub fn artifacts(&self) -> &ArtifactStore {
+        &self.shared.artifacts
     }
 
     /// Stops everything that runs, without recording a result: the next start takes it up again.
@@ -130,6 +143,14 @@ impl Actions for LocalActions {
         self.lock().remove(&id);
         // The outcome of a cancelled job is no result; when the process stops, the next start runs it again.
         (!*cancelled.borrow()).then_some(outcome)
+    }
+
+    fn leaves_to_workers(&self, action_type: &ActionTypeId) -> bool {
+        self.shared.serves_workers && runners::is_for_workers(action_type, &self.shared.settings)
+    }
+
+    fn can_carry_out(&self, action_type: &ActionTypeId) -> bool {
+        runners::has_runner(action_type, &self.shared.settings) || self.leaves_to_workers(action_type)
     }
 
     fn cancel(&self, attempt: &ActionExecutionId) {

@@ -3,15 +3,42 @@
 //! An object is written once and never changed. It is on disk, under its name, before anybody hears that it
 //! exists: an event that names an artifact must stay true after a power cut.
 
+mod incoming;
+mod listing;
+mod notes;
+mod uploads;
+
+pub use incoming::{Incoming, Put};
+pub use listing::{Entry, Page, Wanted};
+pub use notes::Notes;
+pub use uploads::{Part, UPLOAD_KEPT, UPLOADS_MAX, Upload};
+
 use engine::action::ArtifactLocation;
 use std::{
     fs::{self, File},
     io::{self, ErrorKind},
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 /// A bucket's name or a key; S3's own bound for keys.
 const KEY_BYTES_MAX: usize = 1024;
+
+/// Where what is not an object yet lies, below the store's folder.
+const INCOMING: &str = ".incoming";
+
+/// An object, open for reading.
+#[derive(Debug)]
+pub struct Stored {
+    /// Its content.
+    pub file: File,
+    /// Bytes of it.
+    pub length: u64,
+    /// When it was written.
+    pub modified: SystemTime,
+    /// What is known of its content.
+    pub notes: Notes,
+}
 
 /// A store under one folder: `<root>/<bucket>/<key>`.
 #[derive(Debug, Clone)]
@@ -48,9 +75,29 @@ impl ArtifactStore {
         match fs::metadata(&path) {
             Ok(metadata) if metadata.is_file() => Ok(path),
             Ok(_) => Err(missing(location)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Err(missing(location)),
+            // Below another object there is none.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                Err(missing(location))
+            }
             Err(error) => Err(error),
         }
+    }
+
+    /// Opens an object that is there.
+    pub fn open(&self, location: &ArtifactLocation) -> io::Result<Stored> {
+        let file = File::open(self.get(location)?)?;
+        let metadata = file.metadata()?;
+        Ok(Stored {
+            length: metadata.len(),
+            modified: metadata.modified()?,
+            notes: Notes::of(&file, &metadata),
+            file,
+        })
+    }
+
+    /// Whether a bucket has ever had an object.
+    pub fn has_bucket(&self, bucket: &str) -> bool {
+        !bucket.contains('/') && is_inside(bucket) && self.root.join(bucket).is_dir()
     }
 
     /// Whether an object is there.
@@ -61,7 +108,7 @@ impl ArtifactStore {
     /// A name for a file that will be [`put`](Self::put): on the same disk as the store, in a folder that is
     /// there, never given out twice.
     pub fn scratch(&self) -> io::Result<PathBuf> {
-        let folder = self.root.join(".incoming");
+        let folder = self.root.join(INCOMING);
         fs::create_dir_all(&folder)?;
         Ok(folder.join(uuid::Uuid::new_v4().to_string()))
     }
@@ -82,10 +129,14 @@ impl ArtifactStore {
             fs::rename(&near, &path)?;
             fs::remove_file(file)?;
         }
-        // A rename, like a new folder, is on disk once the folder that holds the name is.
-        File::open(folder)?.sync_all()?;
-        made.iter().filter_map(|folder| folder.parent()).try_for_each(|parent| File::open(parent)?.sync_all())
+        sync_folders(folder, &made)
     }
+}
+
+/// A rename, like a new folder, is on disk once the folder that holds the name is.
+fn sync_folders(folder: &Path, made: &[PathBuf]) -> io::Result<()> {
+    File::open(folder)?.sync_all()?;
+    made.iter().filter_map(|folder| folder.parent()).try_for_each(|parent| File::open(parent)?.sync_all())
 }
 
 /// Makes a folder and those above it; says which ones are new, outermost first.
@@ -102,7 +153,7 @@ fn make_folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
 
 fn is_inside(name: &str) -> bool {
     let parts_ok = name.split('/').all(|part| !matches!(part, "" | "." | ".."));
-    parts_ok && !name.contains('\0') && !name.starts_with(".incoming") && name.len() <= KEY_BYTES_MAX
+    parts_ok && !name.contains('\0') && !name.starts_with(INCOMING) && name.len() <= KEY_BYTES_MAX
 }
 
 fn refused(message: String) -> io::Error {

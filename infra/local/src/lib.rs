@@ -2,6 +2,7 @@
 
 pub mod actions;
 pub mod archive;
+pub mod artifact_access;
 pub mod artifacts;
 pub mod git_host;
 pub mod lock;

@@ -7,7 +7,10 @@ mod load;
 
 pub use load::{SETTINGS_FILE, SettingsError};
 
+use domain::catalogue::integration::{Counts, Integration, IntegrationProperty};
+use events::{ActionCategory, ActionOwner, ActionTypeId};
 use serde::Deserialize;
+use serde_json::json;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -38,6 +41,8 @@ pub struct Settings {
     pub secrets: Option<PathBuf>,
     /// `Category/Provider` to what a mock reports. A mock is always shown as a mock.
     pub mock: BTreeMap<String, Mock>,
+    /// Action types beyond the built-in ones, whose work a partner's worker does.
+    pub action_types: Vec<RegisteredType>,
     /// Limits on what a build may leave behind and print.
     pub limits: BuildLimits,
     /// What `towpath lint` says nothing about.
@@ -192,6 +197,133 @@ pub struct Function {
     /// Default 20, the service's own reply window.
     #[serde(default)]
     pub timeout_minutes: Option<u32>,
+}
+
+/// An action type that is registered here: a partner's worker asks for its jobs with the client's id and token.
+#[derive(Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RegisteredType {
+    /// `Source`, `Build`, `Deploy`, `Test` or `Invoke`.
+    pub category: ActionCategory,
+    /// 1 to 35 letters, digits, `-` or `_`.
+    pub provider: String,
+    /// 1 to 9 letters, digits, `-` or `_`. Default `1`.
+    #[serde(default = "first_version")]
+    pub version: String,
+    /// For people, at most 1,024 characters.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// By what the partner knows for whom a job is: a UUID.
+    pub client_id: String,
+    /// By what the partner is known: 1 to 256 characters. A secret.
+    pub client_token: String,
+    /// Fewest and most input artifacts, 0 to 10.
+    #[serde(default)]
+    pub inputs: (u8, u8),
+    /// Fewest and most output artifacts, 0 to 10.
+    #[serde(default)]
+    pub outputs: (u8, u8),
+    /// Its configuration, at most 10 properties.
+    #[serde(default)]
+    pub properties: Vec<RegisteredProperty>,
+    /// Links for people.
+    #[serde(default)]
+    pub urls: RegisteredUrls,
+}
+
+/// One configuration property of a registered type.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RegisteredProperty {
+    /// 1 to 50 characters.
+    pub name: String,
+    /// May be left out. Default false.
+    #[serde(default)]
+    pub optional: bool,
+    /// Names the thing worked on. Default false.
+    #[serde(default)]
+    pub key: bool,
+    /// Is kept aside and shown as `****`. Default false.
+    #[serde(default)]
+    pub no_echo: bool,
+    /// At most 250 characters.
+    #[serde(default)]
+    pub description: Option<String>,
+}
+
+/// Links of a registered type; `{Config:<property>}` and `{ExternalExecutionId}` stand for values.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[allow(missing_docs, reason = "the API's own words")]
+pub struct RegisteredUrls {
+    pub configuration_url: Option<String>,
+    pub entity_url_template: Option<String>,
+    pub execution_url_template: Option<String>,
+    pub revision_url_template: Option<String>,
+}
+
+fn first_version() -> String {
+    "1".to_owned()
+}
+
+/// A registered type never shows its client's token by accident.
+impl std::fmt::Debug for RegisteredType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "RegisteredType({} of client {})", self.id(), self.client_id)
+    }
+}
+
+impl RegisteredType {
+    /// The 4-tuple.
+    pub fn id(&self) -> ActionTypeId {
+        ActionTypeId {
+            category: self.category,
+            owner: ActionOwner::ThirdParty,
+            provider: self.provider.clone(),
+            version: self.version.clone(),
+        }
+    }
+
+    /// The declaration as the API shows it.
+    pub fn declaration(&self, account: &str) -> Integration {
+        let counts = |(min, max): (u8, u8)| Counts { minimum_count: min.into(), maximum_count: max.into() };
+        let property = |property: &RegisteredProperty| IntegrationProperty {
+            name: property.name.clone(),
+            optional: property.optional,
+            key: property.key,
+            no_echo: property.no_echo,
+            queryable: None,
+            description: property.description.clone(),
+        };
+        let RegisteredUrls {
+            configuration_url,
+            entity_url_template,
+            execution_url_template,
+            revision_url_template,
+        } = &self.urls;
+        let mut urls = json!({
+            "configurationUrl": configuration_url,
+            "entityUrlTemplate": entity_url_template,
+            "executionUrlTemplate": execution_url_template,
+            "revisionUrlTemplate": revision_url_template,
+        });
+        if let Some(members) = urls.as_object_mut() {
+            members.retain(|_, url| !url.is_null());
+        }
+        Integration {
+            description: self.description.clone(),
+            executor: json!({
+                "type": "JobWorker",
+                "configuration": { "jobWorkerExecutorConfiguration": { "pollingAccounts": [account] } },
+            }),
+            id: self.id(),
+            input_artifact_details: counts(self.inputs),
+            output_artifact_details: counts(self.outputs),
+            permissions: Some(json!({ "allowedAccounts": [account] })),
+            properties: self.properties.iter().map(property).collect(),
+            urls: Some(urls).filter(|urls| urls.as_object().is_some_and(|members| !members.is_empty())),
+        }
+    }
 }
 
 /// What a mocked action reports.

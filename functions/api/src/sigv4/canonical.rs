@@ -30,13 +30,18 @@ pub(super) fn signature<B>(
     payload_hash: &str,
     secret: &str,
 ) -> String {
-    let canonical = canonical_request(request, signed_headers, payload_hash);
+    let canonical =
+        canonical_request(request, signed_headers, payload_hash, scope.service == super::s3::SERVICE);
     let to_sign = format!("{}\n{date}\n{scope}\n{}", super::ALGORITHM, hex(&Sha256::digest(&canonical)));
+    hex(&hmac(&signing_key(scope, secret), &to_sign))
+}
+
+/// The key that a scope's signatures are made with.
+pub(super) fn signing_key(scope: &Scope<'_>, secret: &str) -> Vec<u8> {
     let first_key = format!("AWS4{secret}").into_bytes();
-    let key = [scope.date, scope.region, scope.service, "aws4_request"]
+    [scope.date, scope.region, scope.service, "aws4_request"]
         .iter()
-        .fold(first_key, |key, part| hmac(&key, part));
-    hex(&hmac(&key, &to_sign))
+        .fold(first_key, |key, part| hmac(&key, part))
 }
 
 /// SHA-256 of the body in lower-case hexadecimal.
@@ -53,8 +58,19 @@ pub(super) fn host<B>(request: &Request<B>) -> Option<String> {
 }
 
 /// Bytes rather than text: header values need not be UTF-8.
-fn canonical_request<B>(request: &Request<B>, signed_headers: &[&str], payload_hash: &str) -> Vec<u8> {
-    let path = canonical_path(request.uri().path());
+fn canonical_request<B>(
+    request: &Request<B>,
+    signed_headers: &[&str],
+    payload_hash: &str,
+    for_s3: bool,
+) -> Vec<u8> {
+    let path = match for_s3 {
+        // A key may hold `..` and `//`: the path is signed as it is, encoded once.
+        true => {
+            request.uri().path().split('/').map(|part| encoded(&decoded(part))).collect::<Vec<_>>().join("/")
+        }
+        false => canonical_path(request.uri().path()),
+    };
     let query = canonical_query(request.uri().query().unwrap_or_default());
     let mut out = format!("{}\n{path}\n{query}\n", request.method()).into_bytes();
     for name in signed_headers {
@@ -98,6 +114,8 @@ fn canonical_query(query: &str) -> String {
         .filter(|pair| !pair.is_empty())
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
         .map(|(name, value)| (encoded(&decoded(name)), encoded(&decoded(value))))
+        // A signature in the query does not sign itself.
+        .filter(|(name, _)| name != super::s3::SIGNATURE)
         .collect();
     pairs.sort_unstable();
     pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
@@ -109,7 +127,7 @@ fn folded(value: &[u8]) -> Vec<u8> {
     words.collect::<Vec<_>>().join(&b' ')
 }
 
-fn encoded(bytes: &[u8]) -> String {
+pub(super) fn encoded(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len());
     for byte in bytes {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(byte) {
@@ -123,7 +141,7 @@ fn encoded(bytes: &[u8]) -> String {
 }
 
 /// Percent signs that introduce no byte stand for themselves.
-fn decoded(text: &str) -> Vec<u8> {
+pub(super) fn decoded(text: &str) -> Vec<u8> {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
@@ -145,13 +163,13 @@ fn decoded(text: &str) -> Vec<u8> {
     out
 }
 
-fn hmac(key: &[u8], message: &str) -> Vec<u8> {
+pub(super) fn hmac(key: &[u8], message: &str) -> Vec<u8> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
     mac.update(message.as_bytes());
     mac.finalize().into_bytes().to_vec()
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
         // Writing to a `String` cannot fail.
         let _ = write!(out, "{byte:02x}");

@@ -4,5 +4,6 @@
 mod codec;
 mod constraints;
 mod properties;
+mod s3;
 mod samples;
 mod sigv4;

@@ -108,9 +108,13 @@ impl Follower<'_> {
                 self.note_rollbacks(commit, open).await?;
                 return Ok(None);
             }
-            Ok(StreamKind::Lane(_) | StreamKind::Pipeline(_) | StreamKind::Webhook(_)) | Err(_) => {
-                return Ok(None);
-            }
+            Ok(
+                StreamKind::Lane(_)
+                | StreamKind::Pipeline(_)
+                | StreamKind::Webhook(_)
+                | StreamKind::ActionTypes(_),
+            )
+            | Err(_) => return Ok(None),
         };
         if !self.watched.contains(&id) {
             return Ok(None);

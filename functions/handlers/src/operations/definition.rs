@@ -24,19 +24,16 @@ pub async fn accept<H: Home>(
     current: Option<&PipelineDeclaration>,
     masked: Masked,
 ) -> Result<PipelineDeclaration, ApiError> {
+    let registry = &super::action_types::registry(home).await?;
     let mut definition = pipeline::parse(declaration).map_err(|error| exceptions::bad_definition(&error))?;
     let version = current
         .and_then(|current| current.version)
         .map_or(PipelineVersion(1), |last| PipelineVersion(last.0 + 1));
     let kind = current.and_then(|current| current.pipeline_type);
-    pipeline::normalize(&mut definition, version, kind, home.registry());
-    let setting = Setting {
-        registry: home.registry(),
-        region: home.engine().region(),
-        account: home.engine().account(),
-    };
+    pipeline::normalize(&mut definition, version, kind, registry);
+    let setting = Setting { registry, region: home.engine().region(), account: home.engine().account() };
     pipeline::check(&definition, &setting).map_err(|error| exceptions::bad_definition(&error))?;
-    let mut sent = secrets::take_secrets(&mut definition, home.registry());
+    let mut sent = secrets::take_secrets(&mut definition, registry);
     if masked == Masked::Ignored {
         sent.retain(|secret| !secrets::keeps_earlier(&secret.value));
     }

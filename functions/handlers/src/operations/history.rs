@@ -241,7 +241,8 @@ fn describe(
             revision_id: Some(revision.revision_id.clone()),
             revision_summary: revision.summary.clone(),
             revision_url: revision.url.clone(),
-            created: at(start.at),
+            revision_change_identifier: revision.change_id.clone(),
+            created: at(revision.created.unwrap_or(start.at)),
             ..model::ArtifactRevision::default()
         })
     });

@@ -1,9 +1,13 @@
 //! The operations of the API, by family.
 
+mod action_types;
 mod approvals;
 mod definition;
 mod executions;
 mod history;
+mod job_data;
+mod jobs;
+mod partner_jobs;
 mod pipelines;
 mod revisions;
 mod state;
@@ -66,6 +70,31 @@ pub async fn dispatch<H: Home>(
         Operation::EnableStageTransition => {
             answer(transitions::enable(home, caller, decode_input(input)?).await)
         }
+        Operation::CreateCustomActionType => answer(action_types::create(home, caller, input).await),
+        Operation::DeleteCustomActionType => {
+            answer(action_types::delete(home, caller, decode_input(input)?).await)
+        }
+        Operation::ListActionTypes => answer(action_types::list(home, decode_input(input)?).await),
+        Operation::GetActionType => answer(action_types::get(home, decode_input(input)?).await),
+        Operation::UpdateActionType => answer(action_types::update(home, caller, decode_input(input)?).await),
+        Operation::PollForJobs => answer(jobs::poll(home, caller, decode_input(input)?).await),
+        Operation::AcknowledgeJob => answer(jobs::acknowledge(home, caller, decode_input(input)?).await),
+        Operation::GetJobDetails => answer(jobs::details(home, decode_input(input)?).await),
+        Operation::PutJobSuccessResult => answer(jobs::succeed(home, caller, decode_input(input)?).await),
+        Operation::PutJobFailureResult => answer(jobs::fail(home, caller, decode_input(input)?).await),
+        Operation::PollForThirdPartyJobs => {
+            answer(partner_jobs::poll(home, caller, decode_input(input)?).await)
+        }
+        Operation::GetThirdPartyJobDetails => answer(partner_jobs::details(home, decode_input(input)?).await),
+        Operation::AcknowledgeThirdPartyJob => {
+            answer(partner_jobs::acknowledge(home, caller, decode_input(input)?).await)
+        }
+        Operation::PutThirdPartyJobSuccessResult => {
+            answer(partner_jobs::succeed(home, caller, decode_input(input)?).await)
+        }
+        Operation::PutThirdPartyJobFailureResult => {
+            answer(partner_jobs::fail(home, caller, decode_input(input)?).await)
+        }
         Operation::PutWebhook => answer(webhooks::put(home, caller, decode_input(input)?).await),
         Operation::DeleteWebhook => answer(webhooks::delete(home, caller, decode_input(input)?).await),
         Operation::ListWebhooks => answer(webhooks::list(home, decode_input(input)?).await),
@@ -82,24 +111,9 @@ pub async fn dispatch<H: Home>(
         Operation::TagResource => answer(tags::tag(home, caller, decode_input(input)?).await),
         Operation::UntagResource => answer(tags::untag(home, caller, decode_input(input)?).await),
         Operation::ListTagsForResource => answer(tags::list(home, decode_input(input)?).await),
-        Operation::AcknowledgeJob
-        | Operation::AcknowledgeThirdPartyJob
-        | Operation::CreateCustomActionType
-        | Operation::DeleteCustomActionType
-        | Operation::GetActionType
-        | Operation::GetJobDetails
-        | Operation::GetThirdPartyJobDetails
-        | Operation::ListActionTypes
-        | Operation::ListRuleExecutions
-        | Operation::ListRuleTypes
-        | Operation::OverrideStageCondition
-        | Operation::PollForJobs
-        | Operation::PollForThirdPartyJobs
-        | Operation::PutJobFailureResult
-        | Operation::PutJobSuccessResult
-        | Operation::PutThirdPartyJobFailureResult
-        | Operation::PutThirdPartyJobSuccessResult
-        | Operation::UpdateActionType => Err(ApiError::not_served(operation)),
+        Operation::ListRuleExecutions | Operation::ListRuleTypes | Operation::OverrideStageCondition => {
+            Err(ApiError::not_served(operation))
+        }
     }
 }
 

@@ -182,7 +182,7 @@ fn declared(definition: PipelineDeclaration, version: PipelineVersion) -> Result
     answer(Ok(PipelineDeclaration { version: Some(version), ..definition }))
 }
 
-fn tags_of(input: &Value, arn: &str) -> Result<BTreeMap<String, String>, ApiError> {
+pub(super) fn tags_of(input: &Value, arn: &str) -> Result<BTreeMap<String, String>, ApiError> {
     let text = |tag: &Value, member: &str| tag[member].as_str().unwrap_or_default().to_owned();
     let tags = input["tags"].as_array().into_iter().flatten();
     let tags: Vec<Tag> = tags.map(|tag| Tag { key: text(tag, "key"), value: text(tag, "value") }).collect();

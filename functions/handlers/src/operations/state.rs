@@ -1,9 +1,13 @@
 //! GetPipelineState. See `spec/execution-semantics.md`, section 13.
 
-use super::{at, execution_type, existing, pipeline_name};
+use super::{action_types, at, execution_type, existing, pipeline_name};
 use crate::{Home, exceptions};
 use api::{ApiError, model};
 use domain::{
+    catalogue::{
+        Registry,
+        custom::{ActionTypes, link},
+    },
     execution::{ActionStatus, AttemptRun, RetryTrigger},
     lane::Lane,
     pipeline::{ActionDeclaration, StageDeclaration},
@@ -15,6 +19,7 @@ use domain::{
 use engine::views::Views;
 use events::ActionCategory;
 use serde::de::DeserializeOwned;
+use std::sync::Arc;
 
 /// Where every stage and action of a pipeline stands.
 pub(super) async fn get<H: Home>(
@@ -24,10 +29,12 @@ pub(super) async fn get<H: Home>(
     let name = pipeline_name(&input.name)?;
     let pipeline = existing(home, &name).await?;
     let lane = home.engine().lane(&name).await.map_err(exceptions::unavailable)?;
+    let types = home.engine().action_types().await.map_err(exceptions::unavailable)?;
+    let types = Types { registry: types.registry(home.registry()), types };
     let partition = pipeline_partition(&name, pipeline.incarnation);
     let mut stage_states = Vec::new();
     for stage in pipeline.current_definition().into_iter().flat_map(|definition| &definition.stages) {
-        stage_states.push(stage_state(home, &partition, stage, &lane).await?);
+        stage_states.push(stage_state(home, &partition, stage, &lane, &types).await?);
     }
     Ok(model::GetPipelineStateOutput {
         pipeline_name: Some(name.to_string()),
@@ -43,13 +50,14 @@ async fn stage_state<H: Home>(
     partition: &str,
     stage: &StageDeclaration,
     lane: &Lane,
+    types: &Types,
 ) -> Result<model::StageState, ApiError> {
     let row: Option<StageRow> = read(home, partition, &format!("{STAGE_PREFIX}{}", stage.name)).await?;
     let mut action_states = Vec::new();
     for action in &stage.actions {
         let key = format!("{ACTION_PREFIX}{}/{}", stage.name, action.name);
         let row: Option<ActionRow> = read(home, partition, &key).await?;
-        action_states.push(action_state(action, row.as_ref().map(|row| &row.attempt)));
+        action_states.push(action_state(action, row.as_ref().map(|row| &row.attempt), types));
     }
     let traffic = lane.stages.get(&stage.name);
     let inbound: Vec<model::StageExecution> = traffic
@@ -97,18 +105,43 @@ fn retry_metadata(row: &StageRow) -> Option<model::RetryStageMetadata> {
     })
 }
 
-fn action_state(action: &ActionDeclaration, attempt: Option<&AttemptRun>) -> model::ActionState {
+/// The action types as they stand now.
+struct Types {
+    types: Arc<ActionTypes>,
+    registry: Registry,
+}
+
+/// Where a person can look at what the action works on.
+fn entity_url(action: &ActionDeclaration, attempt: Option<&AttemptRun>, types: &Types) -> Option<String> {
+    let resolved = attempt.map(|attempt| &attempt.resolved);
+    let said = resolved.and_then(|resolved| resolved.get("ExternalEntityLink"));
+    if let Some(said) = said.or_else(|| action.configuration.get("ExternalEntityLink")) {
+        return Some(said.clone());
+    }
+    let links = action_types::links(&types.types, &types.registry, &action.action_type_id);
+    let mut configuration = action.configuration.clone();
+    configuration.extend(resolved.cloned().unwrap_or_default());
+    let id = attempt.and_then(|attempt| attempt.external_execution_id.as_deref());
+    link(links.entity_url_template.as_ref()?, &configuration, id)
+}
+
+fn action_state(
+    action: &ActionDeclaration,
+    attempt: Option<&AttemptRun>,
+    types: &Types,
+) -> model::ActionState {
     let revision = attempt.and_then(|attempt| attempt.revision.as_ref());
-    let link = attempt.and_then(|attempt| attempt.resolved.get("ExternalEntityLink"));
     model::ActionState {
         action_name: Some(action.name.to_string()),
         current_revision: revision.map(|revision| model::ActionRevision {
             revision_id: revision.revision_id.clone(),
-            revision_change_id: revision.revision_id.clone(),
-            created: api::Timestamp::from_millis(attempt.map_or(0, |attempt| attempt.updated.0)),
+            revision_change_id: revision.change_id.as_ref().unwrap_or(&revision.revision_id).clone(),
+            created: api::Timestamp::from_millis(
+                revision.created.map_or(attempt.map_or(0, |attempt| attempt.updated.0), |created| created.0),
+            ),
         }),
         latest_execution: attempt.map(|attempt| action_execution(action, attempt)),
-        entity_url: link.or_else(|| action.configuration.get("ExternalEntityLink")).cloned(),
+        entity_url: entity_url(action, attempt, types),
         revision_url: revision.and_then(|revision| revision.url.clone()),
     }
 }
@@ -130,6 +163,7 @@ fn action_execution(action: &ActionDeclaration, attempt: &AttemptRun) -> model::
         last_updated_by: attempt.by.clone(),
         external_execution_id: attempt.external_execution_id.clone(),
         external_execution_url: attempt.external_execution_url.clone(),
+        percent_complete: attempt.percent_complete.map(i64::from),
         error_details: attempt.error.as_ref().map(|(code, message)| model::ErrorDetails {
             code: Some(code.to_string()),
             message: Some(message.clone()),

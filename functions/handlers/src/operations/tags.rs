@@ -1,15 +1,17 @@
 //! Tags of pipelines, webhooks and custom action types. See `spec/api.md`, section 2.8.
 
-use super::{order_webhook, send};
+use super::{action_types, order_webhook, send};
 use crate::{Caller, Home, exceptions};
 use api::{ApiError, ApiException, model};
 use domain::{
     Rejection,
+    catalogue::custom::ActionTypeWish,
     command::Wish,
     pipeline::{Tag, check_tags},
     webhook::WebhookWish,
 };
-use events::{PipelineName, WebhookName};
+use events::{ActionTypeId, PipelineName, WebhookName};
+use serde_json::json;
 use std::collections::BTreeMap;
 
 /// What has tags.
@@ -17,7 +19,7 @@ use std::collections::BTreeMap;
 pub(super) enum Resource {
     Pipeline(PipelineName),
     Webhook(WebhookName),
-    ActionType { category: String, provider: String, version: String },
+    ActionType(ActionTypeId),
 }
 
 /// Adds tags, or changes their values.
@@ -36,7 +38,10 @@ pub(super) async fn tag<H: Home>(
         Resource::Webhook(name) => {
             order_webhook(home, caller, name, WebhookWish::Tag { tags }).await.map(|_| ())
         }
-        Resource::ActionType { .. } => Err(not_found(home, &resource)),
+        Resource::ActionType(id) => {
+            let wish = ActionTypeWish::Tag { id: id.clone(), tags };
+            action_types::record(home, caller, wish).await
+        }
     };
     done.map_err(|error| of_resource(home, &resource, arn, error))?;
     Ok(model::TagResourceOutput {})
@@ -58,7 +63,10 @@ pub(super) async fn untag<H: Home>(
         Resource::Webhook(name) => {
             order_webhook(home, caller, name, WebhookWish::Untag { keys }).await.map(|_| ())
         }
-        Resource::ActionType { .. } => Err(not_found(home, &resource)),
+        Resource::ActionType(id) => {
+            let wish = ActionTypeWish::Untag { id: id.clone(), keys };
+            action_types::record(home, caller, wish).await
+        }
     };
     done.map_err(|error| of_resource(home, &resource, arn, error))?;
     Ok(model::UntagResourceOutput {})
@@ -85,7 +93,10 @@ pub(super) async fn list<H: Home>(
             let (webhook, _) = engine.webhook_at(name).await.map_err(exceptions::unavailable)?;
             webhook.definition.as_ref().map(|_| webhook.tags.clone())
         }
-        Resource::ActionType { .. } => None,
+        Resource::ActionType(id) => {
+            let types = engine.action_types().await.map_err(exceptions::unavailable)?;
+            types.custom(id).map(|found| found.tags.clone())
+        }
     };
     let tags = tags.ok_or_else(|| not_found(home, &resource))?;
     Ok(model::ListTagsForResourceOutput { tags: Some(listed(&tags)), next_token: None })
@@ -125,8 +136,9 @@ fn read(resource: &str) -> Option<Resource> {
         Some(("actiontype", id)) => {
             let parts: Vec<&str> = id.split('/').collect();
             let &["Custom", category, provider, version] = parts.as_slice() else { return None };
-            let [category, provider, version] = [category, provider, version].map(str::to_owned);
-            Some(Resource::ActionType { category, provider, version })
+            let id =
+                json!({ "category": category, "owner": "Custom", "provider": provider, "version": version });
+            serde_json::from_value(id).ok().map(Resource::ActionType)
         }
         Some(_) => None,
     }
@@ -138,8 +150,8 @@ pub(super) fn not_found<H: Home>(home: &H, resource: &Resource) -> ApiError {
     let what = match resource {
         Resource::Pipeline(name) => format!("a pipeline with the name '{name}'"),
         Resource::Webhook(name) => format!("a webhook with the name '{name}'"),
-        Resource::ActionType { category, provider, version } => {
-            format!("a custom action type '{category}/{provider}/{version}'")
+        Resource::ActionType(ActionTypeId { category, provider, version, .. }) => {
+            format!("a custom action type '{category:?}/{provider}/{version}'")
         }
     };
     let text = format!("The account with id '{account}' does not include {what}");
@@ -148,7 +160,11 @@ pub(super) fn not_found<H: Home>(home: &H, resource: &Resource) -> ApiError {
 
 /// The errors of these operations name the resource in their own way.
 fn of_resource<H: Home>(home: &H, resource: &Resource, arn: &str, error: ApiError) -> ApiError {
-    let missing = [ApiException::PipelineNotFoundException, ApiException::WebhookNotFoundException];
+    let missing = [
+        ApiException::PipelineNotFoundException,
+        ApiException::WebhookNotFoundException,
+        ApiException::ActionTypeNotFoundException,
+    ];
     if missing.into_iter().any(|exception| error.code == exception.into()) {
         return not_found(home, resource);
     }
@@ -169,18 +185,20 @@ mod tests {
         assert_eq!(read("shop"), Some(Resource::Pipeline(name("shop"))));
         assert_eq!(read("webhook"), Some(Resource::Pipeline(name("webhook"))));
         assert_eq!(read("webhook:w@1"), Some(Resource::Webhook(WebhookName::parse("w@1").unwrap())));
-        let kind = |category: &str| Resource::ActionType {
-            category: category.into(),
+        let kind = Resource::ActionType(ActionTypeId {
+            category: events::ActionCategory::Build,
+            owner: events::ActionOwner::Custom,
             provider: "Jenkins".into(),
             version: "1".into(),
-        };
-        assert_eq!(read("actiontype:Custom/Build/Jenkins/1"), Some(kind("Build")));
+        });
+        assert_eq!(read("actiontype:Custom/Build/Jenkins/1"), Some(kind));
         for other in [
             "shop/Stage",
             "webhook:",
             "webhook:a/b",
             "actiontype:AWS/Build/CodeBuild/1",
             "actiontype:Custom/Build",
+            "actiontype:Custom/Bake/Jenkins/1",
             "job:1",
             "webhook:a:b",
             "",

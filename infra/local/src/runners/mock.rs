@@ -40,6 +40,8 @@ fn success(job: &ActionJob) -> Success {
         revision_id: job.revision.clone().unwrap_or_else(|| "mocked".into()),
         summary: Some(SUMMARY.into()),
         url: None,
+        change_id: None,
+        created: None,
     });
     Success { summary: Some(SUMMARY.into()), revision, mocked: true, ..Success::default() }
 }

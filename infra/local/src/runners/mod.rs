@@ -86,8 +86,47 @@ async fn dispatch(job: &ActionJob, site: &Site) -> Outcome {
     }
 }
 
-fn no_runner(action_type: &ActionTypeId) -> Failure {
+/// Workers ask for the jobs of this type, unless the settings mock it.
+pub fn is_for_workers(action_type: &ActionTypeId, settings: &Settings) -> bool {
+    if is_mocked(action_type, settings) {
+        return false;
+    }
+    match action_type.owner {
+        ActionOwner::Custom => true,
+        ActionOwner::ThirdParty | ActionOwner::AWS => {
+            settings.action_types.iter().any(|registered| registered.id() == *action_type)
+        }
+    }
+}
+
+/// An action of this type runs on this machine, or is mocked.
+pub fn has_runner(action_type: &ActionTypeId, settings: &Settings) -> bool {
+    let ActionTypeId { category, owner, provider, version } = action_type;
+    let built = match (category, owner, provider.as_str()) {
+        (ActionCategory::Source, ActionOwner::AWS, "S3" | "CodeCommit" | "CodeStarSourceConnection")
+        | (ActionCategory::Source, ActionOwner::ThirdParty, "GitHub")
+        | (ActionCategory::Deploy, ActionOwner::AWS, "CodeDeploy" | "S3")
+        | (ActionCategory::Build | ActionCategory::Test, ActionOwner::AWS, "CodeBuild")
+        | (ActionCategory::Compute, ActionOwner::AWS, "Commands")
+        | (ActionCategory::Invoke, ActionOwner::AWS, "Lambda") => version == "1",
+        _ => false,
+    };
+    built || is_mocked(action_type, settings)
+}
+
+fn is_mocked(action_type: &ActionTypeId, settings: &Settings) -> bool {
     let ActionTypeId { category, provider, .. } = action_type;
+    settings.mock.contains_key(&format!("{category:?}/{provider}"))
+}
+
+fn no_runner(action_type: &ActionTypeId) -> Failure {
+    let ActionTypeId { category, owner, provider, .. } = action_type;
+    if *owner == ActionOwner::Custom {
+        let message = format!(
+            "The work of {action_type} is done by workers that ask for it, and only `towpath up` answers them."
+        );
+        return Failure::new(FailureCode::ConfigurationError, message);
+    }
     let message = format!(
         "No runner on this machine for {action_type}. To mock it openly, add `\"{category:?}/{provider}\" = \"succeed\"` \
          under `[mock]` in towpath.toml."

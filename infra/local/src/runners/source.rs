@@ -179,6 +179,8 @@ fn success(job: &ActionJob, asked: &Asked<'_>, taken: Taken, remote: Option<&str
             revision_id: id,
             summary: Some(summary).filter(|summary| !summary.is_empty()),
             url,
+            change_id: None,
+            created: None,
         }),
         mocked: false,
     }

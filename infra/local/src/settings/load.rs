@@ -1,7 +1,8 @@
 //! Reading `towpath.toml`: where it lies, what is wrong in it, and which paths it means.
 
-use super::{DeploymentGroup, Host, Settings, Source};
+use super::{DeploymentGroup, Host, RegisteredType, Settings, Source};
 use domain::pipeline::lint;
+use events::ActionCategory;
 use std::{
     collections::BTreeSet,
     fs::File,
@@ -185,6 +186,7 @@ fn check(settings: &Settings) -> Result<(), Fault> {
     }
     settings.mock.keys().try_for_each(|key| check_mock(key))?;
     settings.lint.allow.iter().try_for_each(|id| check_rule(id))?;
+    check_types(&settings.action_types)?;
     let limits = &settings.limits;
     for (field, value) in [
         ("log-bytes", limits.log_bytes),
@@ -207,6 +209,48 @@ fn check_rule(id: &str) -> Result<(), Fault> {
         None => "`towpath lint --list-rules` lists them".to_owned(),
     };
     Err(("lint.allow".into(), format!("there is no rule `{id}`; {hint}")))
+}
+
+/// Lengths are those of the API's own shapes.
+fn check_types(registered: &[RegisteredType]) -> Result<(), Fault> {
+    let mut ids = BTreeSet::new();
+    for (number, registered) in (1..).zip(registered) {
+        let key = |field: &str| format!("action-types[{number}].{field}");
+        let name = |text: &str, max: usize| {
+            let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+            (1..=max).contains(&text.len()) && text.chars().all(plain)
+        };
+        let length = |text: &str, max: usize| (1..=max).contains(&text.chars().count());
+        let faults = [
+            (name(&registered.provider, 35), "provider", "must have 1 to 35 letters, digits, `-` or `_`"),
+            (name(&registered.version, 9), "version", "must have 1 to 9 letters, digits, `-` or `_`"),
+            (is_uuid(&registered.client_id), "client-id", "must be a UUID in lower case"),
+            (length(&registered.client_token, 256), "client-token", "must have 1 to 256 characters"),
+            (registered.inputs.0.max(registered.inputs.1) <= 10, "inputs", "must be 0 to 10"),
+            (registered.outputs.0.max(registered.outputs.1) <= 10, "outputs", "must be 0 to 10"),
+        ];
+        if let Some((_, field, message)) = faults.into_iter().find(|(holds, _, _)| !holds) {
+            return Err((key(field), message.into()));
+        }
+        if matches!(registered.category, ActionCategory::Approval | ActionCategory::Compute) {
+            return Err((key("category"), "workers have no jobs of this category".into()));
+        }
+        if (registered.category, registered.provider.as_str()) == (ActionCategory::Source, "GitHub") {
+            return Err((key("provider"), "Towpath fetches from GitHub itself: see `[sources]`".into()));
+        }
+        if !ids.insert(registered.id()) {
+            return Err((key("provider"), format!("{} is registered twice", registered.id())));
+        }
+        registered.declaration("").check().map_err(|message| (key("properties"), message))?;
+    }
+    Ok(())
+}
+
+fn is_uuid(text: &str) -> bool {
+    let groups: Vec<&str> = text.split('-').collect();
+    let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
+    let hex = |c: char| matches!(c, '0'..='9' | 'a'..='f');
+    lengths == [8, 4, 4, 4, 12] && groups.iter().all(|group| group.chars().all(hex))
 }
 
 fn check_group(group: &DeploymentGroup, key: &str) -> Result<(), Fault> {

@@ -86,6 +86,8 @@ pub(super) async fn take(
             revision_id: id,
             summary: Some(message),
             url: None,
+            change_id: None,
+            created: None,
         }),
         ..Success::default()
     })

@@ -68,6 +68,8 @@ pub(super) async fn run(job: &ActionJob, site: &Site) -> Result<Success, Failure
             revision_id: version,
             summary: Some(summary),
             url: None,
+            change_id: None,
+            created: None,
         }),
         ..Success::default()
     })

@@ -17,6 +17,7 @@ mod rejection;
 pub mod story;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod trigger;
 pub mod views;
 pub mod webhook;
 

@@ -91,9 +91,9 @@ impl SourceChange {
                     let branch = setting("BranchName").unwrap_or_default();
                     match commit {
                         _ if kind != "branch" => Err(format!("{kind} `{name}` is no branch")),
-                        _ if name != branch => Err(format!(
-                            "branch `{name}` is not `{branch}`, which the source action fetches"
-                        )),
+                        _ if name != branch => {
+                            Err(format!("branch `{name}` is not `{branch}`, which the source action fetches"))
+                        }
                         None => Err(format!("branch `{name}` got no new commit by it")),
                         Some(commit) => Ok(Some(commit.clone())),
                     }
@@ -149,6 +149,16 @@ pub(super) fn sources(definition: &PipelineDeclaration) -> impl Iterator<Item = 
 /// Whether the action's changes are found by polling, so that an event of the same change would start it twice.
 pub(super) fn is_polled(action: &ActionDeclaration) -> bool {
     let polls = matches!(action.action_type_id.provider.as_str(), "CodeCommit" | "S3");
-    let off = action.configuration.get("PollForSourceChanges").is_some_and(|v| v.eq_ignore_ascii_case("false"));
+    let off =
+        action.configuration.get("PollForSourceChanges").is_some_and(|v| v.eq_ignore_ascii_case("false"));
     polls && !off
+}
+
+/// Objects that are polled: source action, bucket and key.
+pub fn polled_objects(definition: &PipelineDeclaration) -> Vec<(events::ActionName, String, String)> {
+    let of = |action: &ActionDeclaration, key: &str| action.configuration.get(key).cloned();
+    sources(definition)
+        .filter(|action| action.action_type_id.provider == "S3" && is_polled(action))
+        .filter_map(|action| Some((action.name.clone(), of(action, "S3Bucket")?, of(action, "S3ObjectKey")?)))
+        .collect()
 }

@@ -32,9 +32,8 @@ pub(super) fn files(patterns: &GitPatterns, changed: &ChangedFiles) -> Result<St
             return Err("there is no earlier commit to compare with, so it has no changed files".to_owned());
         }
     };
-    let parse = |texts: &[String]| -> Vec<Glob> {
-        texts.iter().filter_map(|text| Glob::parse(text).ok()).collect()
-    };
+    let parse =
+        |texts: &[String]| -> Vec<Glob> { texts.iter().filter_map(|text| Glob::parse(text).ok()).collect() };
     let (includes, excludes) = (parse(&patterns.includes), parse(&patterns.excludes));
     let is_excluded = |file: &str| excludes.iter().any(|glob| glob.matches(file));
     let is_included =

@@ -103,8 +103,7 @@ pub fn evaluate_push(
         (listening, words)
     });
     gathered(judged.collect(), |listening, commit| {
-        let told =
-            detail::Told { commit, reference: &push.reference, head: &push.head, pull_request: None };
+        let told = detail::Told { commit, reference: &push.reference, head: &push.head, pull_request: None };
         trigger(listening, &told)
     })
 }
@@ -166,7 +165,10 @@ fn trigger(listening: &Listening<'_>, told: &detail::Told<'_>) -> Trigger {
     match listening.kind {
         Kind::Polled | Kind::ByEvent => Trigger {
             kind: TriggerType::PollForSourceChanges,
-            detail: listening.action.name.to_string(),
+            detail: super::fitting(
+                &format!("push of {} to {} ({})", told.commit, told.reference.name(), listening.action.name),
+                super::DETAIL_CHARS_MAX,
+            ),
         },
         Kind::Connection | Kind::Silent | Kind::Filtered(_) => Trigger {
             kind: TriggerType::WebhookV2,
@@ -193,9 +195,10 @@ fn push_words(listening: &Listening<'_>, push: &Push) -> Result<String, String> 
             Reference::Branch(branch) if *branch == listening.branch => {
                 Ok(format!("branch `{branch}` is the one that `{}` fetches", listening.action.name))
             }
-            Reference::Branch(branch) => {
-                Err(format!("branch `{branch}` is not `{}`, which the source action fetches", listening.branch))
-            }
+            Reference::Branch(branch) => Err(format!(
+                "branch `{branch}` is not `{}`, which the source action fetches",
+                listening.branch
+            )),
             Reference::Tag(tag) => {
                 Err(format!("tag `{tag}` is no branch, and no trigger of the pipeline asks for tags"))
             }
@@ -210,7 +213,9 @@ fn push_words(listening: &Listening<'_>, push: &Push) -> Result<String, String> 
 fn push_filter(wanted: &GitPushFilter, push: &Push) -> Result<String, String> {
     let met = match (&push.reference, &wanted.tags, &wanted.branches) {
         (Reference::Tag(tag), Some(tags), _) => filter::name("tag", tags, tag)?,
-        (Reference::Tag(tag), None, _) => return Err(format!("tag `{tag}` was pushed, and it asks for branches")),
+        (Reference::Tag(tag), None, _) => {
+            return Err(format!("tag `{tag}` was pushed, and it asks for branches"));
+        }
         (Reference::Branch(branch), _, Some(branches)) => filter::name("branch", branches, branch)?,
         (Reference::Branch(branch), Some(_), None) => {
             return Err(format!("branch `{branch}` was pushed, and it asks for tags"));
@@ -221,11 +226,17 @@ fn push_filter(wanted: &GitPushFilter, push: &Push) -> Result<String, String> {
     with_files(met, wanted.file_paths.as_ref(), &push.files)
 }
 
-fn request_words(listening: &Listening<'_>, request: &PullRequest, allow_forks: bool) -> Result<String, String> {
+fn request_words(
+    listening: &Listening<'_>,
+    request: &PullRequest,
+    allow_forks: bool,
+) -> Result<String, String> {
     let no_filter = || Err("no trigger of the pipeline asks for pull requests".to_owned());
     let git = match listening.kind {
         Kind::Filtered(git) if !git.pull_request.is_empty() => git,
-        Kind::Filtered(_) | Kind::Polled | Kind::ByEvent | Kind::Connection | Kind::Silent => return no_filter(),
+        Kind::Filtered(_) | Kind::Polled | Kind::ByEvent | Kind::Connection | Kind::Silent => {
+            return no_filter();
+        }
     };
     let words = any(&git.pull_request, "pullRequest", |filter| request_filter(filter, request))?;
     if request.is_from_fork && !allow_forks {

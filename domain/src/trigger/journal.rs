@@ -53,10 +53,15 @@ impl Triggers {
     }
 
     /// Which execution something of this identity started already, if it was told of by another way.
-    pub fn started_by_another(&self, identity: &str, source: events::TriggerSource) -> Option<&events::ExecutionId> {
+    pub fn started_by_another(
+        &self,
+        identity: &str,
+        source: events::TriggerSource,
+    ) -> Option<&events::ExecutionId> {
         self.recent.iter().rev().find_map(|known| match &known.evaluated.verdict {
             TriggerVerdict::Started { execution, .. }
-                if known.evaluated.identity.as_deref() == Some(identity) && known.evaluated.source != source =>
+                if known.evaluated.identity.as_deref() == Some(identity)
+                    && known.evaluated.source != source =>
             {
                 Some(execution)
             }

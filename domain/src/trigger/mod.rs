@@ -3,6 +3,7 @@
 
 pub mod aws;
 mod detail;
+pub mod event;
 mod filter;
 mod git;
 mod glob;

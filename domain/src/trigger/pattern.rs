@@ -154,7 +154,9 @@ fn fields(
                 read.all.push((key.clone(), Node::Fields(fields(inner, &here, leaves, depth + 1)?)));
             }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-                return Err(BadPattern(format!("`{here}`: alternatives stand in a list, even one: [{value}]")));
+                return Err(BadPattern(format!(
+                    "`{here}`: alternatives stand in a list, even one: [{value}]"
+                )));
             }
         }
     }
@@ -206,10 +208,12 @@ fn text(operator: &str, operand: &Value, path: &str) -> Result<Text, BadPattern>
         ("prefix", None, Some(text)) => Ok(Text::PrefixIgnoreCase(text)),
         ("suffix", None, Some(text)) => Ok(Text::SuffixIgnoreCase(text)),
         ("equals-ignore-case", Some(text), _) => Ok(Text::EqualsIgnoreCase(text.to_lowercase())),
-        ("wildcard", Some(text), _) => {
-            wildcard(&text).map(Text::Wildcard).ok_or_else(|| bad(format!("`{text}` is no wildcard: `*` stands alone, \
-                 and `\\` before `*` or `\\`")))
-        }
+        ("wildcard", Some(text), _) => wildcard(&text).map(Text::Wildcard).ok_or_else(|| {
+            bad(format!(
+                "`{text}` is no wildcard: `*` stands alone, \
+                 and `\\` before `*` or `\\`"
+            ))
+        }),
         ("prefix" | "suffix" | "equals-ignore-case" | "wildcard", _, _) => {
             Err(bad(format!("`{operator}` wants a text")))
         }
@@ -294,7 +298,10 @@ impl Fields {
         for parts in &self.or {
             if !parts.iter().any(|part| part.check(value, path).is_ok()) {
                 let path = join(path, "$or");
-                return Err(Mismatch { reason: format!("none of the alternatives of `{path}` is met"), path });
+                return Err(Mismatch {
+                    reason: format!("none of the alternatives of `{path}` is met"),
+                    path,
+                });
             }
         }
         Ok(())

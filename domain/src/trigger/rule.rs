@@ -118,7 +118,8 @@ fn input(
     let mut revisions = BTreeMap::new();
     for (action, kind, value) in input.revisions {
         let source = aws::sources(definition).find(|source| source.name == action);
-        let source = source.ok_or_else(|| format!("the input names `{action}`, which is no source action"))?;
+        let source =
+            source.ok_or_else(|| format!("the input names `{action}`, which is no source action"))?;
         let provider = source.action_type_id.provider.as_str();
         match (kind.as_str(), provider) {
             ("COMMIT_ID", "CodeCommit" | "GitHub" | "CodeStarSourceConnection")
@@ -152,7 +153,8 @@ pub fn evaluate_sources(
     here: Here<'_>,
 ) -> Verdict {
     let Some(change) = SourceChange::of(event) else { return Verdict::Elsewhere };
-    let (mut revisions, mut because, mut reasons, mut first) = (BTreeMap::new(), Vec::new(), Vec::new(), None);
+    let (mut revisions, mut because, mut reasons, mut first) =
+        (BTreeMap::new(), Vec::new(), Vec::new(), None);
     for action in aws::sources(definition) {
         match change.concerns(action) {
             None => {}

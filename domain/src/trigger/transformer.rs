@@ -140,8 +140,9 @@ fn pieces(template: &str) -> Vec<Piece<'_>> {
         quoted ^= count_quotes(plain);
         found.push(Piece::Text(plain));
         let name = after[1..].find('>').map(|end| &after[1..=end]);
-        let is_name =
-            |name: &&str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+        let is_name = |name: &&str| {
+            !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        };
         match name.filter(is_name) {
             Some(name) => {
                 found.push(Piece::Placeholder { name, quoted });
@@ -201,7 +202,8 @@ impl TargetInput {
     pub fn parse(text: &str) -> Result<Self, BadInput> {
         let written: Written = serde_json::from_str(text)
             .map_err(|error| BadInput(format!("the input cannot start a pipeline: {error}")))?;
-        if written.variables.len() > limits::VARIABLES_MAX || written.source_revisions.len() > limits::VARIABLES_MAX
+        if written.variables.len() > limits::VARIABLES_MAX
+            || written.source_revisions.len() > limits::VARIABLES_MAX
         {
             let max = limits::VARIABLES_MAX;
             return Err(BadInput(format!("the input has more than {max} variables or source revisions")));
@@ -210,7 +212,8 @@ impl TargetInput {
         for one in written.source_revisions {
             let action = ActionName::parse(one.action_name).map_err(|error| BadInput(error.to_string()))?;
             if one.revision_value.is_empty() || one.revision_value.chars().count() > REVISION_CHARS_MAX {
-                let text = format!("the revision of `{action}` must have 1 to {REVISION_CHARS_MAX} characters");
+                let text =
+                    format!("the revision of `{action}` must have 1 to {REVISION_CHARS_MAX} characters");
                 return Err(BadInput(text));
             }
             if input.revisions.iter().any(|(known, kind, _)| *known == action && *kind == one.revision_type) {

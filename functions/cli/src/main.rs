@@ -10,6 +10,7 @@ mod audit;
 mod credentials;
 mod damage;
 mod definition_file;
+mod inbound;
 mod lint;
 mod machine;
 mod memory;
@@ -21,7 +22,6 @@ mod server;
 mod signals;
 mod trigger;
 mod up;
-mod watcher;
 
 use clap::{Parser, Subcommand};
 use std::{io::IsTerminal, process::ExitCode};
@@ -54,6 +54,7 @@ enum Command {
     Diff(past::diff::Args),
     Audit(audit::Args),
     Lint(lint::Args),
+    ExplainTrigger(inbound::explain::Args),
 }
 
 fn main() -> ExitCode {
@@ -84,6 +85,7 @@ fn main() -> ExitCode {
             Command::Diff(args) => past::diff::diff(&args),
             Command::Audit(args) => audit::audit(&args),
             Command::Lint(args) => lint::lint(&args),
+            Command::ExplainTrigger(args) => inbound::explain::explain(&args).await,
         }
     });
     // A question that was interrupted still waits for its line: the process does not.

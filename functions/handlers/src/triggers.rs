@@ -4,6 +4,7 @@
 //! started an execution already. Whatever stops in between is done again when the sender comes again: starts and
 //! notes are remembered by the delivery they belong to.
 
+pub mod bus;
 mod hook;
 
 pub use hook::{Host, Told, deliver};
@@ -12,8 +13,8 @@ use crate::{Home, webhook::signature};
 use domain::{
     command::{Command, Wish},
     trigger::{
-        self, GitChange, GitEvent, Here, Note, REASON_CHARS_MAX, Rule, Start, Triggers, Verdict, aws::SourceChange,
-        fitting,
+        self, GitChange, GitEvent, Here, Note, REASON_CHARS_MAX, Rule, Start, Triggers, Verdict,
+        aws::SourceChange, fitting,
     },
     views::PIPELINES,
 };
@@ -152,9 +153,9 @@ async fn evaluate<H: Home>(
     match &arrived.what {
         What::Git { event, allow_forks } => whole(evaluate_git(definition, event, *allow_forks)),
         What::Seen { event, actions, .. } => whole(match &event.what {
-            GitChange::Push(push) => trigger::evaluate_push(definition, push, |listening| {
-                actions.contains(&listening.action.name)
-            }),
+            GitChange::Push(push) => {
+                trigger::evaluate_push(definition, push, |listening| actions.contains(&listening.action.name))
+            }
             GitChange::PullRequest(_) => Verdict::Elsewhere,
         }),
         What::Object { action, version, .. } => whole(trigger::evaluate_object(definition, action, version)),

@@ -17,7 +17,9 @@ use domain::{
     webhook::{Webhook, WebhookWish},
 };
 use events::{
-    AccountId, ActionTypesEvent, CommandId, StreamName, Timestamp, Version, WebhookEvent, WebhookName, PipelineName, TriggerEvent};
+    AccountId, ActionTypesEvent, CommandId, PipelineName, StreamName, Timestamp, TriggerEvent, Version,
+    WebhookEvent, WebhookName,
+};
 use std::{fmt::Display, sync::Arc};
 use tokio::sync::OwnedMutexGuard;
 

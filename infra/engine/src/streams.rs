@@ -10,8 +10,8 @@ use domain::{
     webhook::{self, Webhook},
 };
 use events::{
-    ActionTypesEvent, CommandId, ExecutionEvent, LaneEvent, PipelineEvent, StreamName, Timestamp, Version,
-    TriggerEvent, WebhookEvent, codec::Stored,
+    ActionTypesEvent, CommandId, ExecutionEvent, LaneEvent, PipelineEvent, StreamName, Timestamp,
+    TriggerEvent, Version, WebhookEvent, codec::Stored,
 };
 use serde::{Serialize, de::DeserializeOwned};
 

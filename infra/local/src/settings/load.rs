@@ -1,6 +1,6 @@
 //! Reading `towpath.toml`: where it lies, what is wrong in it, and which paths it means.
 
-use super::{DeploymentGroup, Host, RegisteredType, Settings, Source};
+use super::{DeploymentGroup, Host, RegisteredType, Settings, Source, rules};
 use domain::pipeline::lint;
 use events::ActionCategory;
 use std::{
@@ -184,6 +184,7 @@ fn check(settings: &Settings) -> Result<(), Fault> {
         }
         check_path(&host.token_file, || "git-host.token-file".into())?;
     }
+    rules::check(&settings.rules, &settings.hooks)?;
     settings.mock.keys().try_for_each(|key| check_mock(key))?;
     settings.lint.allow.iter().try_for_each(|id| check_rule(id))?;
     check_types(&settings.action_types)?;
@@ -358,7 +359,7 @@ fn tidy(path: &Path) -> PathBuf {
 }
 
 fn resolve(settings: &mut Settings) {
-    let Settings { base, codedeploy, s3, lambda, secrets, git_host, .. } = settings;
+    let Settings { base, codedeploy, s3, lambda, secrets, git_host, hooks, .. } = settings;
     let absolute = |path: &mut PathBuf| *path = tidy(&base.join(&path));
     for group in codedeploy.values_mut() {
         group.hosts.iter_mut().chain(&mut group.replacement_hosts).for_each(|host| absolute(&mut host.root));
@@ -366,6 +367,7 @@ fn resolve(settings: &mut Settings) {
     s3.values_mut().for_each(absolute);
     secrets.iter_mut().for_each(absolute);
     git_host.iter_mut().for_each(|host| absolute(&mut host.token_file));
+    hooks.resolve(base);
     for function in lambda.values_mut() {
         if let Some(program) = function.command.first_mut().filter(|program| program.contains('/')) {
             // The file is TOML and the base came from text or the system; a base that is no text stays as it is.

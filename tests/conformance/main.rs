@@ -19,4 +19,5 @@ mod steps;
 mod tags;
 mod targets;
 mod transport;
+mod triggers;
 mod webhooks;

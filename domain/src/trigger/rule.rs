@@ -59,8 +59,10 @@ pub fn evaluate_rule(
         (Some(pattern), false) => {
             if let Err(mismatch) = pattern.check(event) {
                 // What comes from elsewhere, or is of another kind, is no business of the rule.
-                if matches!(mismatch.path.as_str(), "source" | "detail-type" | "account" | "region")
-                    || !is_near(pattern, event)
+                if matches!(
+                    mismatch.path.as_str(),
+                    "source" | "detail-type" | "account" | "region" | "resources" | "detail.pipeline"
+                ) || !is_near(pattern, event)
                 {
                     return Verdict::Elsewhere;
                 }

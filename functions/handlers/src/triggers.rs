@@ -205,6 +205,7 @@ async fn settle<H: Home>(
     let identity = identity(&arrived.what);
     let verdict = match verdict {
         Verdict::Elsewhere => return Ok(None),
+        Verdict::Nothing { .. } if is_passing(&arrived.what) => return Ok(None),
         Verdict::Nothing { reason } => TriggerVerdict::NotStarted { reason },
         Verdict::Start(to_start) => match known(home, pipeline, arrived, identity.as_deref()).await? {
             Some(reason) => TriggerVerdict::NotStarted { reason },
@@ -231,6 +232,13 @@ async fn settle<H: Home>(
     };
     engine.record(order).await?;
     Ok(Some(verdict))
+}
+
+/// Whether a run of another pipeline goes on: what no rule is for then is not worth a note, since more will come.
+fn is_passing(what: &What<'_>) -> bool {
+    let What::Bus { event, .. } = what else { return false };
+    event["source"] == "aws.codepipeline"
+        && matches!(event["detail"]["state"].as_str(), Some("STARTED" | "RESUMED" | "STOPPING"))
 }
 
 /// Why an event that would start something is known already; `None` when it is not.

@@ -102,7 +102,7 @@ fn tags_and_changed_files_decide_over_what_is_watched() {
     folder.write("services/b/main.rs", "b");
     folder.commit("Another service");
     says(&folder, "paths", "started nothing");
-    says(&folder, "paths", "`services/b/main.rs` is not among includes `services/a/**`");
+    says(&folder, "paths", "none of the 2 changed files");
     says(&folder, "tags", "branch `main` was pushed, and it asks for tags");
     folder.write("services/a/main.rs", "a");
     folder.write("services/b/main.rs", "bb");
@@ -408,7 +408,7 @@ fn no_delivery_and_no_event_is_an_internal_failure() {
     for turn in 0..600 {
         let mut body = push.to_string().into_bytes();
         for _ in 0..random.below(6) {
-            let at = random.below(body.len());
+            let at = random.below(body.len().max(1)).min(body.len() - 1);
             match random.below(3) {
                 0 => body[at] = u8::try_from(random.below(256)).unwrap(),
                 1 => drop(body.remove(at)),

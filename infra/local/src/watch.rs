@@ -195,7 +195,7 @@ pub(crate) fn git() -> Git {
 }
 
 async fn ask_git(root: &Path) -> Result<Seen, String> {
-    let format = "--format=%(objectname) %(*objectname) %(refname)";
+    let format = "--format=%(objectname) %(refname)";
     let answer =
         git().run(root, ["for-each-ref", format, "refs/heads", "refs/tags", "refs/remotes/origin"]).await;
     let answer = answer.map_err(|failure| failure.message)?;
@@ -204,9 +204,8 @@ async fn ask_git(root: &Path) -> Result<Seen, String> {
     }
     let text = String::from_utf8_lossy(&answer.stdout);
     let pairs = text.lines().filter_map(|line| {
-        let mut words = line.splitn(3, ' ');
-        let (own, peeled, name) = (words.next()?, words.next()?, words.next()?);
-        Some((name.to_owned(), commit_id(peeled).or_else(|| commit_id(own))?))
+        let (id, name) = line.split_once(' ')?;
+        Some((name.to_owned(), commit_id(id)?))
     });
     bounded(pairs.collect())
 }
@@ -358,26 +357,13 @@ impl References {
     }
 }
 
-/// The references of a packed file, tags at the commit they stand on, which a line after them names.
+/// The references of a packed file. An annotated tag stands at its own object here as it does in a file of its own, so
+/// that packing moves nothing; the commit below it is looked up when the tag is reported.
 fn packed(text: &str) -> Seen {
-    let mut found = Seen::new();
-    let mut last: Option<String> = None;
-    for line in text.lines() {
-        if let Some(peeled) = line.strip_prefix('^') {
-            if let (Some(name), Some(commit)) = (&last, commit_id(peeled)) {
-                found.insert(name.clone(), commit);
-            }
-            continue;
-        }
-        let Some((id, name)) = line.split_once(' ') else { continue };
-        let is_wanted =
-            ["refs/heads/", "refs/tags/", "refs/remotes/origin/"].iter().any(|p| name.starts_with(p));
-        if let Some(commit) = commit_id(id).filter(|_| is_wanted) {
-            last = Some(name.to_owned());
-            found.insert(name.to_owned(), commit);
-        }
-    }
-    found
+    let parts = ["refs/heads/", "refs/tags/", "refs/remotes/origin/"];
+    let pairs = text.lines().filter_map(|line| line.split_once(' '));
+    let wanted = pairs.filter(|(_, name)| parts.iter().any(|part| name.starts_with(part)));
+    wanted.filter_map(|(id, name)| Some((name.to_owned(), commit_id(id)?))).collect()
 }
 
 /// What a reference's text leads to; `None` when it leads to one that is not there.

@@ -75,7 +75,7 @@ async fn packing_references_is_no_change() {
     let mut watch = watching(dir.path(), None);
     watch.look().await;
     git_in(dir.path(), &["pack-refs", "--all", "--prune"]);
-    assert_eq!(changes, []);
+    assert_eq!(watch.look().await, []);
     let second = commit(dir.path());
     assert_eq!(watch.look().await, main_moved(&first, &second));
 }

@@ -11,6 +11,7 @@ mod jobs;
 mod lane;
 mod pipeline;
 mod shapes;
+mod trigger;
 mod webhook;
 
 pub use action_types::*;
@@ -20,4 +21,5 @@ pub use jobs::*;
 pub use lane::*;
 pub use pipeline::*;
 pub use shapes::*;
+pub use trigger::*;
 pub use webhook::*;

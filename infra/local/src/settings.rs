@@ -4,8 +4,12 @@
 //! are relative to the file's folder. Unknown keys are errors: a misspelt setting must not be ignored.
 
 mod load;
+mod rules;
 
 pub use load::{SETTINGS_FILE, SettingsError};
+pub use rules::{
+    Hook, Hooks, NewBranch, RevisionFrom, RuleSettings, Scheduled, TransformerSettings, TriggerSettings,
+};
 
 use domain::catalogue::integration::{Counts, Integration, IntegrationProperty};
 use events::{ActionCategory, ActionOwner, ActionTypeId};
@@ -51,6 +55,12 @@ pub struct Settings {
     pub git_host: Option<GitHost>,
     /// What `towpath lint` says nothing about.
     pub lint: LintSettings,
+    /// Git hosts that may call, and their secrets.
+    pub hooks: Hooks,
+    /// Rules for events and schedules.
+    pub rules: Vec<RuleSettings>,
+    /// How events of repositories are taken.
+    pub triggers: TriggerSettings,
 }
 
 /// The Git host whose API may be called to register webhooks.

@@ -10,6 +10,7 @@ mod ids;
 mod jobs;
 mod lane;
 mod pipeline;
+mod policy;
 mod shapes;
 mod webhook;
 
@@ -19,5 +20,6 @@ pub use ids::*;
 pub use jobs::*;
 pub use lane::*;
 pub use pipeline::*;
+pub use policy::*;
 pub use shapes::*;
 pub use webhook::*;

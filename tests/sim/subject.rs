@@ -107,7 +107,7 @@ impl Subject for Core {
         for _ in 0..ATTEMPTS_MAX {
             let before = self.scope(command, read);
             let now = clock.max(self.last_time(&command.pipeline, execution, read));
-            let context = Context { now, actor: &order.actor, command_id: &order.id, region: "us-east-1" };
+            let context = Context { now, actor: &order.actor, command_id: &order.id, region: "us-east-1", policy: &order.policy };
             let mut after = before.clone();
             let decided = decide(&mut after, command, context);
             // Whatever was decided counts only if every stream that was read still is what it was; the pipeline's

@@ -227,6 +227,6 @@ fn decide<S: Single>(
     now: Timestamp,
     region: &str,
 ) -> Result<Vec<S::Event>, Rejection> {
-    let context = Context { now, actor: &order.actor, command_id: order.id.as_str(), region };
+    let context = Context { now, actor: &order.actor, command_id: order.id.as_str(), region, policy: &EXACT };
     state.decide(&order.key, &order.wish, context)
 }

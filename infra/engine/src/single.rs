@@ -16,7 +16,7 @@ use domain::{
     webhook::{Webhook, WebhookWish},
 };
 use events::{
-    AccountId, ActionTypesEvent, CommandId, StreamName, Timestamp, Version, WebhookEvent, WebhookName,
+    AccountId, ActionTypesEvent, CommandId, EXACT, StreamName, Timestamp, Version, WebhookEvent, WebhookName,
 };
 use std::{fmt::Display, sync::Arc};
 use tokio::sync::OwnedMutexGuard;

@@ -3,12 +3,14 @@
 //! Every table has defaults, so that a plain repository with a buildspec needs no file at all. Relative paths
 //! are relative to the file's folder. Unknown keys are errors: a misspelt setting must not be ignored.
 
+mod gates;
 mod load;
 
+pub use gates::GateSettings;
 pub use load::{SETTINGS_FILE, SettingsError};
 
 use domain::catalogue::integration::{Counts, Integration, IntegrationProperty};
-use events::{ActionCategory, ActionOwner, ActionTypeId};
+use events::{ActionCategory, ActionOwner, ActionTypeId, Compatibility};
 use serde::Deserialize;
 use serde_json::json;
 use std::{
@@ -51,6 +53,11 @@ pub struct Settings {
     pub git_host: Option<GitHost>,
     /// What `towpath lint` says nothing about.
     pub lint: LintSettings,
+    /// How closely CodePipeline's own limits are kept: `exact` or `extended`. Default `exact` for `towpath up` and
+    /// `extended` for `towpath run`.
+    pub compatibility: Option<Compatibility>,
+    /// `Pipeline/Stage` to what becomes of newer and older runs there.
+    pub gates: BTreeMap<String, GateSettings>,
 }
 
 /// The Git host whose API may be called to register webhooks.

@@ -43,6 +43,14 @@ pub enum Compatibility {
 }
 
 impl Compatibility {
+    /// The word in settings and events.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Extended => "extended",
+        }
+    }
+
     #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
     fn is_exact(&self) -> bool {
         *self == Self::Exact

@@ -286,6 +286,7 @@ fn again(args: &Args, file: &definition_file::DefinitionFile) -> String {
     }
     args.source.iter().for_each(|source| flag("--source", source.clone()));
     args.from_commit.iter().for_each(|revision| flag("--from-commit", revision.clone()));
+    args.compatibility.iter().for_each(|word| flag("--compatibility", word.as_str().to_owned()));
     args.settings.iter().for_each(|path| flag("--settings", path.display().to_string()));
     args.state.iter().for_each(|path| flag("--state", path.display().to_string()));
     words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ")

@@ -154,19 +154,14 @@ impl Progress {
     /// Shows what is under way in a run that began before this process.
     pub fn catch_up(&mut self, id: &ExecutionId, execution: &Execution) {
         for (stage, attempt) in execution.running() {
-            if attempt.status == ActionStatus::InProgress
-                && !self.actions.contains_key(&attempt.action_execution)
-            {
+            if attempt.status == ActionStatus::InProgress {
                 let name = name_of(&stage.stage, &attempt.action);
                 self.action_started(id, &attempt.action_execution, name, attempt.started);
             }
         }
         for (stage, condition, rule) in execution.running_rules() {
-            let key = (&rule.rule_execution).into();
-            if !self.actions.contains_key(&key) {
-                let name = rule_name(&stage.stage, condition.condition, &rule.rule);
-                self.action_started(id, &key, name, rule.started);
-            }
+            let name = rule_name(&stage.stage, condition.condition, &rule.rule);
+            self.action_started(id, &(&rule.rule_execution).into(), name, rule.started);
         }
     }
 
@@ -243,6 +238,9 @@ impl Progress {
     }
 
     fn action_started(&mut self, id: &ExecutionId, attempt: &ActionExecutionId, name: String, at: Timestamp) {
+        if self.actions.contains_key(attempt) {
+            return;
+        }
         let line = match &self.display {
             Display::Plain => None,
             Display::Tree(tree) => {

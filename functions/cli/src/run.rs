@@ -9,6 +9,7 @@ pub(crate) use summary::duration;
 use crate::{
     definition_file::{self, Reading},
     machine::{Machine, Opening},
+    past::Past,
     progress::Progress,
     signals::Signals,
 };
@@ -142,6 +143,7 @@ async fn go(machine: &Machine, caller: &Caller, asked: Asked<'_>, signals: Signa
     let Asked { args, file, variables, approvals, enable, state } = asked;
     let pipeline = PipelineName::parse(file.definition.name.as_str()).context("the pipeline's name")?;
     let from = machine.log.head();
+    let begun = machine.service.engine.clock().now();
     // Runs of other pipelines in the folder are theirs to take up, or a server's.
     let interrupted: BTreeSet<ExecutionId> = machine.resume(Some(&pipeline)).await?.into_iter().collect();
     if !interrupted.is_empty() {
@@ -165,7 +167,14 @@ async fn go(machine: &Machine, caller: &Caller, asked: Asked<'_>, signals: Signa
     };
     let watched: BTreeSet<ExecutionId> = interrupted.iter().cloned().chain(fresh.clone()).collect();
     let terminal = std::io::stdout().is_terminal() && !args.plain;
-    let progress = Progress::new(&file.definition, terminal, watched.len() > 1);
+    let mut progress = Progress::new(&file.definition, terminal, watched.len() > 1);
+    if !interrupted.is_empty() {
+        // As they stood before they were taken up: what happened since is told by their events.
+        let past = Past::open(state)?;
+        for id in &interrupted {
+            progress.catch_up(id, &past.run_at(id, Some(begun))?.0);
+        }
+    }
     let follower = follow::Follower {
         machine,
         caller,

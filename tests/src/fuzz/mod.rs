@@ -24,8 +24,12 @@ use world::World;
 const WORLD_CASES: usize = 2_000;
 /// Findings that are told; the rest are counted.
 const FOUND_MAX: usize = 20;
+/// Findings of one kind that are told, so that a frequent one does not hide the others.
+const FOUND_OF_A_KIND_MAX: usize = 2;
+/// Characters by which kinds are told apart, together with the operation.
+const KIND_CHARS: usize = 40;
 /// Characters of a request that a finding shows.
-const SHOWN_CHARS: usize = 2_000;
+const SHOWN_CHARS: usize = 1_000;
 
 /// What a run of the fuzzer saw.
 #[derive(Debug, Default)]
@@ -40,6 +44,7 @@ pub struct Report {
     pub found: Vec<String>,
     /// How many such cases there are.
     pub found_count: usize,
+    kinds: BTreeMap<String, usize>,
     /// How long it took.
     pub took: Duration,
 }
@@ -61,8 +66,11 @@ impl Report {
 
     fn find(&mut self, case: usize, what: &str, request: &Request<Bytes>) {
         self.found_count += 1;
-        if self.found.len() < FOUND_MAX {
-            let target = request.headers().get("x-amz-target");
+        let target = request.headers().get("x-amz-target");
+        let kind: String = what.chars().take(KIND_CHARS).collect();
+        let of_this_kind = self.kinds.entry(format!("{target:?} {kind}")).or_default();
+        *of_this_kind += 1;
+        if self.found.len() < FOUND_MAX && *of_this_kind <= FOUND_OF_A_KIND_MAX {
             let body: String = String::from_utf8_lossy(request.body()).chars().take(SHOWN_CHARS).collect();
             self.found.push(format!("case {case}: {what}\n  {target:?}\n  {body}"));
         }
@@ -124,7 +132,8 @@ async fn in_one_world(report: &mut Report, random: &mut Random, cases: usize) {
             report.find(case, "answered, although its signature is not good", &request);
         }
         for problem in conforming::problems(&sent.operation, &answer) {
-            report.find(case, &format!("{problem}: {}", String::from_utf8_lossy(&answer.body)), &request);
+            let body: String = String::from_utf8_lossy(&answer.body).chars().take(SHOWN_CHARS).collect();
+            report.find(case, &format!("{problem}: {body}"), &request);
         }
         world.settle().await;
         if PANICS.load(Ordering::SeqCst) != panics {

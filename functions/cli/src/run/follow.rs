@@ -246,7 +246,6 @@ impl Follower<'_> {
         let mut unanswered = None;
         for id in self.interrupted.clone() {
             let execution = self.machine.service.engine.execution(&id).await?;
-            self.progress.catch_up(&id, &execution);
             let open: Vec<ActionStarted> = execution
                 .running()
                 .filter(|(_, attempt)| attempt.token.is_some())

@@ -102,6 +102,8 @@ impl Drop for Server {
 /// One connection that is kept open.
 pub(crate) struct Client {
     stream: BufReader<TcpStream>,
+    /// Whether the server said that it closes the connection, which then takes no further request.
+    is_closing: bool,
     address: String,
     credentials: Credentials,
 }
@@ -111,7 +113,7 @@ impl Client {
     pub(crate) fn to(address: &str) -> anyhow::Result<Self> {
         let credentials =
             Credentials { access_key: KEY.into(), secret_key: SECRET.into(), session_token: None };
-        Ok(Self { stream: connect(address)?, address: address.to_owned(), credentials })
+        Ok(Self { stream: connect(address)?, is_closing: false, address: address.to_owned(), credentials })
     }
 
     /// Calls an operation with a signed request.
@@ -132,16 +134,13 @@ impl Client {
         signed(request, &self.credentials, sigv4::SERVICE)
     }
 
-    /// Sends a request that must succeed. On a new connection when the server has closed this one.
+    /// Sends a request that must succeed. On a new connection when the server closes this one.
     pub(crate) fn send(&mut self, operation: &str, request: &[u8]) -> anyhow::Result<Vec<u8>> {
-        let answered = match self.exchange(request) {
-            Ok(answered) => answered,
-            Err(_) => {
-                self.stream = connect(&self.address)?;
-                self.exchange(request)?
-            }
-        };
-        let (status, body) = answered;
+        if self.is_closing {
+            self.stream = connect(&self.address)?;
+            self.is_closing = false;
+        }
+        let (status, body) = self.exchange(request)?;
         anyhow::ensure!(status == 200, "{operation}: {status} {}", String::from_utf8_lossy(&body));
         Ok(body)
     }
@@ -158,6 +157,9 @@ impl Client {
             let Some((name, value)) = line.trim_end().split_once(':') else { break };
             if name.eq_ignore_ascii_case("content-length") {
                 length = value.trim().parse()?;
+            }
+            if name.eq_ignore_ascii_case("connection") && value.trim().eq_ignore_ascii_case("close") {
+                self.is_closing = true;
             }
         }
         let mut body = vec![0; length];

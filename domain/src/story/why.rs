@@ -1,6 +1,6 @@
 //! Why a run is where it is: one sentence, and the chain of causes behind it.
 
-use super::words::{gave_way, one_line, policy, trigger};
+use super::words::{gave_way, one_line, policy_words, trigger};
 use crate::{
     execution::{
         ActionStatus, AttemptRun, ConditionRun, ConditionStatus, Execution, ExecutionStatus, StageRun,
@@ -100,7 +100,7 @@ pub fn why<'n>(subject: &Subject<'_>, neighbour: impl Fn(&ExecutionId) -> Option
             start.pipeline_version
         ));
         answer.because.extend(
-            policy(&start.policy)
+            policy_words(&start.policy)
                 .map(|words| format!("it is governed by more than CodePipeline's rules: {words}")),
         );
     }

@@ -86,7 +86,7 @@ pub fn execution_words(event: &ExecutionEvent) -> String {
                 "started on version {} by {}{pinned}{}",
                 started.pipeline_version,
                 trigger(&started.trigger),
-                policy(&started.policy).map(|words| format!("; {words}")).unwrap_or_default()
+                policy_words(&started.policy).map(|words| format!("; {words}")).unwrap_or_default()
             )
         }
         ExecutionEvent::StageStarted(started) => format!("enters stage {}", started.stage),
@@ -198,7 +198,7 @@ pub(super) fn trigger(trigger: &Trigger) -> String {
 }
 
 /// What governs a run beyond CodePipeline's own rules; `None` when nothing does.
-pub(super) fn policy(policy: &Policy) -> Option<String> {
+pub fn policy_words(policy: &Policy) -> Option<String> {
     let extended = policy.is_extended().then(|| "extended: it keeps its own definition".to_owned());
     let gates = policy.gates.iter().map(|(stage, gate)| {
         let older = match gate.older {

@@ -3,7 +3,8 @@
 use crate::{execution::rollback::Past, pipeline::PipelineDeclaration};
 use events::{
     ActionExecutionId, ActionName, ConditionType, Entry, ExecutionId, FailureCode, JobId, PipelineName,
-    RuleExecutionId, RuleName, SourceRevision, StageName, StageRetryMode, StreamName, Timestamp, Trigger,
+    Policy, RuleExecutionId, RuleName, SourceRevision, StageName, StageRetryMode, StreamName, Timestamp,
+    Trigger,
 };
 use std::collections::BTreeMap;
 
@@ -362,4 +363,6 @@ pub struct Context<'a> {
     pub command_id: &'a str,
     /// The Region label, for artifact stores.
     pub region: &'a str,
+    /// What governs runs that start with this command. It is recorded with them: no other command looks here.
+    pub policy: &'a Policy,
 }

@@ -6,7 +6,8 @@ use crate::{
     command::Context, execution::Execution, lane::Lane, pipeline::versions::Pipeline, rejection::Rejection,
 };
 use events::{
-    ExecutionEvent, ExecutionId, ExecutionMode, LaneEvent, PipelineEvent, PipelineName, StageName, Timestamp,
+    ExecutionEvent, ExecutionId, ExecutionMode, LaneEvent, PipelineEvent, PipelineName, Policy, StageName,
+    Timestamp,
 };
 use std::sync::Arc;
 
@@ -46,6 +47,7 @@ pub(crate) struct Draft<'a> {
     pub(crate) now: Timestamp,
     pub(crate) actor: &'a str,
     pub(crate) region: &'a str,
+    pub(crate) policy: &'a Policy,
     command_id: &'a str,
 }
 
@@ -58,6 +60,7 @@ impl<'a> Draft<'a> {
             now: context.now,
             actor: context.actor,
             region: context.region,
+            policy: context.policy,
             command_id: context.command_id,
         }
     }
@@ -94,6 +97,7 @@ impl<'a> Draft<'a> {
         let pipeline = &self.scope.pipeline;
         self.scope.execution.start.as_ref().is_some_and(|start| {
             start.mode != ExecutionMode::Parallel
+                && !start.policy.is_extended()
                 && start.incarnation == pipeline.incarnation
                 && pipeline.current.is_some_and(|current| current > start.pipeline_version)
         })
@@ -106,6 +110,21 @@ impl<'a> Draft<'a> {
         let pipeline = &self.scope.pipeline;
         let definition = pipeline.definition(start.pipeline_version);
         definition.filter(|_| start.incarnation == pipeline.incarnation).cloned()
+    }
+
+    /// The scope's run keeps its own definition, whatever becomes of the pipeline's.
+    pub(crate) fn is_extended(&self) -> bool {
+        self.is_own_run()
+            && self.scope.execution.start.as_ref().is_some_and(|start| start.policy.is_extended())
+    }
+
+    /// The definition that a wish of people about the scope's run is judged by: its own where it keeps that,
+    /// otherwise the current one, which must then be the run's own too.
+    pub(crate) fn judging_definition(&self) -> Option<Arc<PipelineDeclaration>> {
+        if self.is_extended() {
+            return self.own_definition();
+        }
+        self.scope.pipeline.current_definition().cloned()
     }
 
     pub(crate) fn no_pipeline(&self) -> Rejection {

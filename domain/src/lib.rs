@@ -12,6 +12,7 @@ pub mod execution;
 pub mod lane;
 pub mod limits;
 pub mod pipeline;
+pub mod policy;
 pub mod react;
 mod rejection;
 pub mod story;

@@ -74,6 +74,8 @@ pub fn react_to_execution(
 pub fn react_to_lane(pipeline: &PipelineName, event: &LaneEvent) -> Vec<Effect> {
     match event {
         LaneEvent::StageHeld(held) if held.waited => vec![tell_settle(pipeline, &held.execution)],
+        LaneEvent::ExecutionWaits(waits) => told(pipeline, waits.displaces.as_ref()),
+        LaneEvent::TransitionEnabled(enabled) => told(pipeline, enabled.displaces.as_ref()),
         // Who left by its own decision is not disturbed by this; who was sent away ends by it.
         LaneEvent::ExecutionLeft(left) => vec![tell_settle(pipeline, &left.execution)],
         LaneEvent::ExecutionSuperseded(superseded) => vec![tell_settle(pipeline, &superseded.execution)],
@@ -85,12 +87,14 @@ pub fn react_to_lane(pipeline: &PipelineName, event: &LaneEvent) -> Vec<Effect> 
         }
         LaneEvent::StageHeld(_)
         | LaneEvent::StageReleased(_)
-        | LaneEvent::ExecutionWaits(_)
         | LaneEvent::SupersessionSettled(_)
         | LaneEvent::RollbackSettled(_)
-        | LaneEvent::TransitionDisabled(_)
-        | LaneEvent::TransitionEnabled(_) => Vec::new(),
+        | LaneEvent::TransitionDisabled(_) => Vec::new(),
     }
+}
+
+fn told(pipeline: &PipelineName, execution: Option<&ExecutionId>) -> Vec<Effect> {
+    execution.map(|execution| tell_settle(pipeline, execution)).into_iter().collect()
 }
 
 /// What is still owed to a run that may have been left alone: its running actions and rules, and

@@ -92,6 +92,13 @@ pub enum Rejection {
     /// A function has one job only.
     #[error("job '{job}' is a function's: towpath cannot invoke it again with a continuation token yet")]
     FunctionCannotContinue { job: JobId },
+    /// The gate lets only the newest execution through.
+    #[error(
+        "execution '{execution}' cannot be approved in stage '{stage}': {waiting} newer wait for the stage, first \
+         '{newer}', and only the newest may pass (gate policy `newest`); reject or stop this one, and the approval is \
+         asked for the next"
+    )]
+    NewerWaits { execution: ExecutionId, stage: StageName, newer: ExecutionId, waiting: usize },
     /// Someone answered before.
     #[error("the approval '{action}' in stage '{stage}' has already been answered")]
     ApprovalAlreadyCompleted { stage: StageName, action: ActionName },

@@ -2,8 +2,8 @@
 
 use crate::{
     ActionExecutionId, ActionName, ActionTypeId, Artifact, ArtifactLocation, ArtifactName, ConditionType,
-    ConditionVerdict, Entry, ExecutionId, ExecutionMode, FailureCode, JobAcknowledged, JobContinued,
-    JobDispatched, JobQueued, PipelineName, PipelineVersion, RuleExecutionId, RuleName, Sequence,
+    ConditionVerdict, Entry, ExecutionId, ExecutionMode, FailureCode, GaveWay, JobAcknowledged, JobContinued,
+    JobDispatched, JobQueued, PipelineName, PipelineVersion, Policy, RuleExecutionId, RuleName, Sequence,
     SourceRevision, StageName, StageRetryMode, Timestamp, Trigger,
 };
 use serde::{Deserialize, Serialize};
@@ -51,7 +51,8 @@ pub enum ExecutionEvent {
 pub struct ExecutionStarted {
     /// The pipeline.
     pub pipeline: PipelineName,
-    /// The definition this run follows; a later one ends it at its next step, except in PARALLEL mode.
+    /// The definition this run follows; a later one ends it at its next step, except in PARALLEL mode
+    /// and where its policy lets it keep this one.
     pub pipeline_version: PipelineVersion,
     /// How often the name had been deleted before; a run never outlives its own pipeline.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -71,6 +72,9 @@ pub struct ExecutionStarted {
     /// The run rolls a stage back: its type is ROLLBACK.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback: Option<Rollback>,
+    /// What governs the run beyond CodePipeline's own rules.
+    #[serde(default, skip_serializing_if = "Policy::is_exact")]
+    pub policy: Policy,
 }
 
 /// Which stage a run rolls back, and what it takes over from an earlier run for that.
@@ -413,6 +417,9 @@ pub struct ExecutionCancelled {
 pub struct ExecutionSuperseded {
     /// The newer run.
     pub by: ExecutionId,
+    /// Which rule made it give way; without it, its mode did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<GaveWay>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]

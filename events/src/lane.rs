@@ -1,6 +1,6 @@
 //! What can happen in a lane: who holds each stage, who waits at its door, which doors are closed.
 
-use crate::{Entry, ExecutionId, ExecutionMode, PipelineVersion, Sequence, StageName};
+use crate::{Entry, ExecutionId, ExecutionMode, PipelineVersion, Sequence, StageName, Terms};
 use serde::{Deserialize, Serialize};
 
 /// Facts of a `lane#<pipeline>` stream.
@@ -36,6 +36,9 @@ pub struct StageHeld {
     /// True when the holder was waiting and must be told.
     #[serde(default, skip_serializing_if = "is_false")]
     pub waited: bool,
+    /// On which terms.
+    #[serde(default, skip_serializing_if = "Terms::is_plain")]
+    pub terms: Terms,
 }
 
 /// A stage became free of an execution. Schema 1.
@@ -61,6 +64,12 @@ pub struct ExecutionWaits {
     pub sequence: Sequence,
     /// Its mode.
     pub mode: ExecutionMode,
+    /// On which terms.
+    #[serde(default, skip_serializing_if = "Terms::is_plain")]
+    pub terms: Terms,
+    /// The holder that must be told, since its gate lets newer executions take its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub displaces: Option<ExecutionId>,
 }
 
 /// An execution gave up its place in front of a stage: it was stopped or cancelled. Schema 1.
@@ -130,6 +139,9 @@ pub struct TransitionEnabled {
     pub stage: StageName,
     /// Principal that opened it.
     pub by: String,
+    /// The holder that must be told, since its gate lets newer executions take its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub displaces: Option<ExecutionId>,
 }
 
 /// The pipeline was deleted: nobody holds or waits any more. Schema 1.

@@ -7,10 +7,10 @@ use domain::{
     testing::laws::{self, Heard},
 };
 use events::{
-    ActionExecutionId, ArtifactLocation, ExecutionEvent, ExecutionId, PipelineName, TriggerType,
-    codec::Stored,
+    ActionCategory, ActionExecutionId, ArtifactLocation, Entry, ExecutionEvent, ExecutionId, PipelineName,
+    Sequence, StageName, TriggerType, codec::Stored,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// After a step that touched this pipeline.
 pub fn after_step(log: &SimLog, pipeline: &PipelineName) -> Result<(), String> {
@@ -54,7 +54,33 @@ pub fn at_the_end(log: &SimLog) -> Result<(), String> {
     log.lanes.values().try_for_each(folds)?;
     log.executions.values().try_for_each(folds)?;
     log.executions.values().try_for_each(|stream| rollbacks(log, stream.now()))?;
+    nobody_deploys_after_somebody_newer(log)?;
     one_result_each(log)
+}
+
+/// Among runs that keep their order, whoever deploys in a stage was started after everyone who deployed there before,
+/// rollbacks excepted. Read from the attempts that were started, in the order of admissions.
+fn nobody_deploys_after_somebody_newer(log: &SimLog) -> Result<(), String> {
+    type Deployed<'l> = (Entry, Sequence, &'l ExecutionId);
+    let mut places: BTreeMap<(&PipelineName, u32, &StageName), Vec<Deployed<'_>>> = BTreeMap::new();
+    for (id, stream) in &log.executions {
+        let run = stream.now();
+        let Some(start) = run.start.as_ref().filter(|start| start.policy.is_extended()) else { continue };
+        for stage in run.stages.iter().filter(|_| start.rollback.is_none()) {
+            let deploys =
+                stage.attempts.iter().filter(|run| run.action_type.category == ActionCategory::Deploy);
+            let place = (&start.pipeline, start.incarnation, &stage.stage);
+            let entries = deploys.map(|attempt| (attempt.entry, start.sequence, id));
+            places.entry(place).or_default().extend(entries);
+        }
+    }
+    for (place, deployed) in &mut places {
+        deployed.sort();
+        if let Some(pair) = deployed.windows(2).find(|pair| pair[0].1 > pair[1].1) {
+            return Err(format!("nobody deploys after somebody newer: {place:?}: {pair:?}"));
+        }
+    }
+    Ok(())
 }
 
 /// A rollback runs its one stage, goes back to a run that passed it under the same definition, and is never the

@@ -4,6 +4,7 @@
 use crate::{
     log::{Read, SimLog, Stream},
     prng::Prng,
+    users,
 };
 use domain::{
     Decision, Effect, Rejection, Scope,
@@ -107,7 +108,14 @@ impl Subject for Core {
         for _ in 0..ATTEMPTS_MAX {
             let before = self.scope(command, read);
             let now = clock.max(self.last_time(&command.pipeline, execution, read));
-            let context = Context { now, actor: &order.actor, command_id: &order.id, region: "us-east-1" };
+            let policy = users::policy(&order.id);
+            let context = Context {
+                now,
+                actor: &order.actor,
+                command_id: &order.id,
+                region: "us-east-1",
+                policy: &policy,
+            };
             let mut after = before.clone();
             let decided = decide(&mut after, command, context);
             // Whatever was decided counts only if every stream that was read still is what it was; the pipeline's

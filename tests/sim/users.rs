@@ -7,9 +7,22 @@ use domain::{
     testing::{PipelineBuilder, action, approval, deploy, pipeline, rule, source, stage_name},
 };
 use events::{
-    ConditionType, ExecutionId, ExecutionMode, PipelineName, StageName, StageRetryMode, Trigger, TriggerType,
+    Compatibility, ConditionType, ExecutionId, ExecutionMode, GatePolicy, Newer, Older, PipelineName, Policy,
+    StageName, StageRetryMode, Trigger, TriggerType,
 };
 use std::collections::BTreeMap;
+
+/// What the installation lays down when this order comes: now CodePipeline as it is, now more. The same whenever the
+/// order is sent again.
+pub fn policy(order: &str) -> Policy {
+    let seed = order.bytes().fold(7_usize, |seed, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
+    let compatibility = if seed.is_multiple_of(3) { Compatibility::Exact } else { Compatibility::Extended };
+    let newer = [Newer::Hold, Newer::Hold, Newer::Supersede, Newer::Newest][seed / 3 % 4];
+    let older = [None, Some(Older::Refuse)][seed / 12 % 2];
+    let gates = if seed / 24 % 2 == 0 { vec![] } else { vec!["Gate", "Deploy"] };
+    let gates = gates.into_iter().map(|stage| (stage_name(stage), GatePolicy { newer, older })).collect();
+    Policy { compatibility, gates }
+}
 
 /// The names in use.
 pub const PIPELINES: [&str; 3] = ["shop", "site", "tool"];
@@ -174,6 +187,10 @@ pub fn let_everything_end(log: &SimLog) -> Vec<Command> {
         let waits = run.running().any(|(_, attempt)| attempt.token.is_some());
         if let (true, Some(start)) = (waits, &run.start) {
             commands.extend(answer(id, run, &start.pipeline, true));
+            // Where only the newest may pass, the others are sent away.
+            if start.policy.gates.values().any(|gate| gate.newer == Newer::Newest) {
+                commands.extend(answer(id, run, &start.pipeline, false));
+            }
         }
     }
     commands

@@ -38,7 +38,7 @@ pub(crate) fn has_more(draft: &Draft<'_>, definition: &PipelineDeclaration, stag
 }
 
 /// The first group with actions that were not started, or that a retry set aside; only those of it.
-fn next_group<'d>(
+pub(crate) fn next_group<'d>(
     draft: &Draft<'_>,
     definition: &'d PipelineDeclaration,
     stage: &StageName,

@@ -5,11 +5,11 @@ use super::{
     ExecutionStatus, StageStatus, action,
     condition::{self, Gate},
     failure::{self, Then},
-    rollback,
+    gate, rollback,
 };
 use crate::{
     draft::Draft,
-    lane::admit::{self, Admission, Arrival},
+    lane::admit::{self, Admission},
     pipeline::{ConditionResult, PipelineDeclaration},
 };
 use events::{
@@ -29,10 +29,10 @@ pub(crate) fn advance(draft: &mut Draft<'_>, id: &ExecutionId, definition: &Pipe
 fn step(draft: &mut Draft<'_>, id: &ExecutionId, definition: &PipelineDeclaration) -> bool {
     let Some(stage) = draft.scope.execution.current_stage() else { return false };
     let waits = stage.running().next().is_some() || stage.running_rules().next().is_some();
-    if !draft.scope.execution.is_inside_a_stage() || waits {
+    let name = stage.stage.clone();
+    if !draft.scope.execution.is_inside_a_stage() || gate::give_way(draft, id, definition, &name) || waits {
         return false;
     }
-    let name = stage.stage.clone();
     if condition::close(draft, &name) {
         return true;
     }
@@ -133,21 +133,16 @@ pub(crate) fn arrive_at_next(
         return false;
     }
     let Some(start) = &draft.scope.execution.start else { return false };
-    let arrival = Arrival {
-        execution: id,
-        sequence: start.sequence,
-        mode: start.mode,
-        stage: &next.name,
-        first_stage: passed.is_none(),
-    };
-    match admit::arrive(draft, &arrival) {
+    let start = start.clone();
+    let arrival = gate::arrival(&start, id, definition, &next.name, passed.is_none());
+    match admit::arrive(draft, &arrival, definition) {
         Admission::Entered(entry) => {
             enter(draft, &next.name, entry);
             true
         }
         Admission::Waits => false,
-        Admission::Superseded { by } => {
-            draft.execution(ExecutionEvent::ExecutionSuperseded(ExecutionSuperseded { by }));
+        Admission::Superseded { by, rule } => {
+            draft.execution(ExecutionEvent::ExecutionSuperseded(ExecutionSuperseded { by, rule }));
             false
         }
     }
@@ -166,7 +161,7 @@ pub(crate) fn enter(draft: &mut Draft<'_>, stage: &StageName, entry: Entry) {
     draft.execution(ExecutionEvent::StageStarted(StageStarted { stage: stage.clone(), entry }));
 }
 
-fn end_stage(draft: &mut Draft<'_>, id: &ExecutionId, stage: &StageName, status: StageStatus) {
+pub(crate) fn end_stage(draft: &mut Draft<'_>, id: &ExecutionId, stage: &StageName, status: StageStatus) {
     let ended = StageEnded { stage: stage.clone() };
     draft.execution(match status {
         StageStatus::Succeeded => ExecutionEvent::StageSucceeded(ended),

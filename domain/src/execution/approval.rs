@@ -1,6 +1,6 @@
 //! Answering a manual approval. See `spec/execution-semantics.md`, section 5.
 
-use super::{ActionStatus, action};
+use super::{ActionStatus, action, gate};
 use crate::{
     command::{Attempt, Details},
     draft::Draft,
@@ -46,6 +46,9 @@ pub(crate) fn record(draft: &mut Draft<'_>, id: &ExecutionId, answer: &Answer<'_
     }
     if draft.now >= attempt.deadline {
         return Err(invalid());
+    }
+    if answer.approved {
+        gate::check_newest(draft, id, answer.stage)?;
     }
     let action_execution = attempt.action_execution.clone();
     let by = Some(draft.actor.to_owned());

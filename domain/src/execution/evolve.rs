@@ -105,6 +105,7 @@ impl Execution {
             }
             ExecutionEvent::ExecutionSuperseded(superseded) => {
                 self.cause = Some(superseded.by.to_string());
+                self.gave_way = superseded.rule;
                 self.end(ExecutionStatus::Superseded, at);
             }
         }
@@ -129,6 +130,7 @@ impl Execution {
             variables: started.variables.clone(),
             revisions: started.revisions.clone(),
             rollback: started.rollback.clone(),
+            policy: started.policy.clone(),
             at,
         });
     }

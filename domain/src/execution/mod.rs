@@ -6,6 +6,7 @@ pub mod approval;
 pub mod condition;
 pub mod evolve;
 pub mod failure;
+pub mod gate;
 pub mod job;
 pub mod overriding;
 pub mod retry;
@@ -21,8 +22,8 @@ use crate::pipeline::{
 };
 use events::{
     ActionExecutionId, ActionName, ActionTypeId, Artifact, ArtifactLocation, ArtifactName, Entry,
-    ExecutionId, ExecutionMode, FailureCode, PipelineName, PipelineVersion, Rollback, Sequence,
-    SourceRevision, StageName, StageRetryMode, Timestamp, Trigger,
+    ExecutionId, ExecutionMode, FailureCode, GaveWay, PipelineName, PipelineVersion, Policy, Rollback,
+    Sequence, SourceRevision, StageName, StageRetryMode, Timestamp, Trigger,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -30,7 +31,7 @@ use std::collections::BTreeMap;
 pub use condition::{ConditionRun, ConditionStatus, RuleRun};
 
 /// Number of this fold; one more whenever [`Execution`]'s shape or meaning changes.
-pub const FOLD: u32 = 4;
+pub const FOLD: u32 = 5;
 
 /// The state of an `execution#<id>` stream.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -51,6 +52,8 @@ pub struct Execution {
     pub ended: Option<Timestamp>,
     /// Why it was cancelled, or by which run it was superseded.
     pub cause: Option<String>,
+    /// Which rule made it give way, where it was not its mode.
+    pub gave_way: Option<GaveWay>,
 }
 
 /// What is fixed when a run starts.
@@ -66,6 +69,7 @@ pub struct Start {
     pub variables: BTreeMap<String, String>,
     pub revisions: BTreeMap<ActionName, String>,
     pub rollback: Option<Rollback>,
+    pub policy: Policy,
     pub at: Timestamp,
 }
 

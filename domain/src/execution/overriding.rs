@@ -1,15 +1,17 @@
 //! Letting a run pass in spite of a condition. See `spec/execution-semantics.md`, section 10.
 
-use super::{ConditionStatus, ExecutionStatus, StageRun, StageStatus, advance, condition, start};
+use super::{
+    ConditionStatus, ExecutionStatus, StageRun, StageStatus, advance, condition, gate as gates, start,
+};
 use crate::{
     draft::Draft,
-    lane::admit::{self, Arrival},
-    pipeline::{ConditionResult, StageDeclaration},
+    lane::admit,
+    pipeline::{ConditionResult, PipelineDeclaration, StageDeclaration},
     rejection::Rejection,
 };
 use events::{
     ConditionEnded, ConditionOverridden, ConditionType, ConditionVerdict, ExecutionEvent, ExecutionId,
-    ExecutionMode, StageName,
+    StageName,
 };
 
 /// Overrides a condition of the run that entered the stage last: its rules are given up, and the run goes on as if
@@ -20,9 +22,9 @@ pub(crate) fn override_condition(
     stage: &StageName,
     gate: ConditionType,
 ) -> Result<(), Rejection> {
-    let definition = draft.scope.pipeline.current_definition().cloned().ok_or_else(|| draft.no_pipeline())?;
+    let definition = draft.judging_definition().ok_or_else(|| draft.no_pipeline())?;
     let declared = definition.stage(stage).ok_or_else(|| draft.no_stage(stage))?;
-    check(draft, id, declared, gate)?;
+    check(draft, id, &definition, declared, gate)?;
     let Some(started) = draft.scope.execution.start.clone() else { return Err(draft.no_execution(id)) };
     if draft.scope.execution.status.is_terminal() {
         start::check_room(draft, started.mode)?;
@@ -33,13 +35,7 @@ pub(crate) fn override_condition(
     let entry = if run.status == StageStatus::InProgress {
         run.entry
     } else {
-        let arrival = Arrival {
-            execution: id,
-            sequence: started.sequence,
-            mode: started.mode,
-            stage,
-            first_stage: false,
-        };
+        let arrival = gates::arrival(&started, id, &definition, stage, false);
         admit::hold(draft, &arrival, false)
     };
     draft.execution(ExecutionEvent::ConditionOverridden(ConditionOverridden {
@@ -55,6 +51,7 @@ pub(crate) fn override_condition(
 fn check(
     draft: &Draft<'_>,
     id: &ExecutionId,
+    definition: &PipelineDeclaration,
     declared: &StageDeclaration,
     gate: ConditionType,
 ) -> Result<(), Rejection> {
@@ -72,8 +69,7 @@ fn check(
     let result = declared.condition(gate).map(|condition| condition.result_in(gate));
     let not_latest = || Rejection::NotLatestExecution { execution: id.clone(), stage: stage.clone() };
     let start = execution.start.as_ref().filter(|_| draft.is_own_run()).ok_or_else(not_latest)?;
-    let latest = draft.scope.lane.last_entered(stage).is_some_and(|hold| hold.execution == *id);
-    if !latest && start.mode != ExecutionMode::Parallel {
+    if !gates::is_latest(draft, start, id, definition, stage) {
         // Whoever else holds the stage: a rollback that was to follow is not undone.
         let shut = execution.stage(stage).and_then(StageRun::failed_by).is_some();
         if gate == ConditionType::OnSuccess && result == Some(ConditionResult::Rollback) && shut {
@@ -108,7 +104,7 @@ fn check(
         | StageStatus::Cancelled
         | StageStatus::Skipped) => return refused(&format!("its stage is {}", other.as_str())),
     }
-    if Some(start.pipeline_version) != draft.scope.pipeline.current {
+    if Some(start.pipeline_version) != draft.scope.pipeline.current && !draft.is_extended() {
         return refused("the pipeline was changed since the execution started");
     }
     Ok(())

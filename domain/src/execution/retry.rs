@@ -3,17 +3,15 @@
 use super::{
     ActionStatus, Execution, ExecutionStatus, StageStatus, action, advance,
     condition::{self, Gate},
-    start,
+    gate, start,
 };
 use crate::{
     draft::Draft,
-    lane::admit::{self, Arrival},
+    lane::admit,
     pipeline::{ActionDeclaration, OnFailure, PipelineDeclaration, RetryMode},
     rejection::Rejection,
 };
-use events::{
-    ConditionType, ExecutionEvent, ExecutionId, ExecutionMode, StageName, StageRetried, StageRetryMode,
-};
+use events::{ConditionType, ExecutionEvent, ExecutionId, StageName, StageRetried, StageRetryMode};
 
 /// Retries a stage of the run that entered it last.
 pub(crate) fn retry(
@@ -22,7 +20,7 @@ pub(crate) fn retry(
     stage: &StageName,
     mode: StageRetryMode,
 ) -> Result<(), Rejection> {
-    let definition = draft.scope.pipeline.current_definition().cloned().ok_or_else(|| draft.no_pipeline())?;
+    let definition = draft.judging_definition().ok_or_else(|| draft.no_pipeline())?;
     if definition.stage(stage).is_none() {
         return Err(draft.no_stage(stage));
     }
@@ -36,13 +34,7 @@ pub(crate) fn retry(
     let entry = if run.status == StageStatus::InProgress {
         run.entry
     } else {
-        let arrival = Arrival {
-            execution: id,
-            sequence: started.sequence,
-            mode: started.mode,
-            stage,
-            first_stage: false,
-        };
+        let arrival = gate::arrival(&started, id, &definition, stage, false);
         admit::hold(draft, &arrival, false)
     };
     draft.execution(ExecutionEvent::StageRetried(StageRetried {
@@ -94,11 +86,10 @@ fn check(
     let busy = |reason| Rejection::Conflict { execution: id.clone(), stage: stage.clone(), reason };
     let not_latest = || Rejection::NotLatestExecution { execution: id.clone(), stage: stage.clone() };
     let start = execution.start.as_ref().filter(|_| draft.is_own_run()).ok_or_else(not_latest)?;
-    let latest = draft.scope.lane.last_entered(stage).is_some_and(|hold| hold.execution == *id);
-    if !latest && start.mode != ExecutionMode::Parallel {
+    if !gate::is_latest(draft, start, id, definition, stage) {
         return Err(not_latest());
     }
-    if Some(start.pipeline_version) != draft.scope.pipeline.current {
+    if Some(start.pipeline_version) != draft.scope.pipeline.current && !draft.is_extended() {
         return Err(not_retryable("the pipeline was changed since it started"));
     }
     let run = execution.current_stage().filter(|run| run.stage == *stage);

@@ -5,18 +5,21 @@
 //! whoever waits; the run is started by a command of its own, since a decision writes to one run alone. Until then
 //! the lane owes it.
 
-use super::{Execution, StageStatus, advance};
+use super::{Execution, StageStatus, advance, gate};
 use crate::{
     draft::Draft,
-    lane::admit::{self, Arrival},
+    lane::{
+        Hold, Success,
+        admit::{self, Arrival},
+    },
     limits,
     pipeline::{ActionDeclaration, PipelineDeclaration, variables},
     rejection::Rejection,
 };
 use events::{
-    ArtifactName, Entry, ExecutionEvent, ExecutionId, ExecutionMode, ExecutionStarted, KeptArtifact,
+    ArtifactName, EXACT, Entry, ExecutionEvent, ExecutionId, ExecutionMode, ExecutionStarted, KeptArtifact,
     LaneEvent, PipelineName, PipelineVersion, Rollback, RollbackOwed, RollbackSettled, Sequence,
-    SourceRevision, StageName, Timestamp, Trigger, TriggerType,
+    SourceRevision, StageName, Terms, Timestamp, Trigger, TriggerType,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -129,7 +132,7 @@ pub(crate) fn by_hand(
     if draft.scope.execution.exists() {
         return Ok(());
     }
-    let checked = check(draft, stage, target, past)?;
+    let checked = check(draft, stage, target, past, draft.policy.is_extended())?;
     if draft.scope.lane.rollbacks.values().any(|owed| owed.stage == *stage) {
         let reason = "it is about to be rolled back";
         return Err(Rejection::Conflict { execution: target.clone(), stage: stage.clone(), reason });
@@ -139,11 +142,11 @@ pub(crate) fn by_hand(
     }
     // The limit on executions under way does not count here: RollbackStage knows no such refusal.
     let sequence = draft.scope.lane.sequence.next();
-    let mode = checked.definition.mode();
-    let entry =
-        admit::hold(draft, &Arrival { execution: id, sequence, mode, stage, first_stage: false }, false);
+    let (mode, terms) = (checked.mode, gate::terms(draft.policy, checked.definition.stage(stage), true));
+    let arrival = Arrival { execution: id, sequence, mode, stage, terms, first_stage: false };
+    let entry = admit::hold(draft, &arrival, false);
     let trigger = Trigger { kind: TriggerType::ManualRollback, detail: draft.actor.to_owned() };
-    begin(draft, id, &checked, Place { stage, target, sequence, entry }, trigger);
+    begin(draft, id, &checked, Place { stage, target, sequence, entry, mode, terms }, trigger);
     Ok(())
 }
 
@@ -159,7 +162,9 @@ pub(crate) fn automatic(
     let is_source = definition.first_stage().is_some_and(|first| first.name == *stage);
     let version = candidate(draft).filter(|_| !is_source && !draft.is_outdated());
     let last = draft.scope.lane.last_succeeded(stage);
-    let target = last.filter(|last| Some(last.version) == version && last.execution != *id);
+    let any_version = draft.is_extended() && version.is_some();
+    let is_target = |last: &&Success| (any_version || Some(last.version) == version) && last.execution != *id;
+    let target = last.filter(is_target);
     let Some(target) = target.map(|last| last.execution.clone()) else { return false };
     if !admit::holds(draft, stage, id) {
         return false;
@@ -169,11 +174,10 @@ pub(crate) fn automatic(
     let execution = ExecutionId::parse(draft.derive_uuid(&[id.as_str(), stage.as_str(), "rollback"]))
         .expect("a derived UUID has 36 characters, all hexadecimal or dashes");
     let mode = definition.mode();
-    admit::hand_over(
-        draft,
-        id,
-        &Arrival { execution: &execution, sequence, mode, stage, first_stage: false },
-    );
+    let policy = draft.scope.execution.start.as_ref().map_or(&EXACT, |start| &start.policy);
+    let terms = gate::terms(policy, definition.stage(stage), true);
+    let arrival = Arrival { execution: &execution, sequence, mode, stage, terms, first_stage: false };
+    admit::hand_over(draft, id, &arrival);
     draft.lane(LaneEvent::RollbackOwed(RollbackOwed {
         stage: stage.clone(),
         execution,
@@ -189,27 +193,33 @@ pub(crate) fn automatic(
 pub(crate) fn start_owed(draft: &mut Draft<'_>, id: &ExecutionId, past: Option<&Past>) {
     let Some(owed) = draft.scope.lane.rollbacks.get(id).cloned() else { return };
     draft.lane(LaneEvent::RollbackSettled(RollbackSettled { execution: id.clone() }));
-    let checked = check(draft, &owed.stage, &owed.target, past);
-    let hold = draft.scope.lane.hold_of(id).map(|(_, hold)| hold.entry);
-    let (Ok(checked), Some(entry)) = (checked, hold) else {
+    let hold = draft.scope.lane.hold_of(id).map(|(_, hold)| hold.clone());
+    let extended = hold.as_ref().is_some_and(|hold| hold.terms.extended);
+    let checked = check(draft, &owed.stage, &owed.target, past, extended);
+    let (Ok(checked), Some(Hold { entry, mode, terms, .. })) = (checked, hold) else {
         admit::release(draft, &owed.stage, id);
         return;
     };
     let trigger = Trigger { kind: TriggerType::AutomatedRollback, detail: owed.failed.to_string() };
-    let place = Place { stage: &owed.stage, target: &owed.target, sequence: owed.sequence, entry };
+    let (stage, target, sequence) = (&owed.stage, &owed.target, owed.sequence);
+    let place = Place { stage, target, sequence, entry, mode, terms };
     begin(draft, id, &checked, place, trigger);
 }
 
 /// The version under which the scope's run may be rolled back to, once it has succeeded in a stage.
 pub(crate) fn candidate(draft: &Draft<'_>) -> Option<PipelineVersion> {
     let start = draft.scope.execution.start.as_ref()?;
-    let counts = start.rollback.is_none() && start.mode != ExecutionMode::Parallel;
+    let counts =
+        start.rollback.is_none() && (start.mode != ExecutionMode::Parallel || start.policy.is_extended());
     counts.then_some(start.pipeline_version)
 }
 
 /// What a check has found.
 struct Checked<'a> {
+    /// What the rollback follows: the target's own.
     definition: Arc<PipelineDeclaration>,
+    /// The pipeline's mode now: the lane is as it is today.
+    mode: ExecutionMode,
     past: &'a Past,
 }
 
@@ -219,26 +229,38 @@ struct Place<'a> {
     target: &'a ExecutionId,
     sequence: Sequence,
     entry: Entry,
+    mode: ExecutionMode,
+    terms: Terms,
 }
 
-/// Whether the stage can go back to that run, whatever goes on in it.
+/// Whether the stage can go back to that run, whatever goes on in it. Extended, the run's own definition decides,
+/// whatever the pipeline's has become since; otherwise the two must be the same.
 fn check<'a>(
     draft: &Draft<'_>,
     stage: &StageName,
     target: &ExecutionId,
     past: Option<&'a Past>,
+    extended: bool,
 ) -> Result<Checked<'a>, Rejection> {
     let pipeline = &draft.scope.pipeline;
-    let definition = pipeline.current_definition().cloned().ok_or_else(|| draft.no_pipeline())?;
-    if definition.stage(stage).is_none() {
+    let current = pipeline.current_definition().cloned().ok_or_else(|| draft.no_pipeline())?;
+    let mode = current.mode();
+    let own = |past: &&Past| past.pipeline == *draft.name && past.incarnation == draft.scope.lane.incarnation;
+    let past = past.filter(own);
+    let targets = past.filter(|_| extended).and_then(|past| pipeline.definition(past.version)).cloned();
+    if current.stage(stage).is_none() && targets.as_ref().is_none_or(|own| own.stage(stage).is_none()) {
         return Err(draft.no_stage(stage));
     }
-    let own = |past: &&Past| past.pipeline == *draft.name && past.incarnation == draft.scope.lane.incarnation;
-    let past = past.filter(own).ok_or_else(|| draft.no_execution(target))?;
+    let past = past.ok_or_else(|| draft.no_execution(target))?;
+    let unreadable = extended && targets.is_none();
+    let definition = targets.unwrap_or(current);
+    let changed = !extended && Some(past.version) != pipeline.current;
     let wrong = [
-        (definition.mode() == ExecutionMode::Parallel, "the pipeline is in PARALLEL mode"),
+        (!extended && mode == ExecutionMode::Parallel, "the pipeline is in PARALLEL mode"),
         (definition.first_stage().is_some_and(|first| first.name == *stage), "it is the source stage"),
-        (Some(past.version) != pipeline.current, "the pipeline was changed since that execution started"),
+        (unreadable, "that execution's own definition cannot be read"),
+        (definition.stage(stage).is_none(), "that execution's own definition has no such stage"),
+        (changed, "the pipeline was changed since that execution started"),
         (past.is_rollback, "that execution is a rollback itself"),
         (!past.succeeded, "that execution did not succeed in the stage"),
     ];
@@ -248,7 +270,7 @@ fn check<'a>(
     if draft.now.since(past.at) > limits::HISTORY_DAYS_MAX * DAY_MS {
         return Err(Rejection::ExecutionOutdated { execution: target.clone() });
     }
-    Ok(Checked { definition, past })
+    Ok(Checked { definition, mode, past })
 }
 
 fn unable(stage: &StageName, target: &ExecutionId, reason: &'static str) -> Rejection {
@@ -257,17 +279,18 @@ fn unable(stage: &StageName, target: &ExecutionId, reason: &'static str) -> Reje
 
 /// Notes the start of a run that holds its stage already, and starts its first actions.
 fn begin(draft: &mut Draft<'_>, id: &ExecutionId, checked: &Checked<'_>, place: Place<'_>, trigger: Trigger) {
-    let Checked { definition, past } = checked;
+    let Checked { definition, past, .. } = checked;
     draft.execution(ExecutionEvent::ExecutionStarted(ExecutionStarted {
         pipeline: draft.name.clone(),
         pipeline_version: past.version,
         incarnation: past.incarnation,
-        mode: definition.mode(),
+        mode: place.mode,
         sequence: place.sequence,
         trigger,
         variables: past.variables.clone(),
         revisions: BTreeMap::new(),
         rollback: Some(past.kept(definition, place.stage, place.target)),
+        policy: gate::policy_of_rollback(place.terms, place.stage),
     }));
     advance::enter(draft, place.stage, place.entry);
     advance::advance(draft, id, definition);

@@ -19,7 +19,7 @@ pub(crate) fn settle(draft: &mut Draft<'_>, id: &ExecutionId) {
     }
     if let Some(by) = draft.scope.lane.superseded.get(id).cloned() {
         if !draft.scope.execution.status.is_terminal() {
-            draft.execution(ExecutionEvent::ExecutionSuperseded(ExecutionSuperseded { by }));
+            draft.execution(ExecutionEvent::ExecutionSuperseded(ExecutionSuperseded { by, rule: None }));
         }
         draft.lane(LaneEvent::SupersessionSettled(SupersessionSettled { execution: id.clone() }));
         return;

@@ -1,6 +1,6 @@
 //! Starting a run. See `spec/execution-semantics.md`, section 1.
 
-use super::advance;
+use super::{advance, gate};
 use crate::{draft::Draft, limits, pipeline::PipelineDeclaration, rejection::Rejection};
 use events::{
     ActionCategory, ActionName, ExecutionEvent, ExecutionId, ExecutionMode, ExecutionStarted, Trigger,
@@ -34,6 +34,7 @@ pub(crate) fn start(
         variables,
         revisions: revisions.clone(),
         rollback: None,
+        policy: gate::policy_at_start(draft.policy, &definition),
     }));
     if advance::arrive_at_next(draft, execution, &definition, None) {
         advance::advance(draft, execution, &definition);

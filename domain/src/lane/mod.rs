@@ -5,12 +5,15 @@
 pub mod admit;
 pub mod transitions;
 
-use events::{Entry, ExecutionId, ExecutionMode, LaneEvent, PipelineVersion, Sequence, StageName, Timestamp};
+use events::{
+    Entry, ExecutionId, ExecutionMode, LaneEvent, PipelineVersion, Sequence, StageHeld, StageName, Terms,
+    Timestamp,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Number of this fold; one more whenever [`Lane`]'s shape or meaning changes.
-pub const FOLD: u32 = 2;
+pub const FOLD: u32 = 3;
 
 /// The state of a `lane#<pipeline>` stream.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -38,6 +41,8 @@ pub struct StageTraffic {
     pub waiting: Vec<Waiter>,
     /// Who entered last, even if it has left.
     pub last_entered: Option<Hold>,
+    /// The newest of those that entered on terms of order, even if it has left.
+    pub newest: Option<Newest>,
     /// Who succeeded here last, of those that may be rolled back to.
     pub last_succeeded: Option<Success>,
     /// The inbound transition's last change; `None` when it was never touched.
@@ -53,6 +58,17 @@ pub struct Hold {
     pub entry: Entry,
     /// Its mode.
     pub mode: ExecutionMode,
+    /// On which terms.
+    pub terms: Terms,
+}
+
+/// An execution that no older one may follow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Newest {
+    /// Who.
+    pub execution: ExecutionId,
+    /// Its place in the order of starts.
+    pub sequence: Sequence,
 }
 
 /// An execution that passed a stage.
@@ -83,6 +99,8 @@ pub struct Waiter {
     pub sequence: Sequence,
     /// Its mode.
     pub mode: ExecutionMode,
+    /// On which terms.
+    pub terms: Terms,
     /// Since when.
     pub since: Timestamp,
 }
@@ -100,17 +118,37 @@ pub struct Transition {
     pub at: Timestamp,
 }
 
+/// An execution of this mode and on these terms shares a stage with no other of its kind.
+pub(crate) fn excludes(mode: ExecutionMode, terms: Terms) -> bool {
+    mode != ExecutionMode::Parallel || terms.ordered
+}
+
+impl StageTraffic {
+    /// Somebody is inside who excludes others.
+    pub fn is_taken(&self) -> bool {
+        self.held.iter().any(|hold| excludes(hold.mode, hold.terms))
+    }
+
+    fn enter(&mut self, held: &StageHeld) {
+        let StageHeld { execution, sequence, entry, mode, terms, .. } = held;
+        let hold = Hold { execution: execution.clone(), entry: *entry, mode: *mode, terms: *terms };
+        self.waiting.retain(|waiter| waiter.execution != held.execution);
+        self.held.retain(|other| other.execution != held.execution);
+        self.held.push(hold.clone());
+        self.last_entered = Some(hold);
+        let is_newest = self.newest.as_ref().is_none_or(|newest| newest.sequence < *sequence);
+        if terms.ordered && !terms.rollback && is_newest {
+            self.newest = Some(Newest { execution: execution.clone(), sequence: *sequence });
+        }
+    }
+}
+
 impl Lane {
     /// Writes one event down.
     pub fn evolve(&mut self, event: &LaneEvent, at: Timestamp) {
         match event {
             LaneEvent::StageHeld(held) => {
-                let hold = Hold { execution: held.execution.clone(), entry: held.entry, mode: held.mode };
-                let stage = self.stages.entry(held.stage.clone()).or_default();
-                stage.waiting.retain(|waiter| waiter.execution != held.execution);
-                stage.held.retain(|other| other.execution != held.execution);
-                stage.held.push(hold.clone());
-                stage.last_entered = Some(hold);
+                self.stages.entry(held.stage.clone()).or_default().enter(held);
                 self.entry = self.entry.max(held.entry);
                 self.sequence = self.sequence.max(held.sequence);
             }
@@ -133,6 +171,7 @@ impl Lane {
                         execution: waits.execution.clone(),
                         sequence: waits.sequence,
                         mode: waits.mode,
+                        terms: waits.terms,
                         since: at,
                     },
                 );
@@ -220,13 +259,17 @@ impl Lane {
             .is_none_or(|transition| transition.enabled)
     }
 
-    /// Everyone who waits in front of a stage and is not PARALLEL, with the stage.
-    pub fn waiting_in_line(&self) -> Vec<(StageName, ExecutionId)> {
+    /// Everyone who waits in front of a stage and whom an update sends away, with the stage: neither PARALLEL runs
+    /// nor those that keep their own definition.
+    pub fn ended_by_updates(&self) -> Vec<(StageName, ExecutionId)> {
         self.stages
             .iter()
             .flat_map(|(name, stage)| {
-                let in_line = stage.waiting.iter().filter(|waiter| waiter.mode != ExecutionMode::Parallel);
-                in_line.map(|waiter| (name.clone(), waiter.execution.clone()))
+                let ended = stage
+                    .waiting
+                    .iter()
+                    .filter(|waiter| waiter.mode != ExecutionMode::Parallel && !waiter.terms.extended);
+                ended.map(|waiter| (name.clone(), waiter.execution.clone()))
             })
             .collect()
     }

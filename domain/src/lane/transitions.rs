@@ -27,9 +27,12 @@ pub(crate) fn enable(draft: &mut Draft<'_>, stage: &StageName) -> Result<(), Rej
         return Ok(());
     }
     let closed = transition.at;
+    let waits = draft.scope.lane.stages.get(stage).is_some_and(|traffic| !traffic.waiting.is_empty());
+    let displaces = if waits { admit::displaced_behind(draft, stage) } else { None };
     draft.lane(LaneEvent::TransitionEnabled(TransitionEnabled {
         stage: stage.clone(),
         by: draft.actor.to_owned(),
+        displaces,
     }));
     turn_away(draft, stage, closed);
     admit::let_in(draft, stage);

@@ -85,7 +85,7 @@ pub(crate) fn update(draft: &mut Draft<'_>, definition: &PipelineDeclaration) ->
     let current = draft.scope.pipeline.current.ok_or_else(|| draft.no_pipeline())?;
     declare(draft, definition, PipelineVersion(current.0 + 1), BTreeMap::new());
     // Who waits for a stage is cancelled at once; who is inside one, after its running actions.
-    for (stage, execution) in draft.scope.lane.waiting_in_line() {
+    for (stage, execution) in draft.scope.lane.ended_by_updates() {
         admit::leave(draft, &stage, &execution);
     }
     Ok(())

@@ -8,4 +8,4 @@ mod words;
 
 pub use diff::{Difference, Run, diff};
 pub use why::{Cause, Neighbour, Subject, Why, why, why_pipeline};
-pub use words::{execution_words, lane_words, pipeline_words};
+pub use words::{execution_words, lane_words, pipeline_words, policy_words};

@@ -1,6 +1,6 @@
 //! Why a run is where it is: one sentence, and the chain of causes behind it.
 
-use super::words::{one_line, trigger};
+use super::words::{gave_way, one_line, policy_words, trigger};
 use crate::{
     execution::{
         ActionStatus, AttemptRun, ConditionRun, ConditionStatus, Execution, ExecutionStatus, StageRun,
@@ -10,7 +10,7 @@ use crate::{
     trigger::Triggers,
 };
 use events::{
-    ActionCategory, ConditionType, ExecutionId, ExecutionMode, PipelineName, StageName, Timestamp,
+    ActionCategory, ConditionType, ExecutionId, ExecutionMode, Newer, PipelineName, StageName, Timestamp,
     TriggerVerdict,
 };
 use serde::Serialize;
@@ -103,6 +103,10 @@ pub fn why<'n>(subject: &Subject<'_>, neighbour: impl Fn(&ExecutionId) -> Option
             trigger(&start.trigger),
             start.pipeline_version
         ));
+        answer.because.extend(
+            policy_words(&start.policy)
+                .map(|words| format!("it is governed by more than CodePipeline's rules: {words}")),
+        );
     }
     answer
 }
@@ -203,6 +207,20 @@ fn waits_for_approval(subject: &Subject<'_>, stage: &StageRun, run: &AttemptRun)
     let behind = subject.lane.stages.get(&stage.stage).map_or(0, |traffic| traffic.waiting.len());
     let newer = (behind > 0)
         .then(|| format!("{behind} newer executions wait behind it, in front of stage {}", stage.stage));
+    let gate = subject.execution.start.as_ref().and_then(|start| start.policy.gates.get(&stage.stage));
+    let only_rejected = behind > 0 && gate.is_some_and(|gate| gate.newer == Newer::Newest);
+    if only_rejected {
+        let rule = "the gate's policy `newest` lets only the newest be approved: this one can be rejected or stopped";
+        return Why::new(
+            Cause::WaitsForApproval,
+            format!("it waits for somebody to reject it at the approval {place}"),
+        )
+        .because(newer.into_iter().chain([rule.to_owned()]))
+        .next(format!(
+            "reject it: `aws codepipeline put-approval-result` for stage {} and action {}",
+            stage.stage, run.action
+        ));
+    }
     let asked = format!("the approval was asked for {} ago", since(subject, run.started));
     Why::new(Cause::WaitsForApproval, format!("it waits for somebody to answer the approval {place}"))
         .because([asked].into_iter().chain(newer))
@@ -341,7 +359,8 @@ fn superseded<'n>(subject: &Subject<'_>, neighbour: &impl Fn(&ExecutionId) -> Op
         ExecutionId::parse(by).ok().and_then(|id| neighbour(&id)).and_then(|newer| newer.start.as_ref());
     let started =
         newer.map(|start| format!("execution {by} was started later, by {}", trigger(&start.trigger)));
-    let rule = "in SUPERSEDED mode only the newest of those that wait in front of a stage goes on".to_owned();
+    let of_mode = "in SUPERSEDED mode only the newest of those that wait in front of a stage goes on";
+    let rule = subject.execution.gave_way.map_or(of_mode, gave_way).to_owned();
     Why::new(Cause::Superseded, format!("the newer execution {by} took its place{passed}"))
         .because(started.into_iter().chain([rule]))
 }

@@ -1,7 +1,8 @@
 //! Events as sentences. Ids of attempts and entries are left out: they are for machines, which read the events.
 
 use events::{
-    ConditionVerdict, ExecutionEvent, ExecutionId, LaneEvent, PipelineEvent, StageRetryMode, Trigger,
+    ConditionVerdict, ExecutionEvent, ExecutionId, GaveWay, LaneEvent, Older, PipelineEvent, Policy,
+    StageRetryMode, Trigger,
 };
 
 /// Letters of a text from outside that a sentence holds.
@@ -82,9 +83,10 @@ pub fn execution_words(event: &ExecutionEvent) -> String {
             let pinned =
                 if pinned.is_empty() { String::new() } else { format!(", with {}", pinned.join(", ")) };
             format!(
-                "started on version {} by {}{pinned}",
+                "started on version {} by {}{pinned}{}",
                 started.pipeline_version,
-                trigger(&started.trigger)
+                trigger(&started.trigger),
+                policy_words(&started.policy).map(|words| format!("; {words}")).unwrap_or_default()
             )
         }
         ExecutionEvent::StageStarted(started) => format!("enters stage {}", started.stage),
@@ -183,7 +185,8 @@ pub fn execution_words(event: &ExecutionEvent) -> String {
             format!("the execution is cancelled{}", after_colon(Some(&cancelled.reason)))
         }
         ExecutionEvent::ExecutionSuperseded(superseded) => {
-            format!("the execution is superseded by {}", superseded.by)
+            let why = superseded.rule.map(|rule| format!(": {}", gave_way(rule))).unwrap_or_default();
+            format!("the execution is superseded by {}{why}", superseded.by)
         }
     }
 }
@@ -192,6 +195,31 @@ pub fn execution_words(event: &ExecutionEvent) -> String {
 pub(super) fn trigger(trigger: &Trigger) -> String {
     let detail = one_line(&trigger.detail);
     if detail.is_empty() { format!("{:?}", trigger.kind) } else { format!("{:?} ({detail})", trigger.kind) }
+}
+
+/// What governs a run beyond CodePipeline's own rules; `None` when nothing does.
+pub fn policy_words(policy: &Policy) -> Option<String> {
+    let extended = policy.is_extended().then(|| "extended: it keeps its own definition".to_owned());
+    let gates = policy.gates.iter().map(|(stage, gate)| {
+        let older = match gate.older {
+            Some(Older::Refuse) => ", older refused",
+            Some(Older::Allow) => ", older allowed",
+            None => "",
+        };
+        format!("gate {stage}: newer {}{older}", gate.newer.as_str())
+    });
+    let words: Vec<String> = extended.into_iter().chain(gates).collect();
+    (!words.is_empty()).then(|| words.join("; "))
+}
+
+/// The rule by which a run gave way.
+pub(super) fn gave_way(rule: GaveWay) -> &'static str {
+    match rule {
+        GaveWay::Gate => {
+            "the gate's policy `supersede` lets a newer execution take the place of one that waits for its approval"
+        }
+        GaveWay::Order => "a newer execution has entered the stage before it, and no older one follows there",
+    }
 }
 
 fn after_colon(text: Option<&str>) -> String {

@@ -5,12 +5,12 @@ use crate::{
     command::{Command, Context, Wish},
     decide,
     execution::{ConditionStatus, Execution},
-    lane::Lane,
+    lane::{Lane, Waiter, excludes},
     pipeline::versions::Pipeline,
     react,
 };
 use events::{
-    ActionExecutionId, ExecutionId, ExecutionMode, ExecutionStarted, LaneEvent, RuleExecutionId, Timestamp,
+    ActionExecutionId, ExecutionId, ExecutionStarted, LaneEvent, RuleExecutionId, StageHeld, Timestamp,
     codec::Stored,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -133,6 +133,7 @@ fn of_entries(before: &Scope, decision: &Decision) -> Result<(), String> {
                 return Err(format!("entries only grow: {newest} is followed by {held:?}"));
             }
             newest = held.entry;
+            of_order(&before.lane, held)?;
         }
     }
     for event in &decision.execution {
@@ -148,7 +149,19 @@ fn of_entries(before: &Scope, decision: &Decision) -> Result<(), String> {
     Ok(())
 }
 
-/// A stage is held by at most one execution that is not PARALLEL, nobody holds or waits twice, and nobody waits
+/// Where order matters, nobody enters who is older than whoever entered before; a rollback may, and says nothing
+/// about the order.
+fn of_order(before: &Lane, held: &StageHeld) -> Result<(), String> {
+    let newest = before.stages.get(&held.stage).and_then(|traffic| traffic.newest.as_ref());
+    match newest.filter(|newest| newest.sequence > held.sequence) {
+        Some(newer) if held.terms.ordered && !held.terms.rollback => {
+            Err(format!("nobody enters an ordered stage after somebody newer: {newer:?} before {held:?}"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// A stage is held by at most one execution that excludes others, nobody holds or waits twice, and nobody waits
 /// where they could enter.
 ///
 /// # Errors
@@ -156,13 +169,13 @@ fn of_entries(before: &Scope, decision: &Decision) -> Result<(), String> {
 pub fn of_lane(lane: &Lane) -> Result<(), String> {
     let mut seen: Vec<&ExecutionId> = Vec::new();
     for (name, stage) in &lane.stages {
-        let exclusive = stage.held.iter().filter(|hold| hold.mode != ExecutionMode::Parallel).count();
+        let exclusive = stage.held.iter().filter(|hold| excludes(hold.mode, hold.terms)).count();
         if exclusive > 1 {
             return Err(format!("a stage is held by at most one execution: `{name}`: {:?}", stage.held));
         }
-        let can_enter = |mode| mode == ExecutionMode::Parallel || exclusive == 0;
+        let can_enter = |waiter: &&Waiter| exclusive == 0 || !excludes(waiter.mode, waiter.terms);
         if lane.is_open(name)
-            && let Some(waiter) = stage.waiting.iter().find(|waiter| can_enter(waiter.mode))
+            && let Some(waiter) = stage.waiting.iter().find(can_enter)
         {
             return Err(format!("nobody waits at an open door of a free stage: `{name}`: {waiter:?}"));
         }

@@ -11,7 +11,7 @@ use crate::{
     react,
 };
 use events::{
-    ActionName, ExecutionId, FailureCode, LaneEvent, PipelineName, RuleExecutionId, SourceRevision,
+    ActionName, ExecutionId, FailureCode, LaneEvent, PipelineName, Policy, RuleExecutionId, SourceRevision,
     StageName, StageRetryMode, Timestamp, Trigger, TriggerType,
 };
 use std::collections::{BTreeMap, VecDeque};
@@ -27,6 +27,8 @@ pub struct World {
     pub actor: String,
     /// The Region label of this installation.
     pub region: String,
+    /// What governs runs that start from now on.
+    pub policy: Policy,
     /// Work the core asked for, in order.
     pub jobs: Vec<Attempt>,
     /// Rules the core asked to have asked, in order.
@@ -59,6 +61,7 @@ pub fn given(pipeline: PipelineBuilder) -> World {
         now: Timestamp(1_000_000),
         actor: "arn:aws:iam::000000000000:user/ann".to_owned(),
         region: "us-east-1".to_owned(),
+        policy: Policy::default(),
         jobs: Vec::new(),
         rule_jobs: Vec::new(),
         cancelled_rules: Vec::new(),
@@ -151,7 +154,14 @@ impl World {
         let command_id = self.command_id.clone().unwrap_or_else(|| format!("command-{}", self.commands));
         let actor = self.actor.clone();
         let region = self.region.clone();
-        let context = Context { now: self.now, actor: &actor, command_id: &command_id, region: &region };
+        let policy = self.policy.clone();
+        let context = Context {
+            now: self.now,
+            actor: &actor,
+            command_id: &command_id,
+            region: &region,
+            policy: &policy,
+        };
         let before = self.scope(command);
         let mut after = before.clone();
         let decided = decide(&mut after, command, context);

@@ -46,7 +46,13 @@ fn jenkins() -> CustomDefinition {
 }
 
 fn decide(types: &mut ActionTypes, wish: ActionTypeWish) -> Result<Vec<ActionTypesEvent>, Rejection> {
-    let context = Context { now: Timestamp(5), actor: "ann", command_id: "c", region: "us-east-1" };
+    let context = Context {
+        now: Timestamp(5),
+        actor: "ann",
+        command_id: "c",
+        region: "us-east-1",
+        policy: &events::EXACT,
+    };
     let decided = types.decide(&wish, context)?;
     for event in &decided {
         domain::testing::laws::round_trip(event).unwrap();

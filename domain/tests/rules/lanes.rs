@@ -2,7 +2,7 @@
 
 use domain::execution::ExecutionStatus;
 use domain::testing::*;
-use events::{ExecutionMode, ExecutionWaits, LaneEvent, Sequence};
+use events::{ExecutionMode, ExecutionWaits, LaneEvent, Sequence, Terms};
 
 fn of_mode(mode: ExecutionMode) -> World {
     given(
@@ -82,6 +82,8 @@ fn an_older_run_that_arrives_where_a_newer_one_waits_is_superseded() {
         execution: execution_id("e2"),
         sequence: Sequence(9),
         mode: ExecutionMode::Superseded,
+        terms: Terms::default(),
+        displaces: None,
     }));
     world.when_succeeds("e1", "Compile").then(&[
         "lane: StageReleased Build e1",

@@ -3,8 +3,9 @@
 
 use domain::{execution::ExecutionStatus, testing::*};
 use events::{
+    Compatibility,
     ConditionType::{BeforeEntry, OnSuccess},
-    ExecutionMode,
+    ExecutionMode, GatePolicy, Newer, Older, Policy,
 };
 use proptest::prelude::*;
 
@@ -46,7 +47,10 @@ fn step(world: &mut World, mode: ExecutionMode, (what, who, which): (u8, usize, 
     let known = world.exists(run);
     let started = known && !world.attempts(run, action).is_empty();
     let _ = match what {
-        0..=9 => world.when_started(run),
+        0..=9 => {
+            world.policy = policy(which);
+            world.when_started(run)
+        }
         10..=39 if started => world.when_succeeds_with(run, action, &[("Commit", "abc")]),
         40..=47 if started => world.when_fails(run, action),
         48..=57 if started => world.when_answered(run, action, what % 4 != 0),
@@ -61,6 +65,10 @@ fn step(world: &mut World, mode: ExecutionMode, (what, who, which): (u8, usize, 
         80..=86 => world.when_enabled(stage),
         87..=88 => world.pass_minutes(29),
         89 => world.pass_minutes(30 * 24 * 60 + 1),
+        97 if which % 2 == 0 => {
+            world.policy = policy(which / 2);
+            world.when_rolled_back(&format!("b{}", which % 4), stage, run)
+        }
         97 => world.when_rolled_back(&format!("b{}", which % 4), stage, run),
         98 => world.when_lane_resumed(),
         90 => world.when_updated(definition(mode)),
@@ -73,6 +81,15 @@ fn step(world: &mut World, mode: ExecutionMode, (what, who, which): (u8, usize, 
         10..=61 if known => rule_ends(world, run, what, which),
         _ => world.when_settled(run),
     };
+}
+
+/// Half of the runs are governed by CodePipeline's own rules, the others by more, and all of them share a lane.
+fn policy(which: usize) -> Policy {
+    let compatibility = if which.is_multiple_of(3) { Compatibility::Extended } else { Compatibility::Exact };
+    let newer = [Newer::Hold, Newer::Supersede, Newer::Newest][which / 3 % 3];
+    let gate = GatePolicy { newer, older: [None, Some(Older::Refuse)][which / 6 % 2] };
+    let gates = if which.is_multiple_of(4) { vec![(stage_name("Deploy"), gate)] } else { Vec::new() };
+    Policy { compatibility, gates: gates.into_iter().collect() }
 }
 
 fn rule_ends(world: &mut World, run: &str, what: u8, which: usize) -> Outcome {

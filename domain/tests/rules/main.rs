@@ -6,6 +6,8 @@ mod approvals;
 mod conditions;
 mod deletion;
 mod deliveries;
+mod extended;
+mod gates;
 mod jobs;
 mod lanes;
 mod laws;

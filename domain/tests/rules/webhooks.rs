@@ -33,8 +33,13 @@ impl Hook {
     }
 
     fn decide(&self, wish: &WebhookWish) -> Result<Vec<WebhookEvent>, Rejection> {
-        let context =
-            Context { now: Timestamp(self.now), actor: "ann", command_id: "command", region: "us-east-1" };
+        let context = Context {
+            now: Timestamp(self.now),
+            actor: "ann",
+            command_id: "command",
+            region: "us-east-1",
+            policy: &events::EXACT,
+        };
         self.state.decide(&WebhookName::parse("hook").unwrap(), wish, context)
     }
 

@@ -167,3 +167,30 @@ fn a_pipeline_without_runs_and_one_with_a_closed_door_say_so() {
     world.when_deleted().accepted();
     says(&told(&world, None), Cause::NeverStarted, &["was deleted"]);
 }
+
+#[test]
+fn what_decided_beyond_the_modes_is_said() {
+    use events::{Compatibility, GatePolicy, Newer};
+    let gated = |newer| {
+        let mut world = of_mode(ExecutionMode::Queued);
+        world.policy.compatibility = Compatibility::Extended;
+        world.policy.gates.insert(stage_name("Prod"), GatePolicy { newer, older: None });
+        for run in ["e1", "e2"] {
+            world.start(run);
+            ["Src", "Compile", "Lint"].iter().for_each(|action| world.succeed(run, action));
+        }
+        world
+    };
+    let texts = ["policy `newest`", "1 newer", "reject it", "extended: it keeps its own definition"];
+    says(&answer(&gated(Newer::Newest), "e1"), Cause::WaitsForApproval, &texts);
+    let texts = ["the gate's policy `supersede`", "gate Prod: newer supersede"];
+    says(&answer(&gated(Newer::Supersede), "e1"), Cause::Superseded, &texts);
+    let mut world = of_mode(ExecutionMode::Parallel);
+    world.policy.compatibility = Compatibility::Extended;
+    world.start("e1");
+    world.start("e2");
+    for run in ["e2", "e1"] {
+        ["Src", "Compile", "Lint"].iter().for_each(|action| world.succeed(run, action));
+    }
+    says(&answer(&world, "e1"), Cause::Superseded, &["e2", "has entered the stage before it"]);
+}

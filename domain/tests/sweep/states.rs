@@ -1,7 +1,7 @@
 //! The states: each is reached by commands, as in life.
 
 use domain::{command::JobWish, testing::*};
-use events::ExecutionMode;
+use events::{Compatibility, ExecutionMode, GatePolicy, Newer};
 
 /// Source, two builds side by side and one after them, a gate with a deployment behind it.
 pub(crate) fn definition(mode: ExecutionMode) -> PipelineBuilder {
@@ -93,9 +93,43 @@ pub(crate) fn all() -> Vec<State> {
         ("the pipeline was deleted with e1 under way", deleted),
         ("the pipeline was deleted and declared again; e1 is of the deleted one", again),
     ];
-    let others = others.into_iter().chain(jobs());
+    let others = others.into_iter().chain(jobs()).chain(governed());
     let others = others.map(|(name, world)| State { mode: None, name, world });
     of_modes.chain(others).collect()
+}
+
+/// Runs that are governed by more than CodePipeline's own rules.
+fn governed() -> Vec<(&'static str, World)> {
+    let extended = |mode| {
+        let mut world = fresh(mode);
+        world.policy.compatibility = Compatibility::Extended;
+        world.start("e1");
+        world
+    };
+    let mut failed = extended(ExecutionMode::Queued);
+    failed.succeed("e1", "Src");
+    ["A", "B"].iter().for_each(|action| failed.fail("e1", action));
+    failed.when_updated(definition(ExecutionMode::Queued).stage("Later", [deploy("More")])).accepted();
+    let mut done = extended(ExecutionMode::Parallel);
+    built(&mut done, "e1");
+    done.when_answered("e1", "Sign", true).accepted();
+    done.succeed("e1", "Ship");
+    done.when_updated(definition(ExecutionMode::Parallel).stage("Later", [deploy("More")])).accepted();
+    let gate = |newer| {
+        let mut world = fresh(ExecutionMode::Queued);
+        world.policy.gates.insert(stage_name("Prod"), GatePolicy { newer, older: None });
+        for run in ["e1", "e2"] {
+            world.start(run);
+            built(&mut world, run);
+        }
+        world
+    };
+    vec![
+        ("extended: e1 failed in Build, and the pipeline was updated since", failed),
+        ("extended, PARALLEL: e1 succeeded, and the pipeline was updated since", done),
+        ("e2 waits behind the approval of e1, at a gate where only the newest may pass", gate(Newer::Newest)),
+        ("e2 took the place of e1, at a gate where newer executions supersede", gate(Newer::Supersede)),
+    ]
 }
 
 /// What a job goes through.

@@ -4,7 +4,7 @@ use crate::damage::is_damage;
 use anyhow::Context;
 use domain::{catalogue::Registry, command::Command};
 use engine::{Engine, World, log::Position, ports::GitHosts, views::Views};
-use events::{ActionTypeId, ExecutionId, PipelineName};
+use events::{ActionTypeId, Compatibility, ExecutionId, PipelineName};
 use handlers::{Outside, Partner, Service, project, sweep};
 use local::{
     actions::LocalActions,
@@ -36,6 +36,15 @@ const PROJECT_COMMITS: usize = 512;
 /// Timers that may have fired and wait to be sent.
 const FIRED_TIMERS_MAX: usize = 1024;
 
+/// Reads `--compatibility`.
+pub fn compatibility(text: &str) -> Result<Compatibility, String> {
+    match text {
+        "exact" => Ok(Compatibility::Exact),
+        "extended" => Ok(Compatibility::Extended),
+        _ => Err("it is `exact` or `extended`".to_owned()),
+    }
+}
+
 /// An open state folder with everything that works on it.
 pub struct Machine {
     /// The operations.
@@ -62,6 +71,8 @@ pub struct Opening<'a> {
     pub state: &'a Path,
     /// `towpath.toml` and the flags laid over it.
     pub settings: Settings,
+    /// How closely CodePipeline's own limits are kept where the settings say nothing.
+    pub compatibility: Compatibility,
     /// The Region label.
     pub region: &'a str,
     /// The account, 12 digits.
@@ -89,7 +100,7 @@ impl Machine {
         let access = LocalArtifactAccess::of(opening.state).context("the key for artifacts cannot be had")?;
         let access = Arc::new(access);
         let timers = Arc::new(ProcessTimers::default());
-        let engine = Engine::new(World {
+        let world = World {
             log: Arc::clone(&log),
             actions: actions.clone(),
             clock: Arc::new(SystemClock),
@@ -97,7 +108,8 @@ impl Machine {
             timers: Arc::clone(&timers) as Arc<dyn engine::ports::Timers>,
             region: opening.region.to_owned(),
             account: opening.account.to_owned(),
-        });
+        };
+        let engine = Engine::governed(world, settings.policies(opening.compatibility));
         let (told, projected) = watch::channel(Position::default());
         let views = SettledViews::new(log.views(), Arc::clone(&log), projected.clone());
         let start = views.cursor(project::READER).await.context("the listings cannot be read")?;

@@ -22,7 +22,7 @@ use domain::{
     execution::ExecutionStatus,
 };
 use engine::transact::{Envelope, TransactError};
-use events::{ExecutionId, PipelineName, StageName, Trigger, TriggerType};
+use events::{Compatibility, ExecutionId, PipelineName, StageName, Trigger, TriggerType};
 use follow::Seen;
 use handlers::{Caller, operations};
 use local::settings::Settings;
@@ -81,6 +81,11 @@ pub struct Args {
     /// The state folder: log, artifacts, action logs. Without it: `.towpath` beside the pipeline's file.
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
+    /// How closely CodePipeline's own limits are kept: `exact`, as the service does it; `extended`, where an execution
+    /// keeps its own definition and no older one deploys after a newer one. Without it: `compatibility` of the
+    /// settings, and without that, `extended`.
+    #[arg(long, value_name = "exact|extended", value_parser = crate::machine::compatibility)]
+    compatibility: Option<Compatibility>,
     /// Plain lines even on a terminal.
     #[arg(long)]
     plain: bool,
@@ -107,7 +112,15 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
     }
     let account = file.account.as_str();
     let command = &crate::command_line();
-    let opening = Opening { state: &state, settings, region: &file.region, account, command, public_url: "" };
+    let opening = Opening {
+        state: &state,
+        settings,
+        compatibility: Compatibility::Extended,
+        region: &file.region,
+        account,
+        command,
+        public_url: "",
+    };
     let machine = Machine::open(opening).await?;
     let caller = Caller { arn: format!("arn:aws:iam::{account}:user/{}", user_name()) };
     let asked = Asked { args: &args, file: &file, variables, approvals, enable, state: &state };
@@ -282,6 +295,7 @@ fn again(args: &Args, file: &definition_file::DefinitionFile) -> String {
     }
     args.source.iter().for_each(|source| flag("--source", source.clone()));
     args.from_commit.iter().for_each(|revision| flag("--from-commit", revision.clone()));
+    args.compatibility.iter().for_each(|word| flag("--compatibility", word.as_str().to_owned()));
     args.settings.iter().for_each(|path| flag("--settings", path.display().to_string()));
     args.state.iter().for_each(|path| flag("--state", path.display().to_string()));
     words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ")
@@ -316,6 +330,7 @@ fn settings(args: &Args, base: &Path) -> anyhow::Result<Settings> {
         settings.sources.insert(name, value);
     }
     settings.from_commit.clone_from(&args.from_commit);
+    settings.compatibility = args.compatibility.or(settings.compatibility);
     Ok(settings)
 }
 

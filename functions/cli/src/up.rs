@@ -11,6 +11,7 @@ use crate::{
 };
 use anyhow::Context;
 use clap::Parser;
+use events::Compatibility;
 use http::HeaderName;
 use local::settings::Settings;
 use std::{
@@ -56,6 +57,11 @@ pub struct Args {
     /// last entry counts. Give it only if every call comes through that proxy.
     #[arg(long, value_name = "HEADER")]
     client_ip_header: Option<HeaderName>,
+    /// How closely CodePipeline's own limits are kept: `exact`, as the service does it; `extended`, where an execution
+    /// keeps its own definition and no older one deploys after a newer one. Without it: `compatibility` of the
+    /// settings, and without that, `exact`.
+    #[arg(long, value_name = "exact|extended", value_parser = crate::machine::compatibility)]
+    compatibility: Option<Compatibility>,
     /// Settings. Without it: `towpath.toml` in the folder that holds the state folder, if there is one.
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
@@ -89,7 +95,8 @@ pub async fn up(args: Args) -> anyhow::Result<u8> {
     let address = listener.local_addr()?;
     let dir = std::path::absolute(&args.dir)?;
     let base = dir.parent().context("the state folder must lie in a folder")?.to_owned();
-    let settings = Settings::load(args.settings.as_deref(), &base)?;
+    let mut settings = Settings::load(args.settings.as_deref(), &base)?;
+    settings.compatibility = args.compatibility.or(settings.compatibility);
     for warning in settings.warnings() {
         anstream::eprintln!("warning: {warning}");
     }
@@ -102,6 +109,7 @@ pub async fn up(args: Args) -> anyhow::Result<u8> {
         public_url: &public_url,
         state: &dir,
         settings: settings.clone(),
+        compatibility: Compatibility::Exact,
         region: &args.region,
         account: &args.account,
         command: &crate::command_line(),

@@ -44,6 +44,8 @@ pub fn rejected(account: &str, rejection: &Rejection) -> ApiError {
         Rejection::UnableToRollback { .. } => ApiException::UnableToRollbackStageException,
         Rejection::ExecutionOutdated { .. } => ApiException::PipelineExecutionOutdatedException,
         Rejection::InvalidApprovalToken { .. } => ApiException::InvalidApprovalTokenException,
+        // The operation has no exception for a gate of ours, and this one carries its sentence.
+        Rejection::NewerWaits { .. } => ApiException::ValidationException,
         Rejection::JobNotFound { .. } => ApiException::JobNotFoundException,
         Rejection::InvalidNonce { .. } => ApiException::InvalidNonceException,
         Rejection::InvalidJobState { .. } => ApiException::InvalidJobStateException,

@@ -16,7 +16,7 @@ pub mod views;
 pub mod workers;
 
 use cache::Cache;
-use domain::{execution::Execution, lane::Lane, pipeline::versions::Pipeline, react};
+use domain::{execution::Execution, lane::Lane, pipeline::versions::Pipeline, policy::Policies, react};
 use events::{CommandId, ExecutionId, PipelineName, StreamName};
 use log::{Log, LogError};
 use ports::{Actions, Clock, Ids, Timers};
@@ -33,6 +33,7 @@ struct Shared<L, A> {
     lanes: Cache<Lane>,
     executions: Cache<Execution>,
     singles: Singles,
+    policies: Policies,
     trouble: watch::Sender<Option<String>>,
 }
 
@@ -61,14 +62,20 @@ impl<L, A> Clone for Engine<L, A> {
 }
 
 impl<L: Log, A: Actions> Engine<L, A> {
-    /// An engine over this world.
+    /// An engine over this world, with CodePipeline's own rules and no others.
     pub fn new(world: World<L, A>) -> Self {
+        Self::governed(world, Policies::default())
+    }
+
+    /// An engine over this world; runs that start record what is laid down for their pipeline.
+    pub fn governed(world: World<L, A>, policies: Policies) -> Self {
         Self(Arc::new(Shared {
             world,
             pipelines: Cache::default(),
             lanes: Cache::default(),
             executions: Cache::default(),
             singles: Singles::default(),
+            policies,
             trouble: watch::Sender::new(None),
         }))
     }

@@ -17,8 +17,8 @@ use domain::{
     webhook::{Webhook, WebhookWish},
 };
 use events::{
-    AccountId, ActionTypesEvent, CommandId, PipelineName, StreamName, Timestamp, TriggerEvent, Version,
-    WebhookEvent, WebhookName,
+    AccountId, ActionTypesEvent, CommandId, EXACT, PipelineName, StreamName, Timestamp, TriggerEvent,
+    Version, WebhookEvent, WebhookName,
 };
 use std::{fmt::Display, sync::Arc};
 use tokio::sync::OwnedMutexGuard;
@@ -251,6 +251,6 @@ fn decide<S: Single>(
     now: Timestamp,
     region: &str,
 ) -> Result<Vec<S::Event>, Rejection> {
-    let context = Context { now, actor: &order.actor, command_id: order.id.as_str(), region };
+    let context = Context { now, actor: &order.actor, command_id: order.id.as_str(), region, policy: &EXACT };
     state.decide(&order.key, &order.wish, context)
 }

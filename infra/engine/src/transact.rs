@@ -111,8 +111,14 @@ impl<L: Log, A: Actions> Engine<L, A> {
         let now = [heads.pipeline.time, heads.lane.time, heads.execution.time]
             .into_iter()
             .fold(self.clock().now(), Timestamp::max);
-        let context =
-            Context { now, actor: &envelope.actor, command_id: envelope.id.as_str(), region: self.region() };
+        let policy = self.0.policies.of(&envelope.command.pipeline);
+        let context = Context {
+            now,
+            actor: &envelope.actor,
+            command_id: envelope.id.as_str(),
+            region: self.region(),
+            policy: &policy,
+        };
         let decided = domain::decide(&mut scope, &envelope.command, context);
         let decision = match decided {
             Ok(decision) if !decision.is_empty() => decision,

@@ -3,16 +3,18 @@
 //! Every table has defaults, so that a plain repository with a buildspec needs no file at all. Relative paths
 //! are relative to the file's folder. Unknown keys are errors: a misspelt setting must not be ignored.
 
+mod gates;
 mod load;
 mod rules;
 
+pub use gates::GateSettings;
 pub use load::{SETTINGS_FILE, SettingsError};
 pub use rules::{
     Hook, Hooks, NewBranch, RevisionFrom, RuleSettings, Scheduled, TransformerSettings, TriggerSettings,
 };
 
 use domain::catalogue::integration::{Counts, Integration, IntegrationProperty};
-use events::{ActionCategory, ActionOwner, ActionTypeId};
+use events::{ActionCategory, ActionOwner, ActionTypeId, Compatibility};
 use serde::Deserialize;
 use serde_json::json;
 use std::{
@@ -61,6 +63,11 @@ pub struct Settings {
     pub rules: Vec<RuleSettings>,
     /// How events of repositories are taken.
     pub triggers: TriggerSettings,
+    /// How closely CodePipeline's own limits are kept: `exact` or `extended`. Default `exact` for `towpath up` and
+    /// `extended` for `towpath run`.
+    pub compatibility: Option<Compatibility>,
+    /// `Pipeline/Stage` to what becomes of newer and older runs there.
+    pub gates: BTreeMap<String, GateSettings>,
 }
 
 /// The Git host whose API may be called to register webhooks.

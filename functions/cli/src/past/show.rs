@@ -71,6 +71,9 @@ pub fn show(args: &Args) -> anyhow::Result<u8> {
     let after = start.map(|start| format!(", {} after its start", duration(start, at))).unwrap_or_default();
     let when = asked.map(|at| format!(" at {}{after}", moment::full(at))).unwrap_or_default();
     anstream::println!("execution {} of {}{when}: {}", meant.id, meant.pipeline, execution.status.as_str());
+    if let Some(words) = execution.start.as_ref().and_then(|start| story::policy_words(&start.policy)) {
+        anstream::println!("policy: {words}");
+    }
     let definition = past.definition_of(&execution)?;
     tree(&execution, definition.as_deref(), at);
     let lane = past.lane_at(&meant.pipeline, asked)?;

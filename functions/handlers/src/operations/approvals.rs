@@ -3,7 +3,11 @@
 use super::{at, existing, pipeline_name, send};
 use crate::{Caller, Home, exceptions};
 use api::{ApiError, ApiException, model};
-use domain::command::Wish;
+use domain::{
+    command::Wish,
+    lane::{Lane, StageTraffic},
+    pipeline::{StageDeclaration, versions::Pipeline},
+};
 use events::{ActionName, ExecutionId, StageName};
 
 /// Records an approval's answer, in the name of the caller.
@@ -14,10 +18,10 @@ pub(super) async fn put<H: Home>(
 ) -> Result<model::PutApprovalResultOutput, ApiError> {
     let name = pipeline_name(&input.pipeline_name)?;
     let pipeline = existing(home, &name).await?;
-    let definition = pipeline.current_definition();
     let stage = StageName::parse(input.stage_name).map_err(|error| exceptions::bad_name(&error))?;
     let action = ActionName::parse(input.action_name).map_err(|error| exceptions::bad_name(&error))?;
-    let declared = definition.and_then(|definition| definition.stage(&stage)).ok_or_else(|| {
+    let lane = home.engine().lane(&name).await.map_err(exceptions::unavailable)?;
+    let declared = declared(&pipeline, &lane, &stage).ok_or_else(|| {
         let text = format!("Pipeline '{name}' does not have a stage with name '{stage}'");
         ApiError::new(ApiException::StageNotFoundException, text)
     })?;
@@ -37,6 +41,16 @@ pub(super) async fn put<H: Home>(
         Wish::RecordApproval { stage, action, token: input.token, approved, summary: input.result.summary };
     send(home, caller, &name, Some(execution), wish).await?;
     Ok(model::PutApprovalResultOutput { approved_at: at(home.engine().clock().now()) })
+}
+
+/// The stage of the current definition; or, since executions that keep their own may still be in a stage which that
+/// lacks, of the newest definition that has it.
+fn declared<'p>(pipeline: &'p Pipeline, lane: &Lane, stage: &StageName) -> Option<&'p StageDeclaration> {
+    let current = pipeline.current_definition().and_then(|definition| definition.stage(stage));
+    let keeps = |traffic: &StageTraffic| traffic.held.iter().any(|hold| hold.terms.extended);
+    let is_kept = || lane.stages.get(stage).is_some_and(keeps);
+    let older = || pipeline.versions.values().rev().find_map(|definition| definition.stage(stage));
+    current.or_else(|| is_kept().then(older).flatten())
 }
 
 /// The execution that asked with this token: one that holds the stage, or was the last to.

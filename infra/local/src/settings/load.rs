@@ -2,7 +2,7 @@
 
 use super::{Alarm, DeploymentGroup, Host, RegisteredType, Settings, Source, rules};
 use domain::pipeline::lint;
-use events::ActionCategory;
+use events::{ActionCategory, Compatibility};
 use std::{
     collections::BTreeSet,
     fs::File,
@@ -140,7 +140,7 @@ fn slips(from: &str, to: &str) -> usize {
     row[to.len()]
 }
 
-type Fault = (String, String);
+pub(super) type Fault = (String, String);
 
 fn check(settings: &Settings) -> Result<(), Fault> {
     for (name, text) in &settings.sources {
@@ -190,6 +190,7 @@ fn check(settings: &Settings) -> Result<(), Fault> {
     rules::check(&settings.rules, &settings.hooks)?;
     settings.mock.keys().try_for_each(|key| check_mock(key))?;
     check_types(&settings.action_types)?;
+    super::gates::policies(settings, Compatibility::Exact).map(drop)?;
     settings.lint.allow.iter().try_for_each(|id| check_rule(id))?;
     let limits = &settings.limits;
     for (field, value) in [

@@ -19,6 +19,7 @@ pub mod story;
 pub mod template;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod trigger;
 pub mod views;
 pub mod webhook;
 

@@ -4,7 +4,7 @@
 //! an old schema can be lifted before it is read. Every type is at schema 1 today; `upcast` is where the first
 //! lift will go.
 
-use crate::{ActionTypesEvent, ExecutionEvent, LaneEvent, PipelineEvent, WebhookEvent};
+use crate::{ActionTypesEvent, ExecutionEvent, LaneEvent, PipelineEvent, TriggerEvent, WebhookEvent};
 use serde::de::DeserializeOwned;
 
 /// A stored event this version cannot read.
@@ -156,3 +156,4 @@ stored!(WebhookEvent {
     WebhookDeregistered,
     DeliveryEvaluated,
 });
+stored!(TriggerEvent { TriggerEvaluated });

@@ -144,8 +144,8 @@ impl From<&RuleExecutionId> for ActionExecutionId {
     }
 }
 
-/// Name of a stream of the log: `pipeline#<name>`, `lane#<pipeline>`, `execution#<id>`, `webhook#<name>` or
-/// `action-types#<account>`.
+/// Name of a stream of the log: `pipeline#<name>`, `lane#<pipeline>`, `execution#<id>`, `webhook#<name>`,
+/// `action-types#<account>` or `triggers#<pipeline>`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct StreamName(String);
@@ -163,6 +163,8 @@ pub enum StreamKind {
     Webhook(WebhookName),
     /// The action types of one account, besides the built-in ones.
     ActionTypes(AccountId),
+    /// What came that might have started one pipeline.
+    Triggers(PipelineName),
 }
 
 impl StreamName {
@@ -191,6 +193,11 @@ impl StreamName {
         Self(format!("action-types#{account}"))
     }
 
+    /// The stream of what might have started a pipeline.
+    pub fn triggers(name: &PipelineName) -> Self {
+        Self(format!("triggers#{name}"))
+    }
+
     /// Reads a stream's name back from a store.
     pub fn parse(text: &str) -> Result<Self, BadName> {
         let name = Self(text.to_owned());
@@ -202,12 +209,14 @@ impl StreamName {
         let bad = || BadName {
             kind: "stream name",
             text: self.0.chars().take(120).collect(),
-            rule: "`pipeline#<name>`, `lane#<pipeline>`, `execution#<id>`, `webhook#<name>` or `action-types#<account>`",
+            rule: "`pipeline#<name>`, `lane#<pipeline>`, `execution#<id>`, `webhook#<name>`, `action-types#<account>` or \
+                   `triggers#<pipeline>`",
         };
         match self.0.split_once('#').ok_or_else(bad)? {
             ("pipeline", name) => PipelineName::parse(name).map(StreamKind::Pipeline),
             ("lane", name) => PipelineName::parse(name).map(StreamKind::Lane),
             ("execution", id) => ExecutionId::parse(id).map(StreamKind::Execution),
+            ("triggers", name) => PipelineName::parse(name).map(StreamKind::Triggers),
             ("webhook", name) => WebhookName::parse(name).map(StreamKind::Webhook),
             ("action-types", account) => AccountId::parse(account).map(StreamKind::ActionTypes),
             _ => Err(bad()),

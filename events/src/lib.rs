@@ -12,6 +12,7 @@ mod lane;
 mod pipeline;
 mod policy;
 mod shapes;
+mod trigger;
 mod webhook;
 
 pub use action_types::*;
@@ -22,4 +23,5 @@ pub use lane::*;
 pub use pipeline::*;
 pub use policy::*;
 pub use shapes::*;
+pub use trigger::*;
 pub use webhook::*;

@@ -2,7 +2,9 @@
 //! with each type and schema, never edited: `golden/<stream>/<Type>.<schema>.json`, and `.<schema>.least.json`
 //! without the members that may be missing.
 
-use events::{ActionTypesEvent, ExecutionEvent, LaneEvent, PipelineEvent, WebhookEvent, codec::Stored};
+use events::{
+    ActionTypesEvent, ExecutionEvent, LaneEvent, PipelineEvent, TriggerEvent, WebhookEvent, codec::Stored,
+};
 use serde_json::Value;
 use std::{
     collections::BTreeSet,
@@ -75,6 +77,11 @@ fn stored_action_type_events_read_for_ever() {
 #[test]
 fn stored_execution_events_read_for_ever() {
     check::<ExecutionEvent>("execution");
+}
+
+#[test]
+fn stored_trigger_events_read_for_ever() {
+    check::<TriggerEvent>("triggers");
 }
 
 #[test]

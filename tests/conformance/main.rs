@@ -21,4 +21,5 @@ mod steps;
 mod tags;
 mod targets;
 mod transport;
+mod triggers;
 mod webhooks;

@@ -142,6 +142,17 @@ impl Client {
         self.send(&self.signed(operation, body))
     }
 
+    /// A signed request for a neighbouring service.
+    pub fn signed_for(&self, service: &str, path: &str, target: &str, body: &[u8]) -> http::Request<Vec<u8>> {
+        let mut request = http::Request::post(format!("http://{}{path}", self.address))
+            .header("content-type", "application/x-amz-json-1.1")
+            .header("x-amz-target", target)
+            .body(body.to_vec())
+            .unwrap();
+        sigv4::sign(&mut request, &self.credentials, "us-east-1", service, jiff::Timestamp::now()).unwrap();
+        request
+    }
+
     /// A signed request, to be changed before it is sent.
     pub fn signed(&self, operation: &str, body: &[u8]) -> http::Request<Vec<u8>> {
         let mut request = http::Request::post(format!("http://{}/", self.address))

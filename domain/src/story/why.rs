@@ -7,14 +7,18 @@ use crate::{
     },
     lane::{Lane, StageTraffic},
     pipeline::versions::Pipeline,
+    trigger::Triggers,
 };
 use events::{
     ActionCategory, ConditionType, ExecutionId, ExecutionMode, Newer, PipelineName, StageName, Timestamp,
+    TriggerVerdict,
 };
 use serde::Serialize;
 
 /// Executions named in one answer.
 const NAMED_MAX: usize = 10;
+/// Evaluated events that an answer about a pipeline tells of.
+const EVALUATIONS_TOLD: usize = 5;
 
 /// The answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -112,6 +116,7 @@ pub fn why_pipeline<'n>(
     name: &PipelineName,
     pipeline: &Pipeline,
     lane: &Lane,
+    triggers: &Triggers,
     newest: Option<Neighbour<'_>>,
     now: Timestamp,
     neighbour: impl Fn(&ExecutionId) -> Option<&'n Execution>,
@@ -132,7 +137,24 @@ pub fn why_pipeline<'n>(
     let doors = lane.stages.iter().filter_map(|(stage, traffic)| closed(stage, traffic));
     let unsaid: Vec<String> = doors.filter(|door| !answer.sentence.contains(door.as_str())).collect();
     answer.because.extend(unsaid);
+    answer.because.extend(evaluations(triggers, now));
     answer
+}
+
+/// The newest things that might have started the pipeline, and what became of them.
+fn evaluations(triggers: &Triggers, now: Timestamp) -> impl Iterator<Item = String> + '_ {
+    triggers.recent.iter().rev().take(EVALUATIONS_TOLD).map(move |one| {
+        let ago = span(now.since(one.at));
+        let event = one_line(&one.evaluated.event);
+        match &one.evaluated.verdict {
+            TriggerVerdict::Started { execution, because, .. } => {
+                format!("the {event} started execution {execution} {ago} ago: {}", one_line(because))
+            }
+            TriggerVerdict::NotStarted { reason } => {
+                format!("the {event} started nothing {ago} ago: {}", one_line(reason))
+            }
+        }
+    })
 }
 
 impl Why {
@@ -388,7 +410,11 @@ fn failures(stage: &StageRun) -> impl Iterator<Item = String> {
 
 /// A span for people: `4 s`, `12 min`, `3 h`, `2 days`.
 fn since(subject: &Subject<'_>, then: Timestamp) -> String {
-    let seconds = subject.now.since(then) / 1000;
+    span(subject.now.since(then))
+}
+
+fn span(milliseconds: u64) -> String {
+    let seconds = milliseconds / 1000;
     match seconds {
         0..120 => format!("{seconds} s"),
         120..7_200 => format!("{} min", seconds / 60),

@@ -24,5 +24,6 @@ mod starting;
 mod stopping;
 mod tags;
 mod transitions;
+mod triggers;
 mod webhooks;
 mod why;

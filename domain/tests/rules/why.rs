@@ -145,7 +145,15 @@ fn a_pipeline_without_runs_and_one_with_a_closed_door_say_so() {
     let told = |world: &World, newest: Option<&str>| {
         let id = newest.map(execution_id);
         let newest = newest.zip(id.as_ref()).map(|(run, id)| Neighbour { id, execution: world.run(run) });
-        why_pipeline(&world.name, world.pipeline(), world.lane(), newest, world.now, |_| None)
+        why_pipeline(
+            &world.name,
+            world.pipeline(),
+            world.lane(),
+            &domain::trigger::Triggers::default(),
+            newest,
+            world.now,
+            |_| None,
+        )
     };
     says(&told(&world, None), Cause::NeverStarted, &["was never started"]);
     world.start("e1");

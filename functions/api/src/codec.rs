@@ -116,6 +116,11 @@ fn operation_of<B>(request: &http::Request<B>) -> Result<Operation, ApiError> {
     }
 }
 
+/// An answer of a neighbouring service that speaks the same protocol.
+pub fn json_response(body: Bytes, request_id: &str) -> Response<Bytes> {
+    response(StatusCode::OK, body, request_id)
+}
+
 fn response(status: StatusCode, body: Bytes, request_id: &str) -> Response<Bytes> {
     let mut response = Response::new(body);
     *response.status_mut() = status;

@@ -11,6 +11,7 @@ mod credentials;
 mod damage;
 mod definition_file;
 mod import;
+mod inbound;
 mod lint;
 mod machine;
 mod memory;
@@ -22,7 +23,6 @@ mod server;
 mod signals;
 mod trigger;
 mod up;
-mod watcher;
 
 use clap::{Parser, Subcommand};
 use std::{io::IsTerminal, process::ExitCode};
@@ -56,6 +56,7 @@ enum Command {
     Diff(past::diff::Args),
     Audit(audit::Args),
     Lint(lint::Args),
+    ExplainTrigger(inbound::explain::Args),
 }
 
 fn main() -> ExitCode {
@@ -87,6 +88,7 @@ fn main() -> ExitCode {
             Command::Diff(args) => past::diff::diff(&args),
             Command::Audit(args) => audit::audit(&args),
             Command::Lint(args) => lint::lint(&args),
+            Command::ExplainTrigger(args) => inbound::explain::explain(&args).await,
         }
     });
     // A question that was interrupted still waits for its line: the process does not.

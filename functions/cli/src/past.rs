@@ -8,11 +8,11 @@ pub mod show;
 pub mod why;
 
 use anyhow::{Context, bail, ensure};
-use domain::{execution::Execution, lane::Lane, pipeline::versions::Pipeline};
+use domain::{execution::Execution, lane::Lane, pipeline::versions::Pipeline, trigger::Triggers};
 use engine::log::Commit;
 use events::{
     ExecutionEvent, ExecutionId, LaneEvent, PipelineEvent, PipelineName, Sequence, StreamKind, StreamName,
-    Timestamp, codec::Stored,
+    Timestamp, TriggerEvent, codec::Stored,
 };
 use local::log::{History, LOG_FILE};
 use std::{collections::BTreeMap, path::Path};
@@ -124,6 +124,14 @@ impl Past {
     /// A pipeline's events, oldest first.
     pub fn pipeline_events(&self, pipeline: &PipelineName) -> anyhow::Result<Vec<Told<PipelineEvent>>> {
         told(&self.history.read(&StreamName::pipeline(pipeline))?)
+    }
+
+    /// What might have started a pipeline, the newest.
+    pub fn triggers(&self, name: &PipelineName) -> anyhow::Result<Triggers> {
+        let mut triggers = Triggers::default();
+        let events: Vec<Told<TriggerEvent>> = told(&self.history.read(&StreamName::triggers(name))?)?;
+        events.iter().for_each(|told| triggers.evolve(&told.event, told.at));
+        Ok(triggers)
     }
 
     /// A run as it stood at a moment, or as it stands; with its events up to then.

@@ -2,6 +2,7 @@
 
 use crate::{
     credentials::KeyPair,
+    inbound::{Known, bus, hooks},
     machine::LocalService,
     objects::{self, Objects},
     trigger::{self, Calls},
@@ -11,7 +12,7 @@ use axum::{
     Router,
     body::{Body, to_bytes},
     extract::State,
-    http::{Method, Request, Response, StatusCode, Uri, header::CONTENT_LENGTH},
+    http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header::CONTENT_LENGTH},
     response::IntoResponse,
     routing::{get, post},
 };
@@ -34,6 +35,8 @@ pub struct Front {
     pub objects: Objects,
     /// How webhooks are called.
     pub calls: Calls,
+    /// Rules, and the Git hosts that may call.
+    pub known: Known,
 }
 
 /// The routes.
@@ -41,6 +44,7 @@ pub fn router(front: Front) -> Router {
     Router::new()
         .route("/healthz", get(healthz))
         .route("/trigger", post(trigger::called))
+        .route("/hooks/{host}", post(hooks::called))
         .fallback(answer)
         .layer(CatchPanicLayer::custom(panicked))
         .with_state(front)
@@ -56,6 +60,11 @@ async fn healthz(State(front): State<Front>) -> Response<Body> {
 }
 
 async fn answer(State(front): State<Front>, request: Request<Body>) -> Response<Body> {
+    if request.method() == Method::POST && bus::is_meant(&request) {
+        let request_id = uuid::Uuid::new_v4().to_string();
+        let answer = bus::answer(&front, request, &request_id).await;
+        return answer.unwrap_or_else(|error| codec::encode_error(&error, &request_id)).map(Body::from);
+    }
     if objects::is_meant(&request) {
         return front.objects.answer(request).await;
     }
@@ -80,19 +89,24 @@ async fn answer(State(front): State<Front>, request: Request<Body>) -> Response<
 /// The request with its body read.
 async fn received(request: Request<Body>) -> Result<Request<Bytes>, ApiError> {
     let (mut parts, body) = request.into_parts();
+    let body = read_body(&parts.headers, body).await?;
+    // Signed for `/`, whatever form the request line has.
+    parts.uri = Uri::from_static("/");
+    Ok(Request::from_parts(parts, body))
+}
+
+/// A request's body, within its bounds of size and time.
+pub async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
     // Said before it is sent: not a byte of it need be read.
-    let announced = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if announced.is_some_and(|length: u64| length > codec::BODY_BYTES_MAX as u64) {
         return Err(codec::too_large());
     }
     let read = tokio::time::timeout(BODY_SECONDS_MAX, to_bytes(body, codec::BODY_BYTES_MAX));
-    let body = match read.await {
-        Ok(body) => body.map_err(|error| body_error(&error))?,
-        Err(_) => return Err(ApiError::new(Code::Serialization, "the request body did not arrive in time")),
-    };
-    // Signed for `/`, whatever form the request line has.
-    parts.uri = Uri::from_static("/");
-    Ok(Request::from_parts(parts, body))
+    match read.await {
+        Ok(body) => body.map_err(|error| body_error(&error)),
+        Err(_) => Err(ApiError::new(Code::Serialization, "the request body did not arrive in time")),
+    }
 }
 
 fn body_error(error: &axum::Error) -> ApiError {

@@ -14,7 +14,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Deliveries that are read and evaluated at the same time, most: each may hold a body and what was parsed of it.
 const DELIVERIES_AT_ONCE_MAX: usize = 4;
@@ -32,6 +32,12 @@ impl Calls {
     /// With the header in which a trusted proxy says who calls.
     pub fn new(client_ip_header: Option<HeaderName>) -> Self {
         Self { client_ip_header, turns: Arc::new(Semaphore::new(DELIVERIES_AT_ONCE_MAX)) }
+    }
+
+    /// Waits for a turn; `None` when too many others have theirs.
+    pub async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        let turn = tokio::time::timeout(TURN_SECONDS_MAX, Arc::clone(&self.turns).acquire_owned()).await;
+        turn.ok()?.ok()
     }
 
     /// Who calls: the proxy's word where one is trusted, and then nothing else.
@@ -67,8 +73,7 @@ pub async fn called(
         Ok(None) => return told(StatusCode::NOT_FOUND, "there is no webhook at this address"),
         Err(error) => return told(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
     };
-    let turn = tokio::time::timeout(TURN_SECONDS_MAX, front.calls.turns.acquire()).await;
-    let Ok(Ok(_turn)) = turn else {
+    let Some(_turn) = front.calls.turn().await else {
         return told(StatusCode::SERVICE_UNAVAILABLE, "too many deliveries at once");
     };
     let body = match tokio::time::timeout(BODY_SECONDS_MAX, to_bytes(body, DELIVERY_BYTES_MAX)).await {
@@ -122,14 +127,14 @@ fn shown(answer: &Answer) -> Response<Body> {
     json_answer(status, &body)
 }
 
-fn told(status: StatusCode, message: &str) -> Response<Body> {
+pub fn told(status: StatusCode, message: &str) -> Response<Body> {
     json_answer(status, &json!({ "message": message }))
 }
 
-fn json_answer(status: StatusCode, body: &serde_json::Value) -> Response<Body> {
+pub fn json_answer(status: StatusCode, body: &serde_json::Value) -> Response<Body> {
     (status, [(CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
 }
 
-fn is_too_large(error: &axum::Error) -> bool {
+pub fn is_too_large(error: &axum::Error) -> bool {
     std::error::Error::source(error).is_some_and(|source| source.to_string().contains("length limit"))
 }

@@ -2,12 +2,12 @@
 
 use crate::{
     credentials::KeyPair,
+    inbound::{self, Known},
     machine::{Machine, Opening},
     objects::Objects,
     server::{self, Front},
     signals::Signals,
     trigger::Calls,
-    watcher,
 };
 use anyhow::Context;
 use clap::Parser;
@@ -100,6 +100,7 @@ pub async fn up(args: Args) -> anyhow::Result<u8> {
     for warning in settings.warnings() {
         anstream::eprintln!("warning: {warning}");
     }
+    let known = Known::of(&settings)?;
     let public_url = match &args.public_url {
         Some(url) => url.clone(),
         None => format!("http://{address}"),
@@ -131,16 +132,15 @@ pub async fn up(args: Args) -> anyhow::Result<u8> {
         tracing::warn!(%error, "what is left of broken uploads could not be removed");
     }
     let objects = Objects::new(store, Arc::clone(&machine.access), Arc::clone(&keys), &args.region);
-    let front =
-        Front { service: machine.service.clone(), keys, objects, calls: Calls::new(args.client_ip_header) };
+    let calls = Calls::new(args.client_ip_header);
+    let front = Front { service: machine.service.clone(), keys, objects, calls, known: known.clone() };
     let router = server::router(front).into_make_service_with_connect_info::<SocketAddr>();
     anstream::println!("towpath is ready: http://{address} (state in {})", dir.display());
     let resumed = machine.resume(None).await?;
     if !resumed.is_empty() {
         anstream::println!("{} interrupted executions are taken up again", resumed.len());
     }
-    let watching =
-        tokio::spawn(watcher::watch(machine.service.clone(), Arc::clone(&machine.log), settings, dir));
+    let listening = inbound::listen(&machine.service, &machine.log, &known, settings, dir);
     let (tell, told) = tokio::sync::oneshot::channel::<()>();
     let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
         signals.told().await;
@@ -151,7 +151,7 @@ pub async fn up(args: Args) -> anyhow::Result<u8> {
         // Whoever is in the middle of a large object tries again.
         () = async { let _ = told.await; tokio::time::sleep(LAST_REQUESTS_MAX).await } => Ok(()),
     };
-    watching.abort();
+    drop(listening);
     anstream::println!("stopping: what runs is taken up again at the next start");
     machine.close().await;
     served?;

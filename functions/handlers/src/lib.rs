@@ -5,6 +5,7 @@ pub mod operations;
 pub mod paging;
 pub mod project;
 pub mod sweep;
+pub mod triggers;
 pub mod webhook;
 pub mod wire;
 

@@ -47,7 +47,7 @@ pub async fn project<H: Home>(home: &H, commits: &[(Position, Commit)]) -> Resul
                 }
             }
             // Few enough to be folded when they are asked for.
-            Ok(StreamKind::ActionTypes(_)) => {}
+            Ok(StreamKind::ActionTypes(_) | StreamKind::Triggers(_)) => {}
             Ok(StreamKind::Webhook(name)) => drop(hooks.insert(name)),
             Ok(StreamKind::Execution(id)) => {
                 let decode = |stored: &engine::log::StoredEvent| {

@@ -2,8 +2,8 @@
 //! section 2.7. The address is looked up before the body is read, so that nobody who does not know one can make us
 //! read.
 
-mod payload;
-mod signature;
+pub(crate) mod payload;
+pub(crate) mod signature;
 
 use crate::Home;
 use bytes::Bytes;

@@ -13,10 +13,12 @@ use domain::{
     Rejection,
     catalogue::custom::{ActionTypeWish, ActionTypes},
     command::Context,
+    trigger::{Note, Triggers},
     webhook::{Webhook, WebhookWish},
 };
 use events::{
-    AccountId, ActionTypesEvent, CommandId, EXACT, StreamName, Timestamp, Version, WebhookEvent, WebhookName,
+    AccountId, ActionTypesEvent, CommandId, EXACT, PipelineName, StreamName, Timestamp, TriggerEvent,
+    Version, WebhookEvent, WebhookName,
 };
 use std::{fmt::Display, sync::Arc};
 use tokio::sync::OwnedMutexGuard;
@@ -51,6 +53,7 @@ pub trait Single: Folded {
 pub struct Singles {
     webhooks: Cache<Webhook>,
     action_types: Cache<ActionTypes>,
+    triggers: Cache<Triggers>,
 }
 
 impl Single for Webhook {
@@ -102,6 +105,27 @@ impl Single for ActionTypes {
 
     fn cache(singles: &Singles) -> &Cache<Self> {
         &singles.action_types
+    }
+}
+
+impl Single for Triggers {
+    type Key = PipelineName;
+    type Wish = Note;
+
+    fn stream(pipeline: &PipelineName) -> StreamName {
+        StreamName::triggers(pipeline)
+    }
+
+    fn wish_name(wish: &Note) -> &'static str {
+        wish.name()
+    }
+
+    fn decide(&self, _: &PipelineName, note: &Note, _: Context<'_>) -> Result<Vec<TriggerEvent>, Rejection> {
+        Ok(Triggers::decide(self, note))
+    }
+
+    fn cache(singles: &Singles) -> &Cache<Self> {
+        &singles.triggers
     }
 }
 

@@ -6,11 +6,12 @@ use domain::{
     execution::{self, Execution},
     lane::{self, Lane},
     pipeline::versions::{self, Pipeline},
+    trigger::{self, Triggers},
     webhook::{self, Webhook},
 };
 use events::{
-    ActionTypesEvent, CommandId, ExecutionEvent, LaneEvent, PipelineEvent, StreamName, Timestamp, Version,
-    WebhookEvent, codec::Stored,
+    ActionTypesEvent, CommandId, ExecutionEvent, LaneEvent, PipelineEvent, StreamName, Timestamp,
+    TriggerEvent, Version, WebhookEvent, codec::Stored,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -70,6 +71,15 @@ impl Folded for ActionTypes {
     const FOLD: u32 = custom::FOLD;
 
     fn fold(&mut self, event: &ActionTypesEvent, at: Timestamp) {
+        self.evolve(event, at);
+    }
+}
+
+impl Folded for Triggers {
+    type Event = TriggerEvent;
+    const FOLD: u32 = trigger::FOLD;
+
+    fn fold(&mut self, event: &TriggerEvent, at: Timestamp) {
         self.evolve(event, at);
     }
 }

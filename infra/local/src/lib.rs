@@ -11,6 +11,7 @@ pub mod output;
 pub mod patterns;
 pub mod process;
 pub mod runners;
+pub mod schedule;
 pub mod settings;
 pub mod settled_views;
 pub mod views;

@@ -5,9 +5,13 @@
 
 mod gates;
 mod load;
+mod rules;
 
 pub use gates::GateSettings;
 pub use load::{SETTINGS_FILE, SettingsError};
+pub use rules::{
+    Hook, Hooks, NewBranch, RevisionFrom, RuleSettings, Scheduled, TransformerSettings, TriggerSettings,
+};
 
 use domain::catalogue::integration::{Counts, Integration, IntegrationProperty};
 use events::{ActionCategory, ActionOwner, ActionTypeId, Compatibility};
@@ -58,6 +62,12 @@ pub struct Settings {
     pub compatibility: Option<Compatibility>,
     /// `Pipeline/Stage` to what becomes of newer and older runs there.
     pub gates: BTreeMap<String, GateSettings>,
+    /// Git hosts that may call, and their secrets.
+    pub hooks: Hooks,
+    /// Rules for events and schedules.
+    pub rules: Vec<RuleSettings>,
+    /// How events of repositories are taken.
+    pub triggers: TriggerSettings,
 }
 
 /// The Git host whose API may be called to register webhooks.

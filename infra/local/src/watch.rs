@@ -1,10 +1,14 @@
-//! Tells when a branch moved, so that a push starts a pipeline: local mode's change detection
+//! Tells when references of a repository moved, so that a push starts a pipeline: local mode's change detection
 //! (`spec/triggers.md`, section 8).
 //!
-//! A repository on this machine is watched by reading the files its branches lie in: one small read a second,
+//! A repository on this machine is watched by reading the files its references lie in: some small reads a second,
 //! and no process while nothing changes. Behind a clone URL, `git ls-remote` is asked every ten seconds. What
-//! moved twice between two looks is reported once, with its newest commit. A branch that is deleted is no
-//! change; one that comes back at another commit is.
+//! moved twice between two looks is reported once, with its newest commit.
+
+mod describe;
+pub mod object;
+
+pub use describe::{NewBranchFiles, commit_of, current_branch, push};
 
 use crate::{
     runners::source::{Git, Place, locate, shown_url},
@@ -12,12 +16,14 @@ use crate::{
 };
 use events::Timestamp;
 use std::{
+    collections::BTreeMap,
     fs, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 use tokio::{sync::watch, time::sleep};
+use walkdir::WalkDir;
 
 /// How often a repository on this machine is looked at.
 pub const FOLDER_INTERVAL: Duration = Duration::from_secs(1);
@@ -33,18 +39,23 @@ const SYMBOLIC_DEPTH_MAX: usize = 5;
 const REFERENCE_BYTES_MAX: u64 = 4096;
 /// The file of all packed references; a larger one is left to git.
 const PACKED_BYTES_MAX: u64 = 64 << 20;
+/// References of one repository that are watched, most.
+const REFERENCES_MAX: usize = 50_000;
+/// Folders within folders that a reference's name may have, most.
+const NAME_DEPTH_MAX: usize = 40;
 
-/// A branch that moved.
+/// Branches (`refs/heads/…`) and tags (`refs/tags/…`) with what they stand at.
+pub type Seen = BTreeMap<String, String>;
+
+/// A reference that moved, came or went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// What the watcher was made for, as the caller named it.
-    pub key: String,
-    /// The branch.
-    pub branch: String,
-    /// The commit it was at before; `None` for a branch that was not there when watching began.
+    /// Its full name.
+    pub name: String,
+    /// What it stood at before; `None` for a new one.
     pub old: Option<String>,
-    /// The commit it is at now.
-    pub new: String,
+    /// What it stands at now; `None` for one that is gone.
+    pub new: Option<String>,
 }
 
 /// Why a source cannot be watched.
@@ -64,14 +75,11 @@ pub enum WatchError {
     },
 }
 
-/// A watcher of one branch of one repository.
+/// A watcher of one repository.
 pub struct Watch {
     key: String,
-    branch: String,
     target: Target,
-    last: Option<String>,
-    /// Nobody said where to start from, and nothing was seen yet: the first answer is the start.
-    unanswered: bool,
+    last: Option<Seen>,
     problem: Option<String>,
     pause: Duration,
 }
@@ -82,14 +90,8 @@ enum Target {
 }
 
 impl Watch {
-    /// A watcher. What `last_seen` names, or without it the commit the branch is at now, is remembered and not
-    /// reported. Where git must be asked, it is not asked yet: its first answer counts as "now".
-    pub fn new(
-        key: impl Into<String>,
-        source: &Source,
-        branch: impl Into<String>,
-        last_seen: Option<String>,
-    ) -> Result<Self, WatchError> {
+    /// A watcher. What `last_seen` names is remembered and not reported; without it, what the first look finds.
+    pub fn new(key: impl Into<String>, source: &Source, last_seen: Option<Seen>) -> Result<Self, WatchError> {
         let (target, pause) = match source {
             Source::Url(url) => (Target::Url(url.clone()), URL_INTERVAL),
             Source::Folder(folder) => {
@@ -97,28 +99,12 @@ impl Watch {
                 (Target::Folder(References::of(&place)?), FOLDER_INTERVAL)
             }
         };
-        let (key, branch) = (key.into(), branch.into());
-        let mut watch = Self {
-            key,
-            branch,
-            target,
-            unanswered: last_seen.is_none(),
-            last: last_seen,
-            problem: None,
-            pause,
-        };
-        if watch.unanswered
-            && let Target::Folder(references) = &mut watch.target
-            && let Ok(found) = references.read(&watch.branch)
-        {
-            (watch.last, watch.unanswered) = (found, false);
-        }
-        Ok(watch)
+        Ok(Self { key: key.into(), target, last: last_seen, problem: None, pause })
     }
 
-    /// The commit the branch was last seen at.
-    pub fn last_seen(&self) -> Option<&str> {
-        self.last.as_deref()
+    /// What was last seen; `None` before the first look.
+    pub fn last_seen(&self) -> Option<&Seen> {
+        self.last.as_ref()
     }
 
     /// Why the last look told nothing, for a person; `None` when it did.
@@ -126,44 +112,59 @@ impl Watch {
         self.problem.as_deref()
     }
 
-    /// Waits until the branch moves. Dropping the future loses nothing.
-    pub async fn changed(&mut self) -> Change {
+    /// The repository, where it lies on this machine.
+    pub fn folder(&self) -> Option<&Path> {
+        match &self.target {
+            Target::Folder(references) => Some(&references.root),
+            Target::Url(_) => None,
+        }
+    }
+
+    /// Waits until something moves, or until the first look is done, which reports nothing. Dropping the future loses
+    /// nothing.
+    pub async fn changed(&mut self) -> Vec<Change> {
         loop {
-            if let Some(change) = self.look().await {
-                return change;
+            let is_first = self.last.is_none();
+            let changes = self.look().await;
+            if !changes.is_empty() || (is_first && self.last.is_some()) {
+                return changes;
             }
             sleep(self.pause).await;
         }
     }
 
-    /// One look: the branch's move since the last, if it moved.
-    pub async fn look(&mut self) -> Option<Change> {
+    /// One look: what moved since the last.
+    pub async fn look(&mut self) -> Vec<Change> {
         let seen = match &mut self.target {
-            Target::Folder(references) => match references.read(&self.branch) {
+            Target::Folder(references) => match references.all() {
                 Err(Unknown::AskGit(tables)) => {
-                    let answer = ask_git(&references.root, &self.branch).await;
+                    let answer = ask_git(&references.root).await;
                     if answer.is_ok() {
                         references.tables = Some(tables);
                     }
-                    answer
+                    answer.map(Some)
                 }
                 Err(Unknown::Broken(message)) => Err(message),
                 Ok(found) => Ok(found),
             },
-            Target::Url(url) => ask_remote(url, &self.branch).await,
+            Target::Url(url) => ask_remote(url).await.map(Some),
         };
-        let starts_now = self.unanswered;
-        self.unanswered &= seen.is_err();
-        let found = self.note(seen)?;
-        if self.last.as_ref() == Some(&found) {
-            return None;
-        }
-        let old = self.last.replace(found.clone());
-        (!starts_now).then(|| Change { key: self.key.clone(), branch: self.branch.clone(), old, new: found })
+        let Some(now) = self.note(seen) else { return Vec::new() };
+        let Some(before) = self.last.replace(now) else { return Vec::new() };
+        let now = self.last.as_ref().unwrap_or(&before);
+        let gone = before.keys().filter(|name| !now.contains_key(*name));
+        let names = now.keys().filter(|name| before.get(*name) != now.get(*name)).chain(gone);
+        names
+            .map(|name| Change {
+                name: name.clone(),
+                old: before.get(name).cloned(),
+                new: now.get(name).cloned(),
+            })
+            .collect()
     }
 
     /// Keeps the problem, if there is one, says a new one once, and sets the next pause.
-    fn note(&mut self, seen: Result<Option<String>, String>) -> Option<String> {
+    fn note(&mut self, seen: Result<Option<Seen>, String>) -> Option<Seen> {
         let usual = match &self.target {
             Target::Folder(_) => FOLDER_INTERVAL,
             Target::Url(_) => URL_INTERVAL,
@@ -177,7 +178,7 @@ impl Watch {
             Err(message) => {
                 self.pause = (self.pause * 2).min(URL_INTERVAL_MAX);
                 if self.problem.as_ref() != Some(&message) {
-                    tracing::warn!(source = %self.key, branch = %self.branch, problem = %message, "cannot watch");
+                    tracing::warn!(source = %self.key, problem = %message, "cannot watch");
                 }
                 self.problem = Some(message);
                 None
@@ -186,41 +187,66 @@ impl Watch {
     }
 }
 
-fn git() -> Git {
+pub(crate) fn git() -> Git {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
     let deadline = Timestamp(i64::try_from(now).unwrap_or(i64::MAX).saturating_add(GIT_SECONDS_MAX * 1000));
     // Whoever waits for a change stops by dropping the future, so nothing is ever sent here.
     Git::new(deadline, watch::channel(false).1)
 }
 
-async fn ask_git(root: &Path, branch: &str) -> Result<Option<String>, String> {
-    for name in names(branch) {
-        let answer = git().run(root, ["rev-parse", "--verify", "--quiet", "--end-of-options", &name]).await;
-        let answer = answer.map_err(|failure| failure.message)?;
-        if let Some(commit) = Some(String::from_utf8_lossy(&answer.stdout)).as_deref().and_then(commit_id) {
-            return Ok(Some(commit));
-        }
+async fn ask_git(root: &Path) -> Result<Seen, String> {
+    let format = "--format=%(objectname) %(refname)";
+    let answer =
+        git().run(root, ["for-each-ref", format, "refs/heads", "refs/tags", "refs/remotes/origin"]).await;
+    let answer = answer.map_err(|failure| failure.message)?;
+    if !answer.succeeded {
+        return Err(format!("git could not list the branches: {}", answer.stderr));
     }
-    Ok(None)
+    let text = String::from_utf8_lossy(&answer.stdout);
+    let pairs = text.lines().filter_map(|line| {
+        let (id, name) = line.split_once(' ')?;
+        Some((name.to_owned(), commit_id(id)?))
+    });
+    bounded(pairs.collect())
 }
 
-async fn ask_remote(url: &str, branch: &str) -> Result<Option<String>, String> {
-    let name = format!("refs/heads/{branch}");
-    let answer = git().run(Path::new("/"), ["ls-remote", "--heads", "--", url, &name]).await;
+async fn ask_remote(url: &str) -> Result<Seen, String> {
+    let answer = git().run(Path::new("/"), ["ls-remote", "--heads", "--tags", "--", url]).await;
     let answer = answer.map_err(|failure| failure.message)?;
     if !answer.succeeded {
         let shown = shown_url(url);
         return Err(format!("git could not ask `{shown}`: {}", answer.stderr.replace(url, &shown)));
     }
     let text = String::from_utf8_lossy(&answer.stdout);
-    // A pattern also matches longer names that end the same way.
-    let line = text.lines().filter_map(|line| line.split_once('\t')).find(|(_, found)| *found == name);
-    Ok(line.and_then(|(commit, _)| commit_id(commit)))
+    let pairs = text.lines().filter_map(|line| {
+        let (commit, name) = line.split_once('\t')?;
+        Some((name.to_owned(), commit_id(commit)?))
+    });
+    let mut seen: Seen = pairs.collect();
+    // An annotated tag is followed by a line with the commit that it stands on.
+    let peeled: Vec<(String, String)> = seen
+        .iter()
+        .filter_map(|(name, commit)| Some((name.strip_suffix("^{}")?.to_owned(), commit.clone())))
+        .collect();
+    seen.retain(|name, _| !name.ends_with("^{}"));
+    seen.extend(peeled);
+    bounded(seen)
 }
 
-/// Where a source action looks, in its order.
-fn names(branch: &str) -> [String; 2] {
-    [format!("refs/heads/{branch}"), format!("refs/remotes/origin/{branch}")]
+/// Branches and tags under their own names: a branch that only the remote `origin` has counts as one, as for the
+/// source action.
+fn bounded(found: Seen) -> Result<Seen, String> {
+    let mut seen = Seen::new();
+    for (name, commit) in &found {
+        if let Some(branch) = name.strip_prefix("refs/remotes/origin/").filter(|branch| *branch != "HEAD") {
+            seen.insert(format!("refs/heads/{branch}"), commit.clone());
+        }
+    }
+    seen.extend(found.into_iter().filter(|(name, _)| !name.starts_with("refs/remotes/")));
+    match seen.len() > REFERENCES_MAX {
+        true => Err(format!("the repository has more than {REFERENCES_MAX} branches and tags")),
+        false => Ok(seen),
+    }
 }
 
 fn commit_id(text: &str) -> Option<String> {
@@ -229,11 +255,11 @@ fn commit_id(text: &str) -> Option<String> {
     hex.then(|| text.to_owned())
 }
 
-/// The files a repository keeps its branches in.
+/// The files a repository keeps its references in.
 struct References {
     root: PathBuf,
     common: PathBuf,
-    packed: Option<(Stamp, Vec<(String, String)>)>,
+    packed: Option<(Stamp, Seen)>,
     tables: Option<Stamp>,
 }
 
@@ -252,9 +278,9 @@ impl References {
         Ok(Self { root: place.root.clone(), common, packed: None, tables: None })
     }
 
-    /// The commit a branch is at. With the newer kind of store (`reftable`) git must be asked, but only when the
-    /// store changed; until then the answer is "no news".
-    fn read(&mut self, branch: &str) -> Result<Option<String>, Unknown> {
+    /// All branches and tags. With the newer kind of store (`reftable`) git must be asked, but only when the store
+    /// changed; until then the answer is "no news".
+    fn all(&mut self) -> Result<Option<Seen>, Unknown> {
         let tables = self.common.join("reftable/tables.list");
         if let Some(now) = stamp(&tables) {
             if self.tables == Some(now) {
@@ -262,61 +288,96 @@ impl References {
             }
             return Err(Unknown::AskGit(now));
         }
-        for name in names(branch) {
-            if let Some(commit) = self.resolve(name)? {
-                return Ok(Some(commit));
+        // In this order: packing writes the one before it takes away the others.
+        let mut loose = BTreeMap::new();
+        for part in ["refs/heads", "refs/tags", "refs/remotes/origin"] {
+            self.loose(part, &mut loose)?;
+        }
+        let mut all = self.packed()?.clone();
+        for (name, text) in &loose {
+            if let Some(commit) = resolve(text, &loose, &all)
+                .map_err(|()| Unknown::Broken(format!("`{name}` does not hold a commit")))?
+            {
+                all.insert(name.clone(), commit);
             }
         }
-        Ok(None)
+        bounded(all).map(Some).map_err(Unknown::Broken)
     }
 
-    fn resolve(&mut self, mut name: String) -> Result<Option<String>, Unknown> {
-        for _ in 0..SYMBOLIC_DEPTH_MAX {
-            let Some(text) = self.loose(&name)? else { return self.packed(&name) };
-            match text.strip_prefix("ref:") {
-                Some(other) if plain(other.trim()) => name = other.trim().to_owned(),
-                Some(_) => return Ok(None),
-                None => return Ok(commit_id(&text)),
-            }
+    fn loose(&self, part: &str, into: &mut BTreeMap<String, String>) -> Result<(), Unknown> {
+        let broken = |path: &Path, error: &dyn std::fmt::Display| {
+            Unknown::Broken(format!("`{}`: {error}", path.display()))
+        };
+        let folder = self.common.join(part);
+        if !folder.is_dir() {
+            return Ok(());
         }
-        Ok(None)
-    }
-
-    fn loose(&self, name: &str) -> Result<Option<String>, Unknown> {
-        if !plain(name) {
-            return Err(Unknown::Broken(format!("`{name}` cannot be the name of a branch")));
-        }
-        let path = self.common.join(name);
-        match read_bounded(&path, REFERENCE_BYTES_MAX) {
-            Ok(text) => Ok(Some(text)),
-            Err(error) => match error.kind() {
-                io::ErrorKind::NotFound | io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => {
-                    Ok(None)
+        for entry in WalkDir::new(&folder).max_depth(NAME_DEPTH_MAX) {
+            let entry = match entry {
+                Ok(entry) => entry,
+                // Gone while we looked.
+                Err(error) if error.io_error().is_some_and(|e| e.kind() == io::ErrorKind::NotFound) => {
+                    continue;
                 }
-                _ => Err(Unknown::Broken(format!("`{}`: {error}", path.display()))),
-            },
+                Err(error) => return Err(broken(&folder, &error)),
+            };
+            let Some(name) = entry.path().strip_prefix(&self.common).ok().and_then(Path::to_str) else {
+                continue;
+            };
+            if !entry.file_type().is_file() || name.ends_with(".lock") {
+                continue;
+            }
+            match read_bounded(entry.path(), REFERENCE_BYTES_MAX) {
+                Ok(text) => drop(into.insert(name.to_owned(), text)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(broken(entry.path(), &error)),
+            }
+            if into.len() > REFERENCES_MAX {
+                let text = format!("the repository has more than {REFERENCES_MAX} branches and tags");
+                return Err(Unknown::Broken(text));
+            }
         }
+        Ok(())
     }
 
-    /// Looks a name up among the packed references, which are read again only when their file changed.
-    fn packed(&mut self, name: &str) -> Result<Option<String>, Unknown> {
+    /// The packed references, which are read again only when their file changed.
+    fn packed(&mut self) -> Result<&Seen, Unknown> {
         let path = self.common.join("packed-refs");
-        let Some(now) = stamp(&path) else { return Ok(None) };
-        if self.packed.as_ref().is_none_or(|(seen, _)| *seen != now) {
-            let text = read_bounded(&path, PACKED_BYTES_MAX);
-            let text = text.map_err(|error| Unknown::Broken(format!("`{}`: {error}", path.display())))?;
-            let pairs = text.lines().filter_map(|line| line.split_once(' '));
-            let kept = pairs.filter_map(|(id, name)| Some((name.to_owned(), commit_id(id)?)));
-            self.packed = Some((now, kept.collect()));
+        let now = stamp(&path);
+        if self.packed.as_ref().map(|(seen, _)| *seen) != now {
+            self.packed = None;
+            if let Some(now) = now {
+                let text = read_bounded(&path, PACKED_BYTES_MAX);
+                let text = text.map_err(|error| Unknown::Broken(format!("`{}`: {error}", path.display())))?;
+                self.packed = Some((now, packed(&text)));
+            }
         }
-        let entries = self.packed.as_ref().map_or(&[][..], |(_, entries)| entries);
-        Ok(entries.iter().find(|(packed, _)| packed == name).map(|(_, commit)| commit.clone()))
+        static NONE: Seen = Seen::new();
+        Ok(self.packed.as_ref().map_or(&NONE, |(_, entries)| entries))
     }
 }
 
-/// Whether a reference's name stays below the repository's folder.
-fn plain(name: &str) -> bool {
-    name.starts_with("refs/") && name.split('/').all(|part| !matches!(part, "" | "." | ".."))
+/// The references of a packed file. An annotated tag stands at its own object here as it does in a file of its own, so
+/// that packing moves nothing; the commit below it is looked up when the tag is reported.
+fn packed(text: &str) -> Seen {
+    let parts = ["refs/heads/", "refs/tags/", "refs/remotes/origin/"];
+    let pairs = text.lines().filter_map(|line| line.split_once(' '));
+    let wanted = pairs.filter(|(_, name)| parts.iter().any(|part| name.starts_with(part)));
+    wanted.filter_map(|(id, name)| Some((name.to_owned(), commit_id(id)?))).collect()
+}
+
+/// What a reference's text leads to; `None` when it leads to one that is not there.
+fn resolve(text: &str, loose: &BTreeMap<String, String>, packed: &Seen) -> Result<Option<String>, ()> {
+    let mut text = text;
+    for _ in 0..SYMBOLIC_DEPTH_MAX {
+        let Some(other) = text.strip_prefix("ref:") else { return commit_id(text).map(Some).ok_or(()) };
+        match (loose.get(other.trim()), packed.get(other.trim())) {
+            (Some(next), _) => text = next,
+            (None, Some(commit)) => return Ok(Some(commit.clone())),
+            (None, None) => return Ok(None),
+        }
+    }
+    Ok(None)
 }
 
 fn stamp(path: &Path) -> Option<Stamp> {

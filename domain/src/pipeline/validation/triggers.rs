@@ -3,9 +3,10 @@
 use super::Setting;
 use crate::pipeline::DefinitionErrorCode::{InvalidStructureException, ValidationException};
 use crate::pipeline::{
-    ActionDeclaration, DefinitionError, GitPatterns, GitPullRequestFilter, GitPushFilter,
+    ActionDeclaration, DefinitionError, GitConfiguration, GitPatterns, GitPullRequestFilter, GitPushFilter,
     PipelineDeclaration, Trigger,
 };
+use crate::trigger::Glob;
 use events::ActionCategory;
 use std::collections::BTreeSet;
 
@@ -71,6 +72,20 @@ fn check_source(
 fn check_filters(trigger: &Trigger, index: usize, found: &mut Vec<DefinitionError>) {
     let git = &trigger.git_configuration;
     let path = |member: String| format!("triggers[{index}].gitConfiguration.{member}");
+    for (member, patterns) in criteria(git) {
+        let lists = [("includes", &patterns.includes), ("excludes", &patterns.excludes)];
+        for (list, pattern) in
+            lists.into_iter().flat_map(|(list, all)| all.iter().map(move |one| (list, one)))
+        {
+            if let Err(error) = Glob::parse(pattern) {
+                found.push(DefinitionError::new(
+                    ValidationException,
+                    path(format!("{member}.{list}")),
+                    format!("The glob pattern '{pattern}' is not valid: {error}."),
+                ));
+            }
+        }
+    }
     for (filter_index, filter) in git.push.iter().enumerate() {
         if let Some(message) = push_problem(filter) {
             found.push(
@@ -91,6 +106,21 @@ fn check_filters(trigger: &Trigger, index: usize, found: &mut Vec<DefinitionErro
             );
         }
     }
+}
+
+/// Every pattern of a trigger, with where it stands.
+fn criteria(git: &GitConfiguration) -> Vec<(String, &GitPatterns)> {
+    let mut all = Vec::new();
+    for (index, filter) in git.push.iter().enumerate() {
+        all.push((format!("push[{index}].tags"), &filter.tags));
+        all.push((format!("push[{index}].branches"), &filter.branches));
+        all.push((format!("push[{index}].filePaths"), &filter.file_paths));
+    }
+    for (index, filter) in git.pull_request.iter().enumerate() {
+        all.push((format!("pullRequest[{index}].branches"), &filter.branches));
+        all.push((format!("pullRequest[{index}].filePaths"), &filter.file_paths));
+    }
+    all.into_iter().filter_map(|(place, patterns)| Some((place, patterns.as_ref()?))).collect()
 }
 
 fn push_problem(filter: &GitPushFilter) -> Option<&'static str> {

@@ -55,7 +55,8 @@ fn answer(past: &Past, subject: &str) -> anyhow::Result<Why> {
             let neighbours = neighbours(past, &lane, newest.as_ref().map(|(_, run)| run))?;
             let find = |id: &ExecutionId| neighbours.get(id);
             let newest = newest.as_ref().map(|(id, execution)| Neighbour { id, execution });
-            return Ok(story::why_pipeline(&name, &pipeline, &lane, newest, now, find));
+            let triggers = past.triggers(&name)?;
+            return Ok(story::why_pipeline(&name, &pipeline, &lane, &triggers, newest, now, find));
         }
     }
     let meant = past.execution(subject)?;

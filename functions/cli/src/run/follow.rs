@@ -131,7 +131,8 @@ impl Follower<'_> {
                 StreamKind::Lane(_)
                 | StreamKind::Pipeline(_)
                 | StreamKind::Webhook(_)
-                | StreamKind::ActionTypes(_),
+                | StreamKind::ActionTypes(_)
+                | StreamKind::Triggers(_),
             )
             | Err(_) => return Ok(None),
         };

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// Reads a body, or says in words what is wrong with it.
-pub(super) fn read(content_type: Option<&str>, body: &[u8]) -> Result<Value, String> {
+pub(crate) fn read(content_type: Option<&str>, body: &[u8]) -> Result<Value, String> {
     let media = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
     let form;
     let json = if media.eq_ignore_ascii_case("application/x-www-form-urlencoded") {

@@ -7,7 +7,7 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 /// Why a delivery is not believed; `None` when it is.
-pub(super) fn refusal(delivery: &Delivery, secret: &[u8]) -> Option<&'static str> {
+pub(crate) fn refusal(delivery: &Delivery, secret: &[u8]) -> Option<&'static str> {
     let body = &delivery.body;
     let is_right = match (&delivery.signature_256, &delivery.signature_1) {
         (Some(signature), _) => {
@@ -22,7 +22,7 @@ pub(super) fn refusal(delivery: &Delivery, secret: &[u8]) -> Option<&'static str
 }
 
 /// SHA-256 in hexadecimal.
-pub(super) fn digest(bytes: &[u8]) -> String {
+pub(crate) fn digest(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -157,7 +157,21 @@ fn caps(site: &Site) -> Caps {
 
 /// The folder that stands for a bucket: the settings' own, or one under the state folder.
 fn bucket_folder(site: &Site, bucket: &str) -> Result<PathBuf, Failure> {
-    if let Some(folder) = site.settings.s3.get(bucket) {
+    folder_of_bucket(&site.settings, &site.state, bucket)
+}
+
+/// The file that an object is on this machine; `None` when bucket or key cannot be one.
+pub(crate) fn object_file(settings: &Settings, state: &Path, bucket: &str, key: &str) -> Option<PathBuf> {
+    object_path(&folder_of_bucket(settings, state, bucket).ok()?, key)
+}
+
+/// The version of an object, taken from its content.
+pub(crate) fn object_version(file: &Path) -> std::io::Result<String> {
+    source::object_version(file)
+}
+
+fn folder_of_bucket(settings: &Settings, state: &Path, bucket: &str) -> Result<PathBuf, Failure> {
+    if let Some(folder) = settings.s3.get(bucket) {
         return Ok(folder.clone());
     }
     match bucket.contains('/') || matches!(bucket, "" | "." | "..") || bucket.contains('\0') {
@@ -165,7 +179,7 @@ fn bucket_folder(site: &Site, bucket: &str) -> Result<PathBuf, Failure> {
             let message = format!("`{bucket}` cannot be the name of a bucket.");
             Err(Failure::new(FailureCode::ConfigurationError, message))
         }
-        false => Ok(site.state.join("s3").join(bucket)),
+        false => Ok(state.join("s3").join(bucket)),
     }
 }
 

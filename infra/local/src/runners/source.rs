@@ -281,5 +281,10 @@ fn disk(path: &Path, error: impl std::fmt::Display) -> Failure {
     system(format!("`{}`: {error}", path.display()))
 }
 
+/// The version of an object that lies in a file.
+pub(super) fn object_version(file: &std::path::Path) -> std::io::Result<String> {
+    object::version(file)
+}
+
 #[cfg(test)]
 mod tests;

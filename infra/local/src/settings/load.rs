@@ -1,6 +1,6 @@
 //! Reading `towpath.toml`: where it lies, what is wrong in it, and which paths it means.
 
-use super::{Alarm, DeploymentGroup, Host, RegisteredType, Settings, Source};
+use super::{Alarm, DeploymentGroup, Host, RegisteredType, Settings, Source, rules};
 use domain::pipeline::lint;
 use events::{ActionCategory, Compatibility};
 use std::{
@@ -187,6 +187,7 @@ fn check(settings: &Settings) -> Result<(), Fault> {
         }
         check_path(&host.token_file, || "git-host.token-file".into())?;
     }
+    rules::check(&settings.rules, &settings.hooks)?;
     settings.mock.keys().try_for_each(|key| check_mock(key))?;
     check_types(&settings.action_types)?;
     super::gates::policies(settings, Compatibility::Exact).map(drop)?;
@@ -380,7 +381,7 @@ fn tidy(path: &Path) -> PathBuf {
 }
 
 fn resolve(settings: &mut Settings) {
-    let Settings { base, codedeploy, s3, lambda, alarms, secrets, git_host, .. } = settings;
+    let Settings { base, codedeploy, s3, lambda, alarms, secrets, git_host, hooks, .. } = settings;
     let absolute = |path: &mut PathBuf| *path = tidy(&base.join(&path));
     for group in codedeploy.values_mut() {
         group.hosts.iter_mut().chain(&mut group.replacement_hosts).for_each(|host| absolute(&mut host.root));
@@ -388,6 +389,7 @@ fn resolve(settings: &mut Settings) {
     s3.values_mut().for_each(absolute);
     secrets.iter_mut().for_each(absolute);
     git_host.iter_mut().for_each(|host| absolute(&mut host.token_file));
+    hooks.resolve(base);
     alarms.values_mut().filter_map(|alarm| alarm.file.as_mut()).for_each(absolute);
     let commands = lambda.values_mut().map(|function| &mut function.command);
     for command in commands.chain(alarms.values_mut().map(|alarm| &mut alarm.command)) {

@@ -100,7 +100,10 @@ async fn read(state: &Path, table: &mut Table) -> anyhow::Result<Typed> {
             match commit.stream.kind()? {
                 StreamKind::Execution(_) => decode(commit, &mut typed.executions)?,
                 StreamKind::Lane(_) => decode(commit, &mut typed.lanes)?,
-                StreamKind::Pipeline(_) | StreamKind::Webhook(_) | StreamKind::ActionTypes(_) => {}
+                StreamKind::Pipeline(_)
+                | StreamKind::Webhook(_)
+                | StreamKind::ActionTypes(_)
+                | StreamKind::Triggers(_) => {}
             }
         }
     }

@@ -75,6 +75,13 @@ pub(super) async fn run(job: &ActionJob, site: &Site) -> Result<Success, Failure
     })
 }
 
+/// The version of an object as it lies there: the beginning of its content's digest.
+pub(super) fn version(file: &Path) -> io::Result<String> {
+    let (mut file, mut digest) = (File::open(file)?, Sha256::new());
+    io::copy(&mut file, &mut Hashing(&mut digest))?;
+    Ok(hex(&digest.finalize()).chars().take(VERSION_CHARS).collect())
+}
+
 /// Copies and takes the digest on the way.
 fn copy(from: &Path, to: &Path, bytes_max: u64) -> io::Result<String> {
     let mut reader = File::open(from)?.take(bytes_max + 1);

@@ -1,0 +1,299 @@
+//! Pushes, tags and pull requests against filters.
+
+use super::{BEFORE, COMMIT, connection, pipeline};
+use domain::{
+    pipeline::{PipelineDeclaration, PullRequestEvent},
+    trigger::{
+        ChangedFiles, Head, PullRequest, Push, Reference, Verdict, evaluate_pull_request, evaluate_push,
+    },
+};
+use events::TriggerType;
+use serde_json::{Value, json};
+
+fn push(reference: &str, files: &[&str]) -> Push {
+    Push {
+        reference: Reference::of(reference).unwrap(),
+        before: Some(BEFORE.into()),
+        after: Some(COMMIT.into()),
+        files: ChangedFiles::Known(files.iter().map(|file| (*file).to_owned()).collect()),
+        head: Head { message: Some("Mend".into()), ..Head::default() }.of("GitHub"),
+    }
+}
+
+fn pushed(definition: &PipelineDeclaration, push: &Push) -> Verdict {
+    evaluate_push(definition, push, |_| true)
+}
+
+#[track_caller]
+fn starts(definition: &PipelineDeclaration, push: &Push) -> String {
+    match pushed(definition, push) {
+        Verdict::Start(start) => {
+            assert_eq!(
+                start.revisions.values().collect::<Vec<_>>(),
+                [COMMIT],
+                "the event's commit is pinned"
+            );
+            start.because
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+fn nothing(definition: &PipelineDeclaration, push: &Push) -> String {
+    match pushed(definition, push) {
+        Verdict::Nothing { reason } => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn filters(push: Value) -> PipelineDeclaration {
+    connection(Some(json!({ "push": push })))
+}
+
+#[test]
+fn without_filters_a_push_to_the_actions_own_branch_starts() {
+    let definition = connection(None);
+    assert_eq!(
+        starts(&definition, &push("refs/heads/main", &[])),
+        "branch `main` is the one that `Fetch` fetches"
+    );
+    assert_eq!(
+        nothing(&definition, &push("refs/heads/dev", &[])),
+        "branch `dev` is not `main`, which the source action fetches"
+    );
+    assert!(
+        nothing(&definition, &push("refs/tags/v1", &[])).contains("no trigger of the pipeline asks for tags")
+    );
+}
+
+#[test]
+fn what_decides_is_named() {
+    let definition = filters(
+        json!([{ "branches": { "includes": ["main", "release/**"], "excludes": ["release/old*"] } }]),
+    );
+    assert_eq!(
+        starts(&definition, &push("refs/heads/release/2/1", &[])),
+        "branch `release/2/1` is included by `release/**`"
+    );
+    assert_eq!(
+        nothing(&definition, &push("refs/heads/dev", &[])),
+        "branch `dev` is not among includes `main`, `release/**`"
+    );
+    assert_eq!(
+        nothing(&definition, &push("refs/heads/release/old-1", &[])),
+        "branch `release/old-1` is excluded by `release/old*`"
+    );
+}
+
+#[test]
+fn the_guides_own_examples_hold() {
+    let files = filters(
+        json!([{ "branches": { "includes": ["feature/**"] }, "filePaths": { "includes": ["common/**/*.js"] } }]),
+    );
+    starts(&files, &push("refs/heads/feature/t", &["common/app.js"]));
+    assert!(nothing(&files, &push("refs/heads/feature/t", &["src/Main.java"])).contains("`src/Main.java`"));
+    let either = filters(json!([
+        { "tags": { "includes": ["release-1"] } },
+        { "branches": { "includes": ["main*"], "excludes": ["feature*"] } },
+    ]));
+    starts(&either, &push("refs/tags/release-1", &[]));
+    starts(&either, &push("refs/heads/main", &[]));
+    let reason = nothing(&either, &push("refs/heads/feature-x", &[]));
+    assert!(reason.contains("push[0]: ") && reason.contains("push[1]: "), "{reason}");
+    let readme = filters(json!([{ "branches": { "includes": ["**"] },
+        "filePaths": { "includes": ["README.md"], "excludes": ["LICENSE.txt"] } }]));
+    starts(&readme, &push("refs/heads/main", &["LICENSE.txt", "README.md"]));
+    nothing(&readme, &push("refs/heads/main", &["LICENSE.txt"]));
+}
+
+#[test]
+fn excludes_alone_let_everything_else_through_and_win_over_the_same_include() {
+    let definition = filters(json!([{ "branches": { "excludes": ["wip/**"] } }]));
+    starts(&definition, &push("refs/heads/anything", &[]));
+    nothing(&definition, &push("refs/heads/wip/a", &[]));
+    let both = filters(json!([{ "branches": { "includes": ["main"], "excludes": ["main"] } }]));
+    nothing(&both, &push("refs/heads/main", &[]));
+}
+
+#[test]
+fn each_changed_file_is_judged_alone_and_one_is_enough() {
+    let definition = filters(json!([{ "branches": { "includes": ["main"] },
+        "filePaths": { "includes": ["src/**"], "excludes": ["src/docs/**"] } }]));
+    assert!(
+        starts(&definition, &push("refs/heads/main", &["src/docs/a", "src/main.rs"]))
+            .contains("`src/main.rs` passes")
+    );
+    let reason = nothing(&definition, &push("refs/heads/main", &["src/docs/a", "top"]));
+    assert!(reason.contains("none of the 2 changed files"), "{reason}");
+    assert_eq!(nothing(&definition, &push("refs/heads/main", &[])), "no file was changed");
+}
+
+#[test]
+fn a_new_branch_has_no_changed_files_and_a_cut_list_counts_as_met() {
+    let definition =
+        filters(json!([{ "branches": { "includes": ["**"] }, "filePaths": { "includes": ["src/**"] } }]));
+    let fresh = Push { before: None, files: ChangedFiles::NothingToCompare, ..push("refs/heads/new", &[]) };
+    assert!(nothing(&definition, &fresh).contains("no earlier commit"));
+    let cut = Push { files: ChangedFiles::Incomplete, ..push("refs/heads/new", &[]) };
+    assert!(starts(&definition, &cut).contains("is cut"));
+    // Without a filter on paths nobody asks.
+    starts(
+        &connection(None),
+        &Push { before: None, files: ChangedFiles::NothingToCompare, ..push("refs/heads/main", &[]) },
+    );
+}
+
+#[test]
+fn what_was_deleted_starts_nothing() {
+    let definition =
+        filters(json!([{ "branches": { "includes": ["**"] } }, { "tags": { "includes": ["**"] } }]));
+    for reference in ["refs/heads/main", "refs/tags/v1"] {
+        let gone = Push { after: None, ..push(reference, &[]) };
+        assert!(nothing(&definition, &gone).contains("was deleted"));
+    }
+}
+
+#[test]
+fn detection_that_is_off_says_so() {
+    let silent = pipeline(
+        "CodeStarSourceConnection",
+        json!({ "ConnectionArn": "c", "FullRepositoryId": "acme/shop", "BranchName": "main", "DetectChanges": "false" }),
+        json!([]),
+    );
+    assert!(nothing(&silent, &push("refs/heads/main", &[])).contains("`DetectChanges` of `Fetch` is false"));
+    let polled = |poll: &str| {
+        pipeline(
+            "CodeCommit",
+            json!({ "RepositoryName": "shop", "BranchName": "main", "PollForSourceChanges": poll }),
+            json!([]),
+        )
+    };
+    assert!(
+        nothing(&polled("false"), &push("refs/heads/main", &[]))
+            .contains("`PollForSourceChanges` of `Fetch` is false")
+    );
+    match pushed(&polled("true"), &push("refs/heads/main", &[])) {
+        Verdict::Start(start) => assert_eq!(start.trigger.kind, TriggerType::PollForSourceChanges),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_trigger_counts_even_where_detection_is_off() {
+    let mut definition = filters(json!([{ "branches": { "includes": ["dev"] } }]));
+    definition.stages[0].actions[0].configuration.insert("DetectChanges".into(), "false".into());
+    starts(&definition, &push("refs/heads/dev", &[]));
+    // And the action's own branch is for starts by hand then.
+    nothing(&definition, &push("refs/heads/main", &[]));
+}
+
+#[test]
+fn the_detail_tells_who_and_what_and_always_fits() {
+    let definition = connection(None);
+    for message in ["Mend the gate", &"ä\"\u{1}".repeat(4000)] {
+        let mut event = push("refs/heads/main", &[]);
+        event.head = Head {
+            message: Some(message.to_owned()),
+            author_name: Some("Ada".into()),
+            author_email: Some("x".repeat(900)),
+            ..Head::default()
+        }
+        .of("GitHub");
+        let Verdict::Start(start) = pushed(&definition, &event) else { panic!() };
+        assert_eq!(start.trigger.kind, TriggerType::WebhookV2);
+        assert!(start.trigger.detail.chars().count() <= 1024);
+        let detail: Value = serde_json::from_str(&start.trigger.detail).unwrap();
+        assert_eq!(detail["commit-id"], COMMIT);
+        assert_eq!(detail["branch-name"], "main");
+        assert_eq!(detail.get("tag-name"), None);
+        assert_eq!(detail["full-repository-name"], "acme/shop");
+        assert_eq!(detail["provider-type"], "GitHub");
+    }
+}
+
+fn request(event: PullRequestEvent, files: &[&str]) -> PullRequest {
+    PullRequest {
+        event,
+        number: 7,
+        source_branch: "topic".into(),
+        destination_branch: "main".into(),
+        commit: COMMIT.into(),
+        files: ChangedFiles::Known(files.iter().map(|file| (*file).to_owned()).collect()),
+        is_from_fork: false,
+        head: Head::default(),
+    }
+}
+
+fn requested(definition: &PipelineDeclaration, request: &PullRequest, forks: bool) -> Verdict {
+    evaluate_pull_request(definition, request, forks, |_| true)
+}
+
+#[test]
+fn a_pull_request_is_judged_by_where_it_goes_and_fetches_where_it_comes_from() {
+    let definition = connection(Some(json!({ "pullRequest": [{ "events": ["OPEN", "UPDATED"],
+        "branches": { "includes": ["main"] }, "filePaths": { "includes": ["src/**"] } }] })));
+    let Verdict::Start(start) = requested(&definition, &request(PullRequestEvent::Open, &["src/a"]), false)
+    else {
+        panic!()
+    };
+    assert_eq!(start.revisions.values().next().map(String::as_str), Some(COMMIT));
+    let detail: Value = serde_json::from_str(&start.trigger.detail).unwrap();
+    assert_eq!(
+        (&detail["branch-name"], &detail["destination-branch-name"]),
+        (&json!("topic"), &json!("main"))
+    );
+    assert_eq!(detail["pull-request-id"], "7");
+    let reason = |request: &PullRequest| match requested(&definition, request, false) {
+        Verdict::Nothing { reason } => reason,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        reason(&request(PullRequestEvent::Closed, &["src/a"])),
+        "the pull request was closed, and it asks for opened, updated"
+    );
+    let elsewhere =
+        PullRequest { destination_branch: "dev".into(), ..request(PullRequestEvent::Open, &["src/a"]) };
+    assert_eq!(reason(&elsewhere), "destination branch `dev` is not among includes `main`");
+    assert!(reason(&request(PullRequestEvent::Open, &["docs/a"])).contains("`docs/a`"));
+    // And a push is another thing.
+    assert!(nothing(&definition, &push("refs/heads/main", &["src/a"])).contains("pull requests only"));
+}
+
+#[test]
+fn without_events_every_kind_counts_and_a_fork_only_where_it_may() {
+    let definition = connection(Some(json!({ "pullRequest": [{ "branches": { "includes": ["**"] } }] })));
+    for event in [PullRequestEvent::Open, PullRequestEvent::Updated, PullRequestEvent::Closed] {
+        assert!(matches!(requested(&definition, &request(event, &[]), false), Verdict::Start(_)));
+    }
+    let fork = PullRequest { is_from_fork: true, ..request(PullRequestEvent::Open, &[]) };
+    assert!(matches!(requested(&definition, &fork, false), Verdict::Nothing { .. }));
+    assert!(matches!(requested(&definition, &fork, true), Verdict::Start(_)));
+    assert!(matches!(requested(&connection(None), &fork, true), Verdict::Nothing { .. }));
+}
+
+#[test]
+fn several_filters_and_several_actions_make_one_execution() {
+    let twice =
+        filters(json!([{ "branches": { "includes": ["main"] } }, { "branches": { "includes": ["m*"] } }]));
+    assert_eq!(starts(&twice, &push("refs/heads/main", &[])), "push[0]: branch `main` is included by `main`");
+    let mut two = connection(None);
+    let mut second = two.stages[0].actions[0].clone();
+    second.name = events::ActionName::parse("Also").unwrap();
+    two.stages[0].actions.push(second);
+    let Verdict::Start(start) = pushed(&two, &push("refs/heads/main", &[])) else { panic!() };
+    assert_eq!(start.revisions.len(), 2);
+}
+
+#[test]
+fn a_pattern_that_is_none_is_refused_when_the_pipeline_is_declared() {
+    use domain::pipeline::{Setting, check_all};
+    let definition = filters(json!([{ "branches": { "includes": ["a{b"] } }]));
+    let registry = domain::catalogue::Registry::builtin();
+    let setting = Setting { registry: &registry, region: "us-east-1", account: "123456789012" };
+    let problems = check_all(&definition, &setting);
+    assert!(
+        problems.iter().any(|problem| format!("{problem:?}").contains("The glob pattern 'a{b' is not valid")),
+        "{problems:?}"
+    );
+}

@@ -17,12 +17,16 @@ use events::{
     ExecutionSuperseded, StageEnded, StageName, StageStarted,
 };
 
+/// Turns of [`advance`], most: beyond what any legal definition can ask for. A defect must not become an endless loop.
+const TURNS_MAX: usize = 2_000;
+
 /// Does everything that can be done now for a run that is inside a stage, and stops where it must wait for an
 /// action, a rule, a stage or nothing at all.
 pub(crate) fn advance(draft: &mut Draft<'_>, id: &ExecutionId, definition: &PipelineDeclaration) {
     // Each turn starts actions or a condition, ends a condition, or ends a stage and enters the next: at most 500
     // actions, and 50 stages with three conditions; and each stage may once more begin by itself.
-    while step(draft, id, definition) {}
+    let ended = (0..TURNS_MAX).any(|_| !step(draft, id, definition));
+    debug_assert!(ended, "a run that never comes to rest");
 }
 
 /// One thing that can be done now. False when the run must wait, or has ended.

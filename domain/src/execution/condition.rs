@@ -114,7 +114,7 @@ impl StageRun {
 
     /// The condition under way; there is at most one.
     pub fn open_condition(&self) -> Option<&ConditionRun> {
-        self.conditions.iter().rev().find(|run| run.status == ConditionStatus::InProgress)
+        self.conditions.iter().rev().find(|run| run.status == ConditionStatus::InProgress && !run.set_aside)
     }
 
     /// Attempts at rules that are under way.

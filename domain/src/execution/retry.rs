@@ -117,6 +117,10 @@ fn check(
     if mode == StageRetryMode::AllActions && run.running().next().is_some() {
         return Err(busy("some of its actions are still running"));
     }
+    // Its answer decides what becomes of the stage; a retry that set it aside would leave it without one.
+    if run.open_condition().is_some() {
+        return Err(busy("one of its conditions is being asked"));
+    }
     Ok(())
 }
 

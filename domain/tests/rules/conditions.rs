@@ -236,6 +236,17 @@ fn a_failure_condition_is_asked_when_the_stage_is_about_to_fail() {
 }
 
 #[test]
+fn a_stage_cannot_be_retried_while_its_failure_condition_is_asked() {
+    let mut world = at_the_gate(|it| it.on_failure_when("ROLLBACK", [rule("A")]));
+    world.fail("e1", "Push");
+    world.when_retried("e1", "Deploy").then_refused("Conflict");
+    world.when_retried_all("e1", "Deploy").then_refused("Conflict");
+    world.when_rule_fails("e1", "A").accepted();
+    world.when_retried("e1", "Deploy").accepted();
+    assert_eq!(world.status("e1"), ExecutionStatus::InProgress);
+}
+
+#[test]
 fn a_failure_condition_that_is_not_met_lets_the_stage_fail() {
     let mut world = at_the_gate(|it| it.on_failure_when("ROLLBACK", [rule("A")]));
     world.fail("e1", "Push");

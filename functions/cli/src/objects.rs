@@ -96,8 +96,13 @@ impl Objects {
             tracing::debug!(%error, resource, request_id, "refused");
             refusal(&error, &resource, &request_id, head_only)
         });
-        if let Some(body) = body.filter(|_| !waits && response.status().as_u16() >= 400) {
-            take::drain(body).await;
+        if let Some(body) = body.filter(|_| response.status().as_u16() >= 400) {
+            if waits {
+                // It may send the body all the same, and nobody would tell that from its next request.
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            } else {
+                take::drain(body).await;
+            }
         }
         if let Ok(id) = HeaderValue::from_str(&request_id) {
             response.headers_mut().insert("x-amz-request-id", id);

@@ -29,7 +29,8 @@ const OWN: &[(&str, &[&str])] = &[
     ("domain", &["events"]),
     ("engine", &["events", "domain"]),
     ("local", &["events", "domain", "engine"]),
-    ("aws", &["events", "domain", "engine"]),
+    // Signatures and the shapes of S3 are in `api`.
+    ("aws", &["events", "domain", "engine", "api"]),
     ("api", &[]),
     ("handlers", &["events", "domain", "engine", "api"]),
     ("cli", &["events", "domain", "engine", "local", "api", "handlers"]),

@@ -9,6 +9,7 @@ mod clients;
 mod codegen;
 mod demo;
 mod fuzz;
+mod sim;
 mod test;
 mod tools;
 mod venv;
@@ -35,6 +36,8 @@ enum Task {
     Bench(bench::Options),
     /// Send a million mangled requests, and look for what must not be
     Fuzz(fuzz::Options),
+    /// Live through simulated worlds by the thousand, and hold every step against the laws
+    Sim(sim::Options),
     /// Generate the API's shapes from the vendored service model
     Codegen(codegen::Options),
 }
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Task::Check => check::run(),
         Task::Bench(options) => bench::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
+        Task::Sim(options) => sim::run(&options),
         Task::Codegen(options) => codegen::run(&options),
     };
     match done {

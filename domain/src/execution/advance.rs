@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     draft::Draft,
+    fault,
     lane::admit::{self, Admission},
     pipeline::{ConditionResult, PipelineDeclaration},
 };
@@ -44,7 +45,7 @@ fn step(draft: &mut Draft<'_>, id: &ExecutionId, definition: &PipelineDeclaratio
     if condition::close(draft, &name) {
         return true;
     }
-    if draft.scope.execution.status == ExecutionStatus::Stopping {
+    if draft.scope.execution.status == ExecutionStatus::Stopping && !fault!(StopUnheard) {
         end_stage(draft, id, &name, StageStatus::Stopped);
         draft.execution(ExecutionEvent::ExecutionStopped(ExecutionEnded {}));
         return false;

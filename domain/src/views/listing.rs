@@ -85,7 +85,7 @@ pub fn execution_rows(id: &ExecutionId, state: &Execution, version: Version) -> 
         started: start.at,
         updated: last_change(state),
     };
-    let open = (!state.status.is_terminal()).then(|| json(&start.pipeline));
+    let open = (!state.status.is_terminal() || crate::fault!(OpenRowKept)).then(|| json(&start.pipeline));
     vec![
         Row {
             p: pipeline_partition(&start.pipeline, start.incarnation),

@@ -47,7 +47,10 @@ fn through_the_door(
 ) -> Result<(), String> {
     // A run that exists and has ended comes back by a retry; one that does not exist yet is a rollback or is new.
     let retries = run_of(&held.execution).is_some_and(|(_, was_inside)| was_inside);
-    if before.is_open(&held.stage) || held.terms.rollback || retries {
+    // Read here, lest the rule that is watched over be asked about itself.
+    let traffic = before.stages.get(&held.stage);
+    let is_closed = traffic.and_then(|traffic| traffic.transition.as_ref()).is_some_and(|it| !it.enabled);
+    if !is_closed || held.terms.rollback || retries {
         return Ok(());
     }
     Err(format!("nobody comes in through a closed door: {held:?}"))

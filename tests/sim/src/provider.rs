@@ -7,11 +7,11 @@ use crate::{
     shared::{Die, Life, Shared},
 };
 use engine::{
-    action::{ActionJob, Failure, FailureCode, Outcome, SourceRevision, Success},
+    action::{ActionJob, Begun, Failure, FailureCode, Outcome, Run, SourceRevision, Success},
     ports::Actions,
     rule::{RuleJob, RuleOutcome, RuleSuccess},
 };
-use events::{ActionCategory, ActionExecutionId, ActionOwner, ActionTypeId, Timestamp};
+use events::{ActionCategory, ActionExecutionId, ActionOwner, ActionTypeId, ExecutionId, Timestamp};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -40,6 +40,28 @@ struct Work {
     begun_by: BTreeSet<u64>,
     /// The process that holds the claim, until when.
     claim: Option<(u64, i64)>,
+    /// It goes on by itself once it has begun: whoever began it has to ask how it went.
+    goes_on: bool,
+    /// When it was answered for the first time that it has begun, in milliseconds since the beginning.
+    answered: Option<i64>,
+}
+
+/// Word that work may have ended.
+#[derive(Debug, Clone)]
+pub struct Hint {
+    /// The run.
+    pub execution: ExecutionId,
+    /// The attempt.
+    pub attempt: ActionExecutionId,
+    /// When it ends, in milliseconds since the beginning.
+    pub at: i64,
+}
+
+/// What the process that asked is told.
+enum Answer {
+    Ended(End),
+    Begun,
+    Elsewhere,
 }
 
 /// How work ends.
@@ -49,6 +71,8 @@ enum End {
     Badly(FailureCode),
 }
 
+/// Where all is well, it is noted within this time that a provider has begun, in milliseconds.
+const NOTED_WITHIN_MS: i64 = 30_000;
 /// How long a claim holds when its holder does not come back, in milliseconds.
 const CLAIM_MS: i64 = 15 * 60_000;
 
@@ -98,6 +122,8 @@ impl Provider {
                 waiting: BTreeSet::new(),
                 begun_by: BTreeSet::new(),
                 claim: None,
+                answered: None,
+                goes_on: dice.chance(if shared.plan.pipelined { 15 } else { 70 }),
             }
         })
     }
@@ -112,41 +138,44 @@ pub struct SimActions {
 }
 
 impl SimActions {
-    /// Waits for the work at an attempt. `None`: somebody else does, or it was called off.
-    async fn wait(&self, id: &ActionExecutionId, is_rule: bool, resumed: bool) -> Option<End> {
+    /// Has the work at an attempt begun, asks how it goes, or waits for its end.
+    async fn work(&self, asked: Asked<'_>) -> Answer {
         self.shared.takes_time().await;
         self.life.lives().await;
+        let Asked { execution, attempt: id, begun, is_rule, resumed } = asked;
         let me = self.life.number;
         let (told, done) = {
             if !self.shared.observer().knows(id) {
-                let id = id.clone();
-                self.shared
-                    .observer()
-                    .blame(|| format!("nothing is begun that might still vanish: {id:?} is not in the log"));
+                self.shared.blame(|| format!("nothing is begun that might still vanish: {id:?} is not in the log"));
             }
             let mut provider = self.shared.provider();
             let now = self.shared.elapsed();
             let pipelined = self.shared.plan.pipelined;
             let work = provider.work(&self.shared, id, is_rule);
+            if begun.is_some_and(|begun| begun != external_id(id)) {
+                self.shared.blame(|| format!("a provider is asked for what it has begun: {id:?}: {begun:?}"));
+            }
+            if work.goes_on {
+                return self.ask_how_it_goes(work, execution, id, begun.is_some());
+            }
             if pipelined && work.waiting.contains(&me) {
-                self.shared.observer().blame(|| format!("a process does the same work once: {id:?}"));
+                self.shared.blame(|| format!("a process does the same work once: {id:?}"));
             }
             let begins_again = !work.begun_by.insert(me) && !resumed;
             if pipelined && begins_again {
-                self.shared.observer().blame(|| format!("a process begins the same work once: {id:?}"));
+                self.shared.blame(|| format!("a process begins the same work once: {id:?}"));
             }
             if !pipelined {
                 if work.claim.is_some_and(|(holder, until)| holder != me && now < until) {
-                    return None;
+                    return Answer::Elsewhere;
                 }
                 if work.waiting.contains(&me) {
-                    return None;
+                    self.shared.blame(|| format!("a process does the same work once: {id:?}"));
                 }
                 work.claim = Some((me, now + CLAIM_MS));
             }
             work.waiting.insert(me);
-            let short = id.as_str();
-            self.shared.note(|| format!("  process {me} works on {short}: {:?} at {}", work.ends, work.done));
+            self.shared.note(|| format!("  process {me} works on {id}: {:?} at {}", work.ends, work.done));
             (Arc::clone(&work.told), work.ends.as_ref().map(|_| work.done))
         };
         self.until(&told, done).await;
@@ -154,7 +183,47 @@ impl SimActions {
         let mut provider = self.shared.provider();
         let work = provider.work(&self.shared, id, is_rule);
         work.waiting.remove(&me);
-        if work.called_off { None } else { work.ends.clone() }
+        work.claim = None;
+        match work.ends.clone().filter(|_| !work.called_off) {
+            Some(end) => Answer::Ended(end),
+            None => Answer::Elsewhere,
+        }
+    }
+
+    fn ask_how_it_goes(
+        &self,
+        work: &mut Work,
+        execution: &ExecutionId,
+        id: &ActionExecutionId,
+        is_noted: bool,
+    ) -> Answer {
+        let is_new = work.begun_by.is_empty();
+        work.begun_by.insert(self.life.number);
+        let ended = work.ends.clone().filter(|_| work.done <= self.shared.elapsed());
+        self.shared.note(|| format!("  process {} asks for {id}: {ended:?}", self.life.number));
+        if is_new && work.ends.is_some() {
+            let hint = Hint { execution: execution.clone(), attempt: id.clone(), at: work.done };
+            let _ = self.shared.hints.send(hint);
+        }
+        let now = self.shared.elapsed();
+        let overdue = work.answered.is_some_and(|answered| now - answered > NOTED_WITHIN_MS);
+        if overdue && !is_noted && self.shared.plan.is_calm() {
+            self.shared.blame(|| format!("it is noted that a provider has begun: {id:?}"));
+        }
+        match ended {
+            Some(end) => Answer::Ended(end),
+            None => {
+                work.answered.get_or_insert(now);
+                if is_noted { Answer::Elsewhere } else { Answer::Begun }
+            }
+        }
+    }
+
+    fn call_off(&self, id: &ActionExecutionId) {
+        if let Some(work) = self.shared.provider().works.get_mut(id) {
+            work.called_off = true;
+            work.told.notify_waiters();
+        }
     }
 
     async fn until(&self, told: &Notify, done: Option<i64>) {
@@ -167,12 +236,39 @@ impl SimActions {
     }
 }
 
+/// A question about the work at an attempt.
+struct Asked<'a> {
+    execution: &'a ExecutionId,
+    attempt: &'a ActionExecutionId,
+    begun: Option<&'a str>,
+    is_rule: bool,
+    resumed: bool,
+}
+
+/// What a provider calls the work at an attempt.
+fn external_id(attempt: &ActionExecutionId) -> String {
+    format!("work-{attempt}")
+}
+
+fn begun(attempt: &ActionExecutionId) -> Begun {
+    let external_execution_id = external_id(attempt);
+    Begun { external_execution_id, external_execution_url: None, summary: None }
+}
+
 impl Actions for SimActions {
-    async fn run(&self, job: ActionJob) -> Option<Outcome> {
-        let end = self.wait(&job.action_execution, false, job.resumed).await?;
-        Some(match end {
-            End::Badly(code) => Outcome::Failed(Failure::new(code, "exit status 1")),
-            End::Well { without_variables } => Outcome::Succeeded(Success {
+    async fn run(&self, job: ActionJob) -> Run<Outcome> {
+        let asked = Asked {
+            execution: &job.execution,
+            attempt: &job.action_execution,
+            begun: job.begun.as_deref(),
+            is_rule: false,
+            resumed: job.resumed,
+        };
+        Run::Ended(match self.work(asked).await {
+            Answer::Elsewhere => return Run::Elsewhere,
+            Answer::Begun => return Run::Begun(begun(&job.action_execution)),
+            Answer::Ended(End::Badly(code)) => Outcome::Failed(Failure::new(code, "exit status 1")),
+            Answer::Ended(End::Well { without_variables }) => Outcome::Succeeded(Success {
                 output_variables: variables(without_variables),
                 revision: (job.action_type.category == ActionCategory::Source).then(|| SourceRevision {
                     action: job.action.clone(),
@@ -187,11 +283,20 @@ impl Actions for SimActions {
         })
     }
 
-    async fn run_rule(&self, job: RuleJob) -> Option<RuleOutcome> {
-        let end = self.wait(&(&job.rule_execution).into(), true, job.resumed).await?;
-        Some(match end {
-            End::Badly(code) => RuleOutcome::Failed(Failure::new(code, "no")),
-            End::Well { .. } => RuleOutcome::Succeeded(RuleSuccess::default()),
+    async fn run_rule(&self, job: RuleJob) -> Run<RuleOutcome> {
+        let id = ActionExecutionId::from(&job.rule_execution);
+        let asked = Asked {
+            execution: &job.execution,
+            attempt: &id,
+            begun: job.begun.as_deref(),
+            is_rule: true,
+            resumed: job.resumed,
+        };
+        Run::Ended(match self.work(asked).await {
+            Answer::Elsewhere => return Run::Elsewhere,
+            Answer::Begun => return Run::Begun(begun(&id)),
+            Answer::Ended(End::Badly(code)) => RuleOutcome::Failed(Failure::new(code, "no")),
+            Answer::Ended(End::Well { .. }) => RuleOutcome::Succeeded(RuleSuccess::default()),
         })
     }
 
@@ -200,13 +305,19 @@ impl Actions for SimActions {
     }
 
     fn cancel(&self, attempt: &ActionExecutionId) {
-        if self.life.is_over() {
-            return;
+        if !self.life.is_over() {
+            self.call_off(attempt);
         }
-        if let Some(work) = self.shared.provider().works.get_mut(attempt) {
-            work.called_off = true;
-            work.told.notify_waiters();
-        }
+    }
+
+    async fn stop(&self, job: ActionJob) {
+        self.life.lives().await;
+        self.call_off(&job.action_execution);
+    }
+
+    async fn stop_rule(&self, job: RuleJob) {
+        self.life.lives().await;
+        self.call_off(&(&job.rule_execution).into());
     }
 }
 

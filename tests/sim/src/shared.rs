@@ -4,7 +4,7 @@ use crate::{
     observer::Observer,
     plan::{Plan, Trouble},
     prng::Prng,
-    provider::Provider,
+    provider::{Hint, Provider},
 };
 use engine::{
     log::Position,
@@ -53,6 +53,8 @@ pub struct Shared {
     pub views: Arc<MemoryViews>,
     /// Commits that were written, for whoever delivers them.
     pub written: mpsc::UnboundedSender<Position>,
+    /// Work that will end, for whoever tells of it.
+    pub hints: mpsc::UnboundedSender<Hint>,
     dice: [Mutex<Prng>; 6],
     observer: Mutex<Observer>,
     provider: Mutex<Provider>,
@@ -66,7 +68,12 @@ pub struct Shared {
 
 impl Shared {
     /// The world of a plan, before anything has happened. Called on a runtime whose time stands still.
-    pub fn new(plan: Plan, tracing: bool, written: mpsc::UnboundedSender<Position>) -> Arc<Self> {
+    pub fn new(
+        plan: Plan,
+        tracing: bool,
+        written: mpsc::UnboundedSender<Position>,
+        hints: mpsc::UnboundedSender<Hint>,
+    ) -> Arc<Self> {
         let prng = Prng::new(plan.seed);
         let trouble = Arc::new(AtomicBool::new(true));
         let memory = MemoryLog::new();
@@ -76,6 +83,7 @@ impl Shared {
             memory,
             views: Arc::new(MemoryViews::new()),
             written,
+            hints,
             dice: [1, 2, 3, 4, 5, 6].map(|which| Mutex::new(prng.split(which))),
             observer: Mutex::new(Observer::default()),
             provider: Mutex::new(Provider::default()),
@@ -111,6 +119,11 @@ impl Shared {
     /// What was seen so far.
     pub fn observer(&self) -> MutexGuard<'_, Observer> {
         lock(&self.observer)
+    }
+
+    /// Notes that a law was broken.
+    pub fn blame(&self, words: impl FnOnce() -> String) {
+        self.observer().blame(words);
     }
 
     /// Whoever does the work.

@@ -7,6 +7,7 @@ use crate::{
     panics, people,
     people::Request,
     plan::{Plan, Trouble},
+    provider::Hint,
     shared::{Die, Shared},
 };
 use api::{ApiError, Code, Operation};
@@ -66,7 +67,8 @@ pub async fn live(plan: Plan, tracing: bool) -> (Result<Tally, String>, Vec<Stri
 impl<const P: bool> World<P> {
     async fn live(plan: Plan, tracing: bool) -> (Result<Tally, String>, Vec<String>) {
         let (written, commits) = mpsc::unbounded_channel();
-        let shared = Shared::new(plan, tracing, written);
+        let (hints, ends) = mpsc::unbounded_channel();
+        let shared = Shared::new(plan, tracing, written, hints);
         shared.note(|| shared.plan.to_string());
         let definitions = definitions_of(&shared);
         let region = definitions.iter().find_map(definitions::region).unwrap_or("us-east-1").to_owned();
@@ -82,6 +84,7 @@ impl<const P: bool> World<P> {
         if !P {
             tokio::spawn(Arc::clone(&world).deliver_all(commits));
         }
+        tokio::spawn(Arc::clone(&world).tell_of_ends(ends));
         let lived = world.run(definitions).await;
         (lived, shared.take_trace())
     }
@@ -397,6 +400,41 @@ impl<const P: bool> World<P> {
                 }
             }
         }
+    }
+
+    /// Providers tell when what they have begun may have ended: late, twice, too early, or never.
+    async fn tell_of_ends(self: Arc<Self>, mut ends: mpsc::UnboundedReceiver<Hint>) {
+        while let Some(hint) = ends.recv().await {
+            if self.shared.strikes(Trouble::Delivery, Die::Delivery) {
+                continue;
+            }
+            let copies = if self.shared.strikes(Trouble::Delivery, Die::Delivery) { 2 } else { 1 };
+            for _ in 0..copies {
+                self.on_its_way.fetch_add(1, Ordering::Relaxed);
+                tokio::spawn(Arc::clone(&self).tell_of_end(hint.clone()));
+            }
+        }
+    }
+
+    async fn tell_of_end(self: Arc<Self>, hint: Hint) {
+        let early = self.shared.strikes(Trouble::Delivery, Die::Delivery);
+        let rest = if early { 0 } else { hint.at - self.shared.elapsed() };
+        tokio::time::sleep(Duration::from_millis(u64::try_from(rest).unwrap_or(0))).await;
+        loop {
+            let late = self.shared.strikes(Trouble::Delivery, Die::Delivery);
+            let pause = self.shared.dice(Die::Delivery).below(if late { 120_000 } else { 200 });
+            tokio::time::sleep(Duration::from_millis(pause as u64)).await;
+            let process = self.anybody();
+            let told = tokio::select! {
+                biased;
+                told = process.home.engine.resume_attempt(&hint.execution, &hint.attempt) => told.is_ok(),
+                () = process.life.ended() => false,
+            };
+            if told {
+                break;
+            }
+        }
+        self.on_its_way.fetch_sub(1, Ordering::Relaxed);
     }
 
     async fn deliver(self: Arc<Self>, position: Position, relays: bool) {

@@ -2,4 +2,7 @@
 //! goes through one signed client; no vendor SDK (`docs/adr/0012-home-on-aws.md`).
 
 pub mod client;
+pub mod item;
+pub mod log;
+pub mod store;
 pub mod world;

@@ -9,6 +9,10 @@ use domain::{command::Command, pipeline::secrets::Secret};
 use events::{ActionExecutionId, ActionOwner, ActionTypeId, PipelineName, Timestamp};
 use std::{future::Future, pin::Pin};
 
+pub use crate::outward::{
+    Bus, BusEvent, Mark, Marks, MarksError, OutwardError, TopicMessage, Topics, Web, WebAnswer, WebError, WebPost,
+};
+
 /// Carries out actions, and decides the rules of conditions.
 pub trait Actions: Send + Sync + 'static {
     /// Starts one attempt. `Some` is its outcome; `None` means that the outcome will be reported later, by

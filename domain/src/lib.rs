@@ -15,6 +15,7 @@ pub mod pipeline;
 pub mod policy;
 pub mod react;
 mod rejection;
+pub mod state_change;
 pub mod story;
 pub mod template;
 #[cfg(feature = "testing")]

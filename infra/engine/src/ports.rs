@@ -10,7 +10,8 @@ use events::{ActionExecutionId, ActionOwner, ActionTypeId, PipelineName, Timesta
 use std::{future::Future, pin::Pin};
 
 pub use crate::outward::{
-    Bus, BusEvent, Mark, Marks, MarksError, OutwardError, TopicMessage, Topics, Web, WebAnswer, WebError, WebPost,
+    Bus, BusEvent, Mark, Marks, MarksError, OutwardError, TopicMessage, Topics, Web, WebAnswer, WebError,
+    WebPost,
 };
 
 /// Carries out actions, and decides the rules of conditions.

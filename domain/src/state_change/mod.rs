@@ -6,6 +6,7 @@
 
 mod course;
 mod size;
+pub mod topic;
 
 pub use course::Course;
 pub use size::DETAIL_BYTES_MAX;

@@ -11,6 +11,7 @@ mod effect;
 pub mod execution;
 pub mod lane;
 pub mod limits;
+pub mod notice;
 pub mod pipeline;
 pub mod policy;
 pub mod react;

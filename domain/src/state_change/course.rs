@@ -72,6 +72,11 @@ impl Course {
         self.start.as_ref().map(|start| (&start.pipeline, start.version))
     }
 
+    /// The stage entered last.
+    pub fn stage(&self) -> Option<&StageName> {
+        self.stage.as_ref().map(|stage| &stage.stage)
+    }
+
     /// What is told of the cause together with a change of the whole run. Who is behind a connection's change is known
     /// once it was fetched.
     pub(super) fn trigger(&self, state: ChangedState) -> Option<ExecutionTrigger> {

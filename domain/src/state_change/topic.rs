@@ -137,7 +137,7 @@ fn additional(
     run: &Execution,
     definition: Option<&PipelineDeclaration>,
 ) -> Value {
-    let stage = course.stage.as_ref().map(|stage| &stage.stage);
+    let stage = course.stage();
     match (&change.detail, change.state()) {
         (ChangeDetail::Pipeline(_) | ChangeDetail::Stage(_), ChangedState::Failed) => {
             let failed = stage.map(|stage| failed_actions(run, stage)).unwrap_or_default();

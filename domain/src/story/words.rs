@@ -1,8 +1,8 @@
 //! Events as sentences. Ids of attempts and entries are left out: they are for machines, which read the events.
 
 use events::{
-    ConditionVerdict, ExecutionEvent, ExecutionId, GaveWay, LaneEvent, Older, PipelineEvent, Policy,
-    StageRetryMode, Trigger,
+    ActionProgressed, ConditionVerdict, ExecutionEvent, ExecutionId, GaveWay, LaneEvent, Older,
+    PipelineEvent, Policy, RuleProgressed, StageRetryMode, Trigger,
 };
 
 /// Letters of a text from outside that a sentence holds.
@@ -132,6 +132,16 @@ pub fn execution_words(event: &ExecutionEvent) -> String {
             let summary = after_colon(continued.summary.as_deref());
             let (stage, job) = (&continued.stage, &continued.job);
             format!("stage {stage}: job {job} goes on in another{}{summary}", done.unwrap_or_default())
+        }
+        ExecutionEvent::ActionProgressed(progressed) => {
+            let ActionProgressed { stage, action, external_execution_id, summary, .. } = progressed;
+            let summary = after_colon(summary.as_deref());
+            format!("{stage}/{action} is under way as {external_execution_id}{summary}")
+        }
+        ExecutionEvent::RuleProgressed(progressed) => {
+            let RuleProgressed { stage, rule, external_execution_id, summary, .. } = progressed;
+            let summary = after_colon(summary.as_deref());
+            format!("stage {stage}: rule {rule} is under way as {external_execution_id}{summary}")
         }
         ExecutionEvent::ResultIgnored(_) => "a result that came too late is ignored".to_owned(),
         ExecutionEvent::ConditionStarted(started) => {

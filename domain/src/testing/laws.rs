@@ -62,8 +62,10 @@ fn of_repetition(after: &Scope, command: &Command, context: Context<'_>) -> Resu
         | Wish::RollbackStage { .. }
         | Wish::StartRollback { .. }
         | Wish::RecordActionResult { .. }
+        | Wish::NoteActionProgress { .. }
         | Wish::ExpireAction { .. }
         | Wish::RecordRuleResult { .. }
+        | Wish::NoteRuleProgress { .. }
         | Wish::ExpireRule { .. }
         | Wish::DisableTransition { .. }
         | Wish::EnableTransition { .. }

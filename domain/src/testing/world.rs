@@ -223,7 +223,7 @@ impl World {
             self.asked.push(effect.clone());
             match effect {
                 Effect::RunAction { attempt, .. } => self.jobs.push(attempt),
-                Effect::CancelAction { attempt } => self.cancelled.push(attempt),
+                Effect::CancelAction { attempt, .. } => self.cancelled.push(attempt),
                 Effect::StartRollback { pipeline, execution, stage, target } => {
                     let past = self.past(&target, &stage);
                     let wish = Wish::StartRollback { past };
@@ -235,7 +235,7 @@ impl World {
                         if attempt.action_execution == action_execution)
                 }),
                 Effect::RunRule { attempt, .. } => self.rule_jobs.push(attempt),
-                Effect::CancelRule { rule_execution } => self.cancelled_rules.push(rule_execution),
+                Effect::CancelRule { rule_execution, .. } => self.cancelled_rules.push(rule_execution),
                 Effect::ClearRuleTimer { rule_execution } => self.timers.retain(|(_, command)| {
                     !matches!(&command.wish, Wish::ExpireRule { attempt }
                         if attempt.rule_execution == rule_execution)

@@ -13,6 +13,7 @@ mod lanes;
 mod laws;
 mod modes;
 mod overrides;
+mod progress;
 mod results;
 mod retry;
 mod retry_automatic;

@@ -22,6 +22,8 @@ pub struct RuleJob {
     pub condition: ConditionType,
     /// The rule's name.
     pub rule: RuleName,
+    /// What the provider calls the work, when it is known to have begun: ask it rather than begin again.
+    pub begun: Option<String>,
     /// The stage admission this attempt belongs to; handed back with the result.
     pub entry: Entry,
     /// Who decides: `ruleTypeId.provider`; category `Rule` and owner `AWS` go without saying.

@@ -107,6 +107,7 @@ fn action(job: &RuleJob, category: ActionCategory, provider: &str) -> ActionJob 
         inputs: job.inputs.clone(),
         outputs: Vec::new(),
         revision: None,
+        begun: job.begun.clone(),
         resumed: job.resumed,
         deadline: job.deadline,
     }

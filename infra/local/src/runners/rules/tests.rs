@@ -24,6 +24,7 @@ fn job(provider: &str, configuration: &[(&str, &str)]) -> RuleJob {
         configuration: configuration.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
         commands: vec![],
         inputs: vec![],
+        begun: None,
         resumed: false,
         started: Timestamp(now()),
         deadline: Timestamp(i64::MAX),

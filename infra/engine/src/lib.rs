@@ -7,6 +7,7 @@ pub mod job;
 pub mod judge;
 pub mod log;
 pub mod memory;
+pub mod outward;
 pub mod perform;
 pub mod ports;
 pub mod rule;

@@ -19,6 +19,8 @@ pub use service::{Protocol, Service, partition};
 pub use settings::{Credentials, Limits, Settings, SettingsError};
 pub use xml::Xml;
 
+pub(crate) use send::jittered;
+
 use keys::Keys;
 use request::Prepared;
 use send::Sink;

@@ -93,7 +93,7 @@ impl Client {
                 Trouble::Unusable(reason) => return Err(prepared.unusable(reason)),
             };
             throttled_only &= throttled;
-            let pause = jittered(pause, attempt);
+            let pause = pause_after(attempt, pause);
             let no_more = attempt >= self.limits.attempts.max(1)
                 || begun.elapsed() + pause >= prepared.total
                 || !(prepared.again || untouched);
@@ -209,12 +209,15 @@ fn described(error: &reqwest::Error) -> String {
     text
 }
 
-/// Full jitter: anything from nothing to twice the pause before, so that those turned away together do not come back
-/// together.
-fn jittered(first: Duration, attempt: u32) -> Duration {
-    let ceiling = first.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(PAUSE_MAX);
+/// The pause after so many attempts: each may be twice as long as the one before.
+fn pause_after(attempt: u32, first: Duration) -> Duration {
+    jittered(first.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(PAUSE_MAX))
+}
+
+/// Full jitter: anything from nothing to this long, so that those turned away together do not come back together.
+pub(crate) fn jittered(most: Duration) -> Duration {
     let random = uuid::Uuid::new_v4().as_u128() as u32;
-    ceiling.mul_f64(f64::from(random) / f64::from(u32::MAX))
+    most.mul_f64(f64::from(random) / f64::from(u32::MAX))
 }
 
 #[cfg(test)]
@@ -225,8 +228,8 @@ mod tests {
     fn pauses_grow_and_have_an_end() {
         for attempt in 1..40 {
             let most = PAUSE.saturating_mul(1 << (attempt - 1).min(16)).min(PAUSE_MAX);
-            assert!((0..50).all(|_| jittered(PAUSE, attempt) <= most), "{attempt}");
+            assert!((0..50).all(|_| pause_after(attempt, PAUSE) <= most), "{attempt}");
         }
-        assert!((0..50).any(|_| jittered(PAUSE, 12) > PAUSE));
+        assert!((0..50).any(|_| pause_after(12, PAUSE) > PAUSE));
     }
 }

@@ -1,6 +1,7 @@
 //! Every entry point as a plain async function over ports. Knows no adapter and reads no environment.
 
 pub mod exceptions;
+pub mod notify;
 pub mod operations;
 pub mod paging;
 pub mod project;

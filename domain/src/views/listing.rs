@@ -208,7 +208,7 @@ pub fn succeeded_rows<'a>(
 }
 
 /// An execution's row in any listing: in the order of starts.
-fn place(id: &ExecutionId, start: &Start) -> String {
+pub fn place(id: &ExecutionId, start: &Start) -> String {
     format!("{EXECUTION_PREFIX}{:013}#{:012}#{id}", start.at.0.max(0), start.sequence.0)
 }
 

@@ -5,6 +5,7 @@ pub mod completion;
 pub mod exceptions;
 pub mod inbound;
 pub mod measure;
+pub mod notify;
 pub mod operations;
 pub mod paging;
 pub mod permissions;

@@ -5,7 +5,6 @@ use crate::{
     command::{Attempt, Command, RuleAttempt, Wish},
     effect::Effect,
     execution::{ActionStatus, AttemptRun, Execution, RuleRun, StageRun},
-    fault,
     lane::Lane,
 };
 use events::{

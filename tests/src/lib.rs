@@ -6,7 +6,9 @@
 pub mod client;
 pub mod conforming;
 pub mod deliveries;
+pub mod emulator;
 pub mod events;
+pub mod faulty;
 pub mod folder;
 pub mod fuzz;
 pub mod pipelines;

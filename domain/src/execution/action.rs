@@ -5,7 +5,6 @@ use crate::{
     catalogue,
     command::{ActionResult, Attempt, Details},
     draft::Draft,
-    fault,
     limits,
     pipeline::{ActionDeclaration, InputArtifact, PipelineDeclaration, variables},
     rejection::Rejection,

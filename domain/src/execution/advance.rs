@@ -9,7 +9,6 @@ use super::{
 };
 use crate::{
     draft::Draft,
-    fault,
     lane::admit::{self, Admission},
     pipeline::{ConditionResult, PipelineDeclaration},
 };

@@ -4,7 +4,6 @@ use super::{ActionStatus, action, gate};
 use crate::{
     command::{Attempt, Details},
     draft::Draft,
-    fault,
     rejection::Rejection,
 };
 use events::{

@@ -7,7 +7,7 @@ use super::{ActionStatus, AttemptRun, action};
 use crate::{
     command::{ActionResult, Attempt, Details, JobWish},
     draft::Draft,
-    fault, limits,
+    limits,
     rejection::Rejection,
 };
 use events::{

@@ -7,7 +7,6 @@ use super::{
 };
 use crate::{
     draft::Draft,
-    fault,
     lane::admit,
     pipeline::{ActionDeclaration, OnFailure, PipelineDeclaration, RetryMode},
     rejection::Rejection,

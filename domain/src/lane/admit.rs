@@ -2,7 +2,6 @@
 
 use crate::{
     draft::Draft,
-    fault,
     lane::{Waiter, excludes},
     pipeline::PipelineDeclaration,
 };

@@ -238,7 +238,7 @@ fn after_colon(text: Option<&str>) -> String {
 }
 
 /// The first line of a text with something in it, cut, without what would move a terminal's cursor.
-pub(super) fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim();
     let shown: String = line.chars().filter(|c| !c.is_control()).take(TEXT_CHARS_MAX).collect();
     if line.chars().count() > TEXT_CHARS_MAX { format!("{shown}…") } else { shown }

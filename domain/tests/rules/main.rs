@@ -24,6 +24,7 @@ mod stale;
 mod starting;
 mod stopping;
 mod tags;
+mod telling;
 mod transitions;
 mod triggers;
 mod webhooks;

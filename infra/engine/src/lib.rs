@@ -8,6 +8,7 @@ pub mod judge;
 pub mod log;
 mod lost;
 pub mod memory;
+pub mod outward;
 pub mod perform;
 pub mod ports;
 pub mod rule;
@@ -164,8 +165,10 @@ impl<L: Log, A: Actions> Engine<L, A> {
         fn state<S: streams::Folded>(slot: &cache::Slot<S>) -> Arc<S> {
             slot.as_ref().map(|warm| Arc::clone(&warm.state)).unwrap_or_default()
         }
-        let definitions = state(&*self.warm(self.pipelines(), &definitions).await?.0);
-        let run = state(&*self.warm(self.executions(), &run).await?.0);
+        let (mut definitions_known, _) = self.warm(self.pipelines(), &definitions).await?;
+        let (run_known, _) = self.warm(self.executions(), &run).await?;
+        self.reach(&mut definitions_known, &run_known, &definitions).await?;
+        let (definitions, run) = (state(&definitions_known), state(&run_known));
         Ok((definitions, run))
     }
 

@@ -9,6 +9,11 @@ use domain::{command::Command, pipeline::secrets::Secret};
 use events::{ActionExecutionId, ActionOwner, ActionTypeId, PipelineName, Timestamp};
 use std::{future::Future, pin::Pin};
 
+pub use crate::outward::{
+    Bus, BusEvent, Mark, Marks, MarksError, OutwardError, TopicMessage, Topics, Web, WebAnswer, WebError,
+    WebPost,
+};
+
 /// Carries out actions, and decides the rules of conditions.
 pub trait Actions: Send + Sync + 'static {
     /// Starts one attempt, or asks how it goes when it was begun (`job.begun`). Called again for an attempt that may

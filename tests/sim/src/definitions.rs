@@ -3,7 +3,6 @@
 use crate::prng::Prng;
 use serde_json::{Value, json};
 use std::{
-    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::OnceLock,
 };
@@ -17,36 +16,23 @@ fn folder() -> PathBuf {
     std::env::var_os("TOWPATH_PIPELINES").map_or(fixtures, PathBuf::from).join("valid")
 }
 
-/// Definitions read once, in the order of their files, with the names of variables that any of them mentions.
-pub struct Known {
-    /// The definitions, as `create-pipeline` takes them.
-    pub pipelines: Vec<Value>,
-    /// Every `key` of a `#{namespace.key}`.
-    pub variables: BTreeSet<String>,
-}
-
-/// What is known.
-pub fn known() -> &'static Known {
-    static KNOWN: OnceLock<Known> = OnceLock::new();
+/// The folder's definitions, as `create-pipeline` takes them: read once, in the order of their files.
+pub fn known() -> &'static [Value] {
+    static KNOWN: OnceLock<Vec<Value>> = OnceLock::new();
     KNOWN.get_or_init(|| {
         let mut files: Vec<PathBuf> = std::fs::read_dir(folder())
             .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
             .unwrap_or_default();
         files.sort();
         let texts = files.iter().filter_map(|file| std::fs::read_to_string(file).ok());
-        let mut known = Known { pipelines: Vec::new(), variables: BTreeSet::new() };
-        for text in texts {
-            known.variables.extend(mentioned(&text));
-            let Ok(mut value) = serde_json::from_str::<Value>(&text) else { continue };
-            let pipeline = value.get_mut("pipeline").map(Value::take).unwrap_or(value);
-            known.pipelines.push(pipeline);
-        }
-        known.variables.extend(["CommitId", "Tag"].map(str::to_owned));
-        known
+        let values = texts.filter_map(|text| serde_json::from_str::<Value>(&text).ok());
+        values.map(|mut value| value.get_mut("pipeline").map(Value::take).unwrap_or(value)).collect()
     })
 }
 
-fn mentioned(text: &str) -> Vec<String> {
+/// Every `key` of a `#{namespace.key}` in a definition.
+pub fn variables(pipeline: &Value) -> Vec<String> {
+    let text = pipeline.to_string();
     let references = text.split("#{").skip(1).filter_map(|rest| rest.split('}').next());
     references.filter_map(|reference| Some(reference.split_once('.')?.1.to_owned())).collect()
 }
@@ -233,6 +219,6 @@ fn gated(mut stage: Value, mode: &str, prng: &mut Prng) -> Value {
 
 /// One of the folder's definitions, under its own name.
 pub fn of_folder(prng: &mut Prng) -> Option<Value> {
-    let known = &known().pipelines;
+    let known = known();
     if known.is_empty() { None } else { Some(prng.pick(known).clone()) }
 }

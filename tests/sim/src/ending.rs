@@ -26,7 +26,13 @@ use std::{
 pub fn unfinished(observer: &Observer) -> Option<String> {
     for (id, stream) in &observer.executions {
         if !stream.state.status.is_terminal() {
-            return Some(format!("`{id}` never ended: {:#?}", stream.state));
+            let run = &stream.state;
+            let stages = run.stages.iter().map(|stage| {
+                let attempts = stage.attempts.iter().map(|run| format!("{} {:?}", run.action, run.status));
+                format!("{} {:?} [{}]", stage.stage, stage.status, attempts.collect::<Vec<_>>().join(", "))
+            });
+            let stages = stages.collect::<Vec<_>>().join("; ");
+            return Some(format!("`{id}` never ended: {:?}: {stages}", run.status));
         }
     }
     for (name, stream) in &observer.lanes {

@@ -15,7 +15,10 @@ use engine::{
     views::{Cursor, ViewRow, Views, ViewsError},
 };
 use events::{ActionExecutionId, PipelineName, Timestamp};
-use handlers::{Service, project, sweep};
+use handlers::{
+    Service, project,
+    sweep::{self, Bounds},
+};
 use std::{
     collections::BTreeMap,
     future::Future,
@@ -100,6 +103,14 @@ impl<const P: bool> Process<P> {
     /// Takes up whatever is under way.
     pub async fn sweep(&self, shared: &Shared) {
         let number = self.life.number;
+        if !P {
+            let until = Timestamp(shared.now().0 + 3_600_000);
+            match sweep::sweep(&self.home, Bounds { rows: 1_000, until }).await {
+                Ok(swept) => shared.note(|| format!("process {number} swept: {swept:?}")),
+                Err(error) => shared.note(|| format!("process {number} could not sweep: {error}")),
+            }
+            return;
+        }
         match sweep::resume_all(&self.home, None).await {
             Ok(resumed) => shared.note(|| format!("process {number} swept: {} under way", resumed.len())),
             Err(error) => shared.note(|| format!("process {number} could not sweep: {error}")),

@@ -35,6 +35,10 @@ pub fn act(observer: &Observer, names: &[PipelineName], prng: &mut Prng) -> Opti
         let run = observer.executions.get(*id);
         run.and_then(|run| run.state.start.as_ref()).is_some_and(|start| start.pipeline == *name)
     };
+    let is_gone = observer.pipelines.get(name).is_none_or(|stream| stream.state.current.is_none());
+    if is_gone && definitions::NAMES.contains(&name.as_str()) && prng.chance(70) {
+        return Some(create(&definitions::made(name.as_str(), prng)));
+    }
     // The newest runs are those that anyone is interested in.
     let runs: Vec<&ExecutionId> = observer.started.iter().rev().filter(of_pipeline).take(6).collect();
     let chosen = (!runs.is_empty()).then(|| *prng.pick(&runs));

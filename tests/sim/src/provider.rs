@@ -2,7 +2,6 @@
 //! asked for it dies. Asked twice for one attempt it works once.
 
 use crate::{
-    definitions::known,
     plan::Trouble,
     shared::{Die, Life, Shared},
 };
@@ -22,6 +21,8 @@ use tokio::sync::Notify;
 /// What is known of the work at every attempt.
 #[derive(Default)]
 pub struct Provider {
+    /// Names of output variables.
+    variables: BTreeSet<String>,
     works: BTreeMap<ActionExecutionId, Work>,
 }
 
@@ -77,6 +78,13 @@ const NOTED_WITHIN_MS: i64 = 30_000;
 const CLAIM_MS: i64 = 15 * 60_000;
 
 impl Provider {
+    /// From now on whoever succeeds gives values for these variables.
+    pub fn give(&mut self, mut variables: BTreeSet<String>) {
+        // Whatever definitions made later on may mention.
+        variables.extend(["CommitId", "Tag"].map(str::to_owned));
+        self.variables = variables;
+    }
+
     /// Attempts that were called off in the log, were begun, and of which nobody told the provider.
     pub fn not_told<'p>(
         &'p self,
@@ -114,16 +122,19 @@ impl Provider {
                 4..=8 => dice.below(4_000),
                 _ => dice.below(300_000),
             };
+            let goes_on = dice.chance(if shared.plan.pipelined { 15 } else { 70 });
+            // Processes that come and go wait for nothing that takes long.
+            let in_passing = !shared.plan.pipelined && !goes_on;
             Work {
-                ends: (!hangs).then_some(ends),
-                done: shared.elapsed() + takes as i64,
+                ends: (!hangs || in_passing).then_some(ends),
+                done: shared.elapsed() + if in_passing { takes.min(5_000) } else { takes } as i64,
                 called_off: false,
                 told: Arc::default(),
                 waiting: BTreeSet::new(),
                 begun_by: BTreeSet::new(),
                 claim: None,
                 answered: None,
-                goes_on: dice.chance(if shared.plan.pipelined { 15 } else { 70 }),
+                goes_on,
             }
         })
     }
@@ -219,6 +230,14 @@ impl SimActions {
         }
     }
 
+    /// Values for whatever any definition mentions.
+    fn variables(&self, without: bool) -> BTreeMap<String, String> {
+        if without {
+            return BTreeMap::new();
+        }
+        self.shared.provider().variables.iter().map(|name| (name.clone(), "1".to_owned())).collect()
+    }
+
     fn call_off(&self, id: &ActionExecutionId) {
         if let Some(work) = self.shared.provider().works.get_mut(id) {
             work.called_off = true;
@@ -269,7 +288,7 @@ impl Actions for SimActions {
             Answer::Begun => return Run::Begun(begun(&job.action_execution)),
             Answer::Ended(End::Badly(code)) => Outcome::Failed(Failure::new(code, "exit status 1")),
             Answer::Ended(End::Well { without_variables }) => Outcome::Succeeded(Success {
-                output_variables: variables(without_variables),
+                output_variables: self.variables(without_variables),
                 revision: (job.action_type.category == ActionCategory::Source).then(|| SourceRevision {
                     action: job.action.clone(),
                     revision_id: job.revision.clone().unwrap_or_else(|| "abc".to_owned()),
@@ -319,14 +338,6 @@ impl Actions for SimActions {
         self.life.lives().await;
         self.call_off(&(&job.rule_execution).into());
     }
-}
-
-/// Values for whatever any definition mentions.
-fn variables(without: bool) -> BTreeMap<String, String> {
-    if without {
-        return BTreeMap::new();
-    }
-    known().variables.iter().map(|name| (name.clone(), "1".to_owned())).collect()
 }
 
 /// When timers go off, in the words of the clock.

@@ -3,7 +3,7 @@
 //!
 //! It starts no builds, functions or deployments, and ends a build as soon as it is asked for.
 
-use super::stage::{Stage, archive, asked, input, job, output, patient_client_of, resumed, rule};
+use super::stage::{NOON, Stage, archive, asked, input, job, now, output, patient_client_of, resumed, rule};
 use aws::{
     actions::objects::{Objects, Properties},
     client::{Client, RestRequest, Service},
@@ -12,6 +12,7 @@ use engine::{
     action::{ActionJob, ArtifactLocation, FailureCode, Run},
     rule::RuleOutcome,
 };
+use events::{ActionExecutionId, Timestamp};
 use http::Method;
 use serde_json::{Value, json};
 use std::{
@@ -95,8 +96,10 @@ async fn call(client: &Client, service: Service, operation: &str, input: Value) 
 /// An attempt of its own: the emulator is shared.
 fn attempt(job: ActionJob, number: u32) -> ActionJob {
     let id = format!("11111111-1111-4111-8111-{number:012}");
-    let action_execution = events::ActionExecutionId::parse(id).unwrap();
-    ActionJob { action_execution, roles: vec![ROLE.into()], ..job }
+    let action_execution = ActionExecutionId::parse(id).unwrap();
+    // Its clock is that of the machine.
+    let deadline = Timestamp(job.deadline.0 - NOON + now());
+    ActionJob { action_execution, roles: vec![ROLE.into()], deadline, ..job }
 }
 
 #[tokio::test]
@@ -269,6 +272,7 @@ async fn an_alarm_is_asked_for_its_state() {
     client.query(Service::CloudWatch, "SetAlarmState", &set("ALARM")).await.unwrap();
     let mut job = rule("CloudWatchAlarm", &[("AlarmName", "errors")]);
     job.roles = vec![ROLE.into()];
+    job.started = Timestamp(now() - 1_000);
     match stage.rule(&job).await {
         Run::Ended(RuleOutcome::Failed(failure)) => {
             assert_eq!(failure.message, "the alarm `errors` is still in ALARM after 0 minutes");

@@ -7,6 +7,7 @@ use aws::{
         ledger::{Entry, Ledger, Work},
     },
     client::{self, Client, Credentials, Limits},
+    world::SystemClock,
 };
 use engine::{
     action::{
@@ -114,7 +115,9 @@ impl Stage {
 
     /// Over somebody else's service; the stand-in is there, and nobody calls it.
     pub(crate) fn over(url: &str) -> Self {
-        Self::at(Some(url), |settings| settings.linger = Duration::from_secs(10))
+        let stage = Self::at(Some(url), |settings| settings.linger = Duration::from_secs(10));
+        stage.clock.0.store(now(), Ordering::SeqCst);
+        stage
     }
 
     pub(crate) fn with(change: impl FnOnce(&mut Settings)) -> Self {
@@ -183,6 +186,11 @@ impl Stage {
     pub(crate) async fn rule(&self, job: &RuleJob) -> Run<RuleOutcome> {
         self.actions.run_rule(job.clone()).await
     }
+}
+
+/// The machine's time.
+pub(crate) fn now() -> i64 {
+    SystemClock.now().0
 }
 
 /// For a service that answers at once.

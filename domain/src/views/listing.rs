@@ -137,6 +137,8 @@ pub fn succeeded_rows<'a>(
         | ExecutionEvent::JobDispatched(_)
         | ExecutionEvent::JobAcknowledged(_)
         | ExecutionEvent::JobContinued(_)
+        | ExecutionEvent::ActionProgressed(_)
+        | ExecutionEvent::RuleProgressed(_)
         | ExecutionEvent::ResultIgnored(_)
         | ExecutionEvent::ConditionStarted(_)
         | ExecutionEvent::ConditionEnded(_)

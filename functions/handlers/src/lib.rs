@@ -4,6 +4,7 @@ pub mod exceptions;
 pub mod operations;
 pub mod paging;
 pub mod project;
+pub mod publish;
 pub mod sweep;
 pub mod triggers;
 pub mod webhook;

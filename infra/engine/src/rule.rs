@@ -1,5 +1,12 @@
 //! The contract between the engine and whatever decides a rule of a stage's condition. See
 //! `spec/execution-semantics.md`, section 10.
+//!
+//! What rules compare, and when they are met, is the same in every home and stands in the modules below. They ask
+//! nobody and wait for nothing: a [`Look`] says what is so at one moment.
+
+pub mod alarm;
+pub mod check;
+pub mod window;
 
 use crate::action::{Failure, InputArtifact};
 use events::{
@@ -22,6 +29,8 @@ pub struct RuleJob {
     pub condition: ConditionType,
     /// The rule's name.
     pub rule: RuleName,
+    /// What the provider calls the work, when it is known to have begun: ask it rather than begin again.
+    pub begun: Option<String>,
     /// The stage admission this attempt belongs to; handed back with the result.
     pub entry: Entry,
     /// Who decides: `ruleTypeId.provider`; category `Rule` and owner `AWS` go without saying.
@@ -63,4 +72,24 @@ pub struct RuleSuccess {
     pub external_execution_url: Option<String>,
     /// True when nothing was really asked: the settings asked for a mock.
     pub mocked: bool,
+}
+
+/// What one look at a rule gives. All texts are for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Look {
+    /// It is met.
+    Met(String),
+    /// It is not met, and will not be.
+    NotMet(String),
+    /// Nothing is decided yet; nothing changes by itself before that moment.
+    Wait(Timestamp, String),
+}
+
+/// A configuration value that must be there.
+///
+/// # Errors
+/// Why the rule cannot be asked, for people.
+pub fn value<'a>(job: &'a RuleJob, key: &str) -> Result<&'a str, String> {
+    let value = job.configuration.get(key).map(String::as_str).filter(|text| !text.is_empty());
+    value.ok_or_else(|| format!("The configuration of the rule `{}` has no `{key}`.", job.rule))
 }

@@ -22,6 +22,9 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 /// How often a decision is made again when somebody else was faster.
 pub const APPEND_ATTEMPTS_MAX: usize = 8;
 
+/// Commits read at a time to bring a warm state up to date.
+const READ_COMMITS: usize = 64;
+
 /// A command with its sender.
 #[derive(Debug, Clone)]
 pub struct Envelope {
@@ -213,6 +216,31 @@ impl<L: Log, A: Actions> Engine<L, A> {
         Ok((slot, false))
     }
 
+    /// Locks a stream's slot for a reader. Where other processes write too, a state that was folded before is brought
+    /// up to what they have appended since.
+    pub(crate) async fn current<S: Folded>(
+        &self,
+        cache: &Cache<S>,
+        stream: &StreamName,
+    ) -> Result<OwnedMutexGuard<Slot<S>>, LogError> {
+        let (mut slot, was_warm) = self.warm(cache, stream).await?;
+        if L::PIPELINED || !was_warm {
+            return Ok(slot);
+        }
+        let Some(Warm { state, mut head }) = slot.take() else { return Ok(slot) };
+        let mut state = Arc::unwrap_or_clone(state);
+        loop {
+            let commits = self.log().read(stream, head.version, READ_COMMITS).await?;
+            let is_last = commits.len() < READ_COMMITS;
+            streams::fold_on(stream, &mut state, &mut head, &commits)?;
+            if is_last {
+                break;
+            }
+        }
+        *slot = Some(Warm { state: Arc::new(state), head });
+        Ok(slot)
+    }
+
     /// Forgets states that rest on an append that failed.
     async fn invalidate(&self, names: &Names) {
         *self.pipelines().lock(&names.pipeline).await = None;
@@ -292,7 +320,7 @@ fn batch(
     if pipeline.is_none() && envelope.command.relies_on_current_definition() {
         checks.push((names.pipeline.clone(), heads.pipeline.version));
     }
-    if lane.is_none() {
+    if lane.is_none() && envelope.command.relies_on_lane() {
         checks.push((names.lane.clone(), heads.lane.version));
     }
     if let (Some(stream), None) = (&names.execution, &execution) {

@@ -131,6 +131,7 @@ pub(super) fn job(action_type: &str, configuration: &[(&str, &str)]) -> ActionJo
             files: vec![],
         }],
         revision: None,
+        begun: None,
         resumed: false,
         deadline: Timestamp(i64::MAX),
     }

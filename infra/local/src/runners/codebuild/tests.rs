@@ -62,6 +62,7 @@ fn stage(files: &[(&str, &str)]) -> Stage {
         inputs: Vec::new(),
         outputs: Vec::new(),
         revision: None,
+        begun: None,
         resumed: false,
         deadline: Timestamp(now + 600_000),
     };

@@ -121,6 +121,7 @@ impl World {
             }],
             outputs: Vec::new(),
             revision: None,
+            begun: None,
             resumed: false,
             deadline: Timestamp(i64::MAX),
         }

@@ -2,14 +2,13 @@
 //! functions are left to the runners that carry out actions of that kind.
 
 mod alarm;
-mod check;
 mod window;
 
 use super::{Site, codebuild, lambda};
 use crate::settings::Mock;
 use engine::{
     action::{ActionJob, ActionTypeId, Failure, FailureCode, Outcome, Success},
-    rule::{RuleJob, RuleOutcome, RuleSuccess},
+    rule::{Look, RuleJob, RuleOutcome, RuleSuccess, check},
 };
 use events::{ActionCategory, ActionName, ActionOwner};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -43,7 +42,12 @@ async fn dispatch(job: &RuleJob, site: &Site) -> RuleOutcome {
         return mocked(job, site, *mock);
     }
     match job.provider.as_str() {
-        "VariableCheck" => check::run(job, site),
+        "VariableCheck" => match check::look(job) {
+            Ok(Look::Met(words)) => met(site, words),
+            // Nothing to wait for: what is compared stands.
+            Ok(Look::NotMet(words) | Look::Wait(_, words)) => not_met(site, words),
+            Err(message) => not_asked(site, message),
+        },
         "DeploymentWindow" => window::run(job, site).await,
         "CloudWatchAlarm" => alarm::run(job, site).await,
         "CodeBuild" => {
@@ -107,6 +111,7 @@ fn action(job: &RuleJob, category: ActionCategory, provider: &str) -> ActionJob 
         inputs: job.inputs.clone(),
         outputs: Vec::new(),
         revision: None,
+        begun: job.begun.clone(),
         resumed: job.resumed,
         deadline: job.deadline,
     }
@@ -148,12 +153,6 @@ fn not_asked(site: &Site, message: String) -> RuleOutcome {
 
 fn failed(code: FailureCode, message: String) -> RuleOutcome {
     RuleOutcome::Failed(Failure::new(code, message))
-}
-
-/// A configuration value that must be there.
-fn value<'a>(job: &'a RuleJob, key: &str) -> Result<&'a str, String> {
-    let value = job.configuration.get(key).map(String::as_str).filter(|text| !text.is_empty());
-    value.ok_or_else(|| format!("The configuration of the rule `{}` has no `{key}`.", job.rule))
 }
 
 /// Milliseconds since 1970.

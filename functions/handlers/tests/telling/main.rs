@@ -1,0 +1,4 @@
+//! Telling the world of what happened: the bus, topics, and people.
+
+mod home;
+mod publishing;

@@ -36,7 +36,7 @@ pub(crate) fn installed() -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
     let emulator = venv::make(&cache.join("emulator"), REQUIREMENTS, ("python", "--version"))?;
     let aws = venv::make(&cache.join("venv"), TOOLS, ("aws", "--version"))?;
     Ok(vec![
-        ("TOWPATH_TEST_EMULATOR", emulator.join("ministack")),
+        ("TOWPATH_TEST_EMULATOR", emulator.join("python")),
         ("TOWPATH_TEST_AWS", aws.join("aws")),
         ("TOWPATH_TEST_FUNCTIONS", functions::for_emulator()?),
     ])

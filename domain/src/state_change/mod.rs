@@ -157,6 +157,8 @@ impl Teller<'_> {
             | ExecutionEvent::JobDispatched(_)
             | ExecutionEvent::JobAcknowledged(_)
             | ExecutionEvent::JobContinued(_)
+            | ExecutionEvent::ActionProgressed(_)
+            | ExecutionEvent::RuleProgressed(_)
             | ExecutionEvent::ResultIgnored(_)
             | ExecutionEvent::ConditionStarted(_)
             | ExecutionEvent::ConditionEnded(_)

@@ -7,7 +7,7 @@ use domain::{
 };
 use engine::{
     Engine, World,
-    action::{ActionJob, Outcome},
+    action::{ActionJob, Outcome, Run},
     log::Position,
     memory::{
         MemoryArtifactAccess, MemoryLog, MemoryViews,
@@ -40,12 +40,12 @@ pub(crate) type Home = Service<Arc<MemoryLog>, Elsewhere, MemoryViews, NoSecrets
 pub(crate) struct Elsewhere;
 
 impl Actions for Elsewhere {
-    async fn run(&self, _: ActionJob) -> Option<Outcome> {
-        None
+    async fn run(&self, _: ActionJob) -> Run<Outcome> {
+        Run::Elsewhere
     }
 
-    async fn run_rule(&self, _: RuleJob) -> Option<RuleOutcome> {
-        None
+    async fn run_rule(&self, _: RuleJob) -> Run<RuleOutcome> {
+        Run::Elsewhere
     }
 
     fn cancel(&self, _: &ActionExecutionId) {}

@@ -6,6 +6,7 @@
 pub mod client;
 pub mod conforming;
 pub mod deliveries;
+pub mod emulated;
 pub mod emulator;
 pub mod events;
 pub mod faulty;

@@ -6,11 +6,7 @@ use super::{
 };
 use std::{env, fs, time::Duration};
 use tests::{
-    emulated::{
-        cost::Bill,
-        emulator::Invocation,
-        meter::Call,
-    },
+    emulated::{cost::Bill, emulator::Invocation, meter::Call},
     processes::eventually,
 };
 
@@ -23,12 +19,21 @@ const DOLLARS_MAX: f64 = 3.0;
 
 pub(crate) fn ten_actions(home: &mut Home) {
     let name = "ten";
-    home.create(name, &[
-        stage("Build", &[home.build("Compile"), home.build("Check"), home.build("Scan")]),
-        stage("Staging", &[home.deployment("Site", "ten-staging.html"), home.deployment("Copy", "ten-copy.html")]),
-        stage("Test", &[home.build("Integration"), home.build("Load")]),
-        stage("Production", &[home.deployment("Site", "ten.html"), home.deployment("Mirror", "ten-mirror.html")]),
-    ]);
+    home.create(
+        name,
+        &[
+            stage("Build", &[home.build("Compile"), home.build("Check"), home.build("Scan")]),
+            stage(
+                "Staging",
+                &[home.deployment("Site", "ten-staging.html"), home.deployment("Copy", "ten-copy.html")],
+            ),
+            stage("Test", &[home.build("Integration"), home.build("Load")]),
+            stage(
+                "Production",
+                &[home.deployment("Site", "ten.html"), home.deployment("Mirror", "ten-mirror.html")],
+            ),
+        ],
+    );
     quiet(home);
     home.emulator().meter.clear();
     let before = home.emulator().invocations().len();
@@ -50,7 +55,8 @@ pub(crate) fn ten_actions(home: &mut Home) {
     if let Some(file) = env::var_os("TOWPATH_TEST_COSTS") {
         fs::write(file, &table).unwrap();
     }
-    let hot = bill.per_transition("write units, log") + bill.per_transition("write units, claims and external ids");
+    let hot =
+        bill.per_transition("write units, log") + bill.per_transition("write units, claims and external ids");
     assert!(hot <= 2.0, "{hot:.2} write units for a transition\n{table}");
     let appending = invoked.iter().filter(|one| ["trigger", "work"].contains(&one.function.as_str())).count();
     let appending = appending as f64 / bill.transitions;

@@ -11,9 +11,14 @@ pub(crate) fn twice(home: &mut Home) {
     let name = "twice";
     home.create(name, &[stage("Approve", &[home.approval("Wait")])]);
     // EventBridge promises to deliver an event at least once: the same id, to the same function.
-    let event = event("11111111-2222-4333-8444-000000000001", "aws.s3", "Object Created", json!({
+    let event = event(
+        "11111111-2222-4333-8444-000000000001",
+        "aws.s3",
+        "Object Created",
+        json!({
         "version": "0", "bucket": {"name": home.stack.output("SourcesName")}, "reason": "PutObject",
-        "object": {"key": "twice.zip", "size": 9, "etag": "e", "sequencer": "01"}}));
+        "object": {"key": "twice.zip", "size": 9, "etag": "e", "sequencer": "01"}}),
+    );
     for _ in 0..3 {
         home.stack.aws.invoke(home.stack.output("TriggerArn"), &event);
     }
@@ -24,10 +29,13 @@ pub(crate) fn twice(home: &mut Home) {
 
 pub(crate) fn disorder(home: &mut Home) {
     let name = "disorder";
-    home.create(name, &[
-        stage("Build", &[home.build("One"), home.build("Two")]),
-        stage("Deploy", &[home.deployment("Site", "disorder.html")]),
-    ]);
+    home.create(
+        name,
+        &[
+            stage("Build", &[home.build("One"), home.build("Two")]),
+            stage("Deploy", &[home.deployment("Site", "disorder.html")]),
+        ],
+    );
     // News of builds that nobody here has begun, before and in between.
     home.tell_build_ended("shop:00000000-0000-4000-8000-000000000000", "FAILED");
     home.push(name, "disorder");

@@ -18,14 +18,15 @@ fn appends(call: &Call, containing: &str) -> bool {
 
 pub(crate) fn dies_after_append(home: &mut Home) {
     let name = "dies-after-append";
-    home.create(name, &[
-        stage("Build", &[home.build("Compile")]),
-        stage("Deploy", &[home.deployment("Site", "dies.html")]),
-    ]);
+    home.create(
+        name,
+        &[stage("Build", &[home.build("Compile")]), stage("Deploy", &[home.deployment("Site", "dies.html")])],
+    );
     let meter = home.emulator().meter.clone();
     meter.clear();
     // The commit that starts the build is in the log; whoever wrote it does not live to start the build.
-    let fault = meter.spoil(1, What::KillAfter, |call| appends(call, "Compile") && call.body.contains("ActionStarted"));
+    let fault = meter
+        .spoil(1, What::KillAfter, |call| appends(call, "Compile") && call.body.contains("ActionStarted"));
     home.push(name, "dies");
     let execution = started(home, name, 2);
     home.stack.wait_for(name, &execution, "Succeeded");
@@ -54,10 +55,10 @@ pub(crate) fn dies_after_start(home: &mut Home) {
 
 pub(crate) fn lost_answer(home: &mut Home) {
     let name = "lost-answer";
-    home.create(name, &[
-        stage("Build", &[home.build("Compile")]),
-        stage("Deploy", &[home.deployment("Site", "lost.html")]),
-    ]);
+    home.create(
+        name,
+        &[stage("Build", &[home.build("Compile")]), stage("Deploy", &[home.deployment("Site", "lost.html")])],
+    );
     let meter = home.emulator().meter.clone();
     meter.clear();
     let fault = meter.spoil(6, What::LoseAnswer, |call| appends(call, ""));
@@ -71,10 +72,13 @@ pub(crate) fn lost_answer(home: &mut Home) {
 
 pub(crate) fn throttled(home: &mut Home) {
     let name = "throttled";
-    home.create(name, &[
-        stage("Build", &[home.build("Compile")]),
-        stage("Deploy", &[home.deployment("Site", "throttled.html")]),
-    ]);
+    home.create(
+        name,
+        &[
+            stage("Build", &[home.build("Compile")]),
+            stage("Deploy", &[home.deployment("Site", "throttled.html")]),
+        ],
+    );
     let meter = home.emulator().meter.clone();
     meter.clear();
     // Every third call of DynamoDB, forty times.
@@ -91,10 +95,13 @@ pub(crate) fn throttled(home: &mut Home) {
 
 pub(crate) fn times_out(home: &mut Home) {
     let name = "times-out";
-    home.create(name, &[
-        stage("Build", &[home.build("Compile")]),
-        stage("Deploy", &[home.deployment("Site", "times-out.html")]),
-    ]);
+    home.create(
+        name,
+        &[
+            stage("Build", &[home.build("Compile")]),
+            stage("Deploy", &[home.deployment("Site", "times-out.html")]),
+        ],
+    );
     let meter = home.emulator().meter.clone();
     meter.clear();
     // Longer than any function of the hot path may take: it is ended in the middle of its work.
@@ -111,10 +118,13 @@ pub(crate) fn times_out(home: &mut Home) {
 
 pub(crate) fn restart(home: &mut Home) {
     let name = "restart";
-    home.create(name, &[
-        stage("Approve", &[home.approval("Wait")]),
-        stage("Deploy", &[home.deployment("Site", "restart.html")]),
-    ]);
+    home.create(
+        name,
+        &[
+            stage("Approve", &[home.approval("Wait")]),
+            stage("Deploy", &[home.deployment("Site", "restart.html")]),
+        ],
+    );
     home.push(name, "restart");
     let execution = started(home, name, 2);
     let state = home.stack.wait_for_action(name, "Approve", "Wait", "InProgress");

@@ -70,7 +70,8 @@ fn main() -> ExitCode {
         .map(|at| arguments[at].as_str())
         .collect();
     let is_meant = |test: &&Test| {
-        let fits = |filter: &&str| if has("--exact") { test.name == *filter } else { test.name.contains(filter) };
+        let fits =
+            |filter: &&str| if has("--exact") { test.name == *filter } else { test.name.contains(filter) };
         filters.is_empty() || filters.iter().any(|filter| fits(filter))
     };
     let runs = |test: &&Test| match test.when {

@@ -22,15 +22,23 @@ pub(crate) fn permissions(home: &mut Home) {
     // Who is nobody is not even asked what they want.
     let client = tests::client::Client::new(home.emulator().address);
     let path = home.stack.url_path("ApiUrl");
-    let head = format!("POST {path} HTTP/1.1\r\nhost: localhost\r\nx-amz-target: CodePipeline_20150709.ListPipelines");
-    let anonymous = client.raw(format!("{head}\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{{}}").as_bytes());
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\nx-amz-target: CodePipeline_20150709.ListPipelines"
+    );
+    let anonymous =
+        client.raw(format!("{head}\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{{}}").as_bytes());
     assert_eq!(anonymous.unwrap().status, 403);
 }
 
 pub(crate) fn poison(home: &mut Home) {
     let stack = &home.stack;
-    let item = json!({"s": {"S": "execution#poison"}, "n": {"N": "1"}, "v": {"N": "1"}, "e": {"S": "not events"}});
-    stack.aws.json(Service::DynamoDb, "PutItem", &json!({"TableName": stack.output("LogTableName"), "Item": item}));
+    let item =
+        json!({"s": {"S": "execution#poison"}, "n": {"N": "1"}, "v": {"N": "1"}, "e": {"S": "not events"}});
+    stack.aws.json(
+        Service::DynamoDb,
+        "PutItem",
+        &json!({"TableName": stack.output("LogTableName"), "Item": item}),
+    );
     let mut letters = Vec::new();
     let came = eventually(SOON, || {
         letters.extend(stack.aws.messages(stack.output("DeadLettersUrl")));

@@ -14,11 +14,14 @@ pub(crate) fn a_push(home: &mut Home) {
     listen(home, &slack);
 
     // Created before there is anything to fetch: the first execution fails, and people hear of that.
-    home.create(name, &[
-        stage("Build", &[home.build("Compile")]),
-        stage("Approve", &[home.approval("Release")]),
-        stage("Deploy", &[home.deployment("Site", "whole.html")]),
-    ]);
+    home.create(
+        name,
+        &[
+            stage("Build", &[home.build("Compile")]),
+            stage("Approve", &[home.approval("Release")]),
+            stage("Deploy", &[home.deployment("Site", "whole.html")]),
+        ],
+    );
     let failure = message(home, |message| event(message)["detail"]["state"] == "FAILED");
     let failure = event(&failure);
     assert_eq!(failure["source"], "towpath.codepipeline", "{failure}");
@@ -42,7 +45,10 @@ pub(crate) fn a_push(home: &mut Home) {
 
     stack.wait_for(name, &execution, "Succeeded");
     let deployed = stack.aws.object(stack.output("SiteName"), "whole.html");
-    assert!(deployed.is_some_and(|body| body.windows(3).any(|bytes| bytes == b"one")), "the site was not deployed");
+    assert!(
+        deployed.is_some_and(|body| body.windows(3).any(|bytes| bytes == b"one")),
+        "the site was not deployed"
+    );
     let by = stack.action(name, "Approve", "Release")["latestExecution"]["lastUpdatedBy"].clone();
     assert_eq!(by, "arn:aws:iam::111122223333:user/test");
 

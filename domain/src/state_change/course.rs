@@ -60,6 +60,11 @@ pub(super) struct ActionCourse {
     pub(super) started: Timestamp,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) outputs: Vec<ChangedArtifact>,
+    /// The provider's own id of the work, said when it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) external_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) external_url: Option<String>,
 }
 
 impl Course {
@@ -128,8 +133,16 @@ impl Course {
                     action_type: (&started.action_type).into(),
                     started: at,
                     outputs: started.outputs.iter().map(Into::into).collect(),
+                    external_id: None,
+                    external_url: None,
                 };
                 self.actions.insert(started.action_execution.clone(), course);
+            }
+            ExecutionEvent::ActionProgressed(progressed) => {
+                if let Some(known) = self.actions.get_mut(&progressed.action_execution) {
+                    known.external_id = Some(progressed.external_execution_id.clone());
+                    known.external_url.clone_from(&progressed.external_execution_url);
+                }
             }
             ExecutionEvent::ActionSucceeded(succeeded) => {
                 let ended = self.actions.remove(&succeeded.action_execution);
@@ -166,12 +179,11 @@ impl Course {
             | ExecutionEvent::ExecutionStopped(_)
             | ExecutionEvent::ExecutionCancelled(_)
             | ExecutionEvent::ExecutionSuperseded(_) => self.ended = true,
-            ExecutionEvent::JobQueued(_)
+            ExecutionEvent::RuleProgressed(_)
+            | ExecutionEvent::JobQueued(_)
             | ExecutionEvent::JobDispatched(_)
             | ExecutionEvent::JobAcknowledged(_)
             | ExecutionEvent::JobContinued(_)
-            | ExecutionEvent::ActionProgressed(_)
-            | ExecutionEvent::RuleProgressed(_)
             | ExecutionEvent::ResultIgnored(_)
             | ExecutionEvent::ConditionStarted(_)
             | ExecutionEvent::ConditionEnded(_)

@@ -153,12 +153,13 @@ impl Teller<'_> {
             ExecutionEvent::ExecutionStopped(_) => self.pipeline(ChangedState::Stopped),
             ExecutionEvent::ExecutionCancelled(_) => self.pipeline(ChangedState::Canceled),
             ExecutionEvent::ExecutionSuperseded(_) => self.pipeline(ChangedState::Superseded),
-            ExecutionEvent::JobQueued(_)
+            // What a provider began is part of what is told at the end.
+            ExecutionEvent::ActionProgressed(_)
+            | ExecutionEvent::RuleProgressed(_)
+            | ExecutionEvent::JobQueued(_)
             | ExecutionEvent::JobDispatched(_)
             | ExecutionEvent::JobAcknowledged(_)
             | ExecutionEvent::JobContinued(_)
-            | ExecutionEvent::ActionProgressed(_)
-            | ExecutionEvent::RuleProgressed(_)
             | ExecutionEvent::ResultIgnored(_)
             | ExecutionEvent::ConditionStarted(_)
             | ExecutionEvent::ConditionEnded(_)
@@ -253,7 +254,11 @@ impl Teller<'_> {
             } else {
                 Vec::new()
             },
-            execution_result: result,
+            execution_result: result.map(|result| ExecutionResult {
+                external_execution_id: result.external_execution_id.or_else(|| known.external_id.clone()),
+                external_execution_url: result.external_execution_url.or_else(|| known.external_url.clone()),
+                ..result
+            }),
             action_type: known.action_type.clone(),
             version: start.version,
             pipeline_execution_attempt: course.attempt,

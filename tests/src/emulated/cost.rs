@@ -56,7 +56,11 @@ impl Bill {
         let writes_object = |call: &Call| f64::from(u8::from(!is_read(call)));
         let rows = vec![
             row("write units, log", sum(&|call| table(call, Kind::Log)), WRITE_UNITS / million),
-            row("write units, claims and external ids", sum(&|call| table(call, Kind::Effects)), WRITE_UNITS / million),
+            row(
+                "write units, claims and external ids",
+                sum(&|call| table(call, Kind::Effects)),
+                WRITE_UNITS / million,
+            ),
             row("write units, views", sum(&|call| table(call, Kind::Views)), WRITE_UNITS / million),
             row("read units", sum(&|call| call.units.read), READ_UNITS / million),
             row("Lambda invocations", invocations.len() as f64, INVOCATIONS / million),
@@ -94,9 +98,15 @@ impl Bill {
         for row in &self.rows {
             let each = row.count / self.transitions;
             let dollars = each * row.dollars_of_one * 1e6;
-            let _ = writeln!(table, "| {} | {} | {} | {dollars:.3} |", row.what, number(row.count), number(each));
+            let _ =
+                writeln!(table, "| {} | {} | {} | {dollars:.3} |", row.what, number(row.count), number(each));
         }
-        let _ = writeln!(table, "| **all**, {} transitions | | | **{:.2}** |", self.transitions, self.per_million());
+        let _ = writeln!(
+            table,
+            "| **all**, {} transitions | | | **{:.2}** |",
+            self.transitions,
+            self.per_million()
+        );
         table
     }
 }

@@ -136,7 +136,10 @@ fn launch(folder: &Path, address: SocketAddr, endpoint: &str) -> Child {
     // Functions inherit it.
     python.env("AWS_ENDPOINT_URL", endpoint);
     python.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
-    python.env("AWS_DEFAULT_REGION", REGION).env("MINISTACK_REGION", REGION).env("MINISTACK_ACCOUNT_ID", ACCOUNT);
+    python
+        .env("AWS_DEFAULT_REGION", REGION)
+        .env("MINISTACK_REGION", REGION)
+        .env("MINISTACK_ACCOUNT_ID", ACCOUNT);
     python.env("PERSIST_STATE", "1").env("STATE_DIR", folder.join("state"));
     python.env("S3_PERSIST", "1").env("S3_DATA_DIR", folder.join("state/s3"));
     python.env("TOWPATH_TEST_INVOCATIONS", folder.join("invocations.jsonl"));

@@ -178,9 +178,14 @@ fn serve(client: TcpStream, shared: &Shared) -> io::Result<()> {
         let what = fault.as_ref().map(|fault| &fault.what);
         match what {
             Some(What::Refuse(status, code)) => {
-                let body = format!("{{\"__type\":\"com.amazonaws#{code}\",\"message\":\"by order of a test\"}}");
+                let body =
+                    format!("{{\"__type\":\"com.amazonaws#{code}\",\"message\":\"by order of a test\"}}");
                 let head = "content-type: application/x-amz-json-1.0";
-                write!(back, "HTTP/1.1 {status} spoilt\r\n{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len())?;
+                write!(
+                    back,
+                    "HTTP/1.1 {status} spoilt\r\n{head}\r\ncontent-length: {}\r\n\r\n{body}",
+                    body.len()
+                )?;
                 call.status = *status;
                 lock(&shared.calls).push(call);
                 continue;
@@ -198,7 +203,8 @@ fn serve(client: TcpStream, shared: &Shared) -> io::Result<()> {
         call.received = parsed.body.len();
         if call.service == "dynamodb" {
             let json = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).unwrap_or_default();
-            let (request, answer) = (serde_json::from_str(&call.body).unwrap_or_default(), json(&parsed.body));
+            let (request, answer) =
+                (serde_json::from_str(&call.body).unwrap_or_default(), json(&parsed.body));
             call.units = units::of(&call.operation, &request, &answer);
         }
         lock(&shared.calls).push(call);
@@ -217,7 +223,8 @@ fn serve(client: TcpStream, shared: &Shared) -> io::Result<()> {
 /// Reads a request, and gives its bytes with `connection: close`, which no client signs.
 fn read(from: &mut impl BufRead, back: &mut impl Write) -> io::Result<Option<Request>> {
     let mut bytes = Vec::new();
-    let (mut target, mut operation, mut service, mut length) = (String::new(), String::new(), String::new(), 0);
+    let (mut target, mut operation, mut service, mut length) =
+        (String::new(), String::new(), String::new(), 0);
     loop {
         let mut line = Vec::new();
         from.read_until(b'\n', &mut line)?;
@@ -244,7 +251,9 @@ fn read(from: &mut impl BufRead, back: &mut impl Write) -> io::Result<Option<Req
                 // `… Credential=<key>/<date>/<Region>/<service>/aws4_request, …`
                 service = value.split('/').nth(3).unwrap_or_default().to_owned();
             }
-            Some((name, value)) if name == "content-length" => length = value.parse().map_err(io::Error::other)?,
+            Some((name, value)) if name == "content-length" => {
+                length = value.parse().map_err(io::Error::other)?
+            }
             _ => {}
         }
         bytes.extend(line);
@@ -256,7 +265,11 @@ fn read(from: &mut impl BufRead, back: &mut impl Write) -> io::Result<Option<Req
     let head = bytes.len();
     bytes.resize(head + length, 0);
     from.read_exact(&mut bytes[head..])?;
-    let body = if length <= KEPT_BYTES { String::from_utf8_lossy(&bytes[head..]).into_owned() } else { String::new() };
+    let body = if length <= KEPT_BYTES {
+        String::from_utf8_lossy(&bytes[head..]).into_owned()
+    } else {
+        String::new()
+    };
     if operation.is_empty() {
         operation = unnamed(&target, &body);
     }

@@ -143,7 +143,10 @@ impl Aws {
         let answer = self.query(Service::CloudFormation, "DescribeStacks", &[("StackName", stack)]);
         let of_stack = "DescribeStacksResult/Stacks/member/Outputs";
         let text = |output: &Xml, name: &str| output.text_of(name).unwrap_or_default();
-        answer.members(of_stack).map(|output| (text(output, "OutputKey"), text(output, "OutputValue"))).collect()
+        answer
+            .members(of_stack)
+            .map(|output| (text(output, "OutputKey"), text(output, "OutputValue")))
+            .collect()
     }
 }
 
@@ -162,7 +165,8 @@ impl Stack {
         let file = packaged.path().to_str().unwrap();
         let package = ["package", "--template-file", "template.yaml", "--s3-bucket", "deployments"];
         command(url, &folder, &[&package[..], &["--output-template-file", file]].concat());
-        let deploy = ["deploy", "--stack-name", NAME, "--template-file", file, "--capabilities", "CAPABILITY_IAM"];
+        let deploy =
+            ["deploy", "--stack-name", NAME, "--template-file", file, "--capabilities", "CAPABILITY_IAM"];
         let administrator = format!("AdministratorArn=arn:aws:iam::{ACCOUNT}:user/{KEY}");
         let parameters = ["--parameter-overrides", "Architecture=x86_64", &administrator];
         command(url, &folder, &[&deploy[..], &parameters].concat());

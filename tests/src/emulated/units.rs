@@ -28,7 +28,9 @@ pub fn of(operation: &str, request: &Value, answer: &Value) -> Units {
         "DeleteItem" => write(written(&request["Key"])),
         "BatchWriteItem" => write(
             lists(&request["RequestItems"])
-                .map(|entry| written(&entry["PutRequest"]["Item"]).max(written(&entry["DeleteRequest"]["Key"])))
+                .map(|entry| {
+                    written(&entry["PutRequest"]["Item"]).max(written(&entry["DeleteRequest"]["Key"]))
+                })
                 .sum(),
         ),
         "TransactWriteItems" => {
@@ -98,7 +100,9 @@ fn of_value(value: &Value) -> usize {
         ("M", Value::Object(members)) => {
             3 + members.iter().map(|(name, value)| 1 + name.len() + of_value(value)).sum::<usize>()
         }
-        ("SS" | "NS" | "BS", Value::Array(values)) => values.iter().map(|value| value.to_string().len()).sum(),
+        ("SS" | "NS" | "BS", Value::Array(values)) => {
+            values.iter().map(|value| value.to_string().len()).sum()
+        }
         _ => 1,
     }
 }

@@ -28,6 +28,12 @@ pub struct ActionJob {
     pub entry: Entry,
     /// Category, owner, provider and version.
     pub action_type: ActionTypeId,
+    /// The roles in whose name it is carried out: the pipeline's, and the action's own, which is assumed from it.
+    pub roles: Vec<String>,
+    /// Where the provider works; the pipeline's Region when absent.
+    pub region: Option<String>,
+    /// The key that the artifacts are encrypted with; the bucket's own way when absent.
+    pub encryption_key: Option<String>,
     /// Configuration with every `#{namespace.key}` replaced.
     pub configuration: BTreeMap<String, String>,
     /// The `commands` field of a compute action, with references replaced.

@@ -47,6 +47,9 @@ pub fn job(
         begun: run.external_execution_id.clone(),
         entry: place.attempt.entry,
         action_type: declared.action_type_id.clone(),
+        roles: roles(definition, declared.role_arn.as_ref()),
+        region: declared.region.clone(),
+        encryption_key: encryption_key(definition, &[&run.outputs, &run.inputs]),
         configuration,
         commands: declared.commands.iter().map(resolve).collect(),
         output_variables: declared.output_variables.clone(),
@@ -97,6 +100,9 @@ pub fn rule_job(
         entry: attempt.entry,
         provider: run.provider.clone(),
         version: run.version.clone(),
+        roles: roles(definition, declared.role_arn.as_ref()),
+        region: declared.region.clone(),
+        encryption_key: encryption_key(definition, &[&run.inputs]),
         configuration,
         commands: declared.commands.iter().map(resolve).collect(),
         inputs: inputs(state, &run.inputs),
@@ -104,6 +110,19 @@ pub fn rule_job(
         started: run.started,
         deadline: run.deadline,
     })
+}
+
+fn roles(definition: &PipelineDeclaration, own: Option<&impl ToString>) -> Vec<String> {
+    [definition.role_arn.to_string()].into_iter().chain(own.map(ToString::to_string)).collect()
+}
+
+/// The key of the artifact store that these artifacts belong to.
+fn encryption_key(definition: &PipelineDeclaration, artifacts: &[&[events::Artifact]]) -> Option<String> {
+    let bucket = &artifacts.iter().find_map(|some| some.first())?.location.bucket;
+    let several = definition.artifact_stores.iter().flat_map(|stores| stores.values());
+    let mut stores = definition.artifact_store.iter().chain(several);
+    let store = stores.find(|store| store.location.as_str() == bucket)?;
+    Some(store.encryption_key.as_ref()?.id.clone())
 }
 
 fn kind(kind: Option<pipeline::EnvironmentVariableType>) -> EnvironmentVariableType {

@@ -172,8 +172,13 @@ impl<L: Log, A: Actions> Engine<L, A> {
         fn state<S: streams::Folded>(slot: &cache::Slot<S>) -> Arc<S> {
             slot.as_ref().map(|warm| Arc::clone(&warm.state)).unwrap_or_default()
         }
-        let definitions = state(&*self.warm(self.pipelines(), &StreamName::pipeline(pipeline)).await?.0);
-        let run = state(&*self.warm(self.executions(), &StreamName::execution(execution)).await?.0);
+        let (definitions, run) = {
+            let stream = StreamName::pipeline(pipeline);
+            let (mut definitions, _) = self.warm(self.pipelines(), &stream).await?;
+            let (run, _) = self.warm(self.executions(), &StreamName::execution(execution)).await?;
+            self.reach(&mut definitions, &run, &stream).await?;
+            (state(&definitions), state(&run))
+        };
         self.log().barrier().await;
         Ok((definitions, run))
     }

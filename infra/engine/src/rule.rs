@@ -8,9 +8,10 @@ pub mod alarm;
 pub mod check;
 pub mod window;
 
-use crate::action::{Failure, InputArtifact};
+use crate::action::{ActionJob, ActionTypeId, Failure, InputArtifact, Outcome, Success};
 use events::{
-    ConditionType, Entry, ExecutionId, PipelineName, RuleExecutionId, RuleName, StageName, Timestamp,
+    ActionCategory, ActionName, ActionOwner, ConditionType, Entry, ExecutionId, PipelineName,
+    RuleExecutionId, RuleName, StageName, Timestamp,
 };
 use std::collections::BTreeMap;
 
@@ -37,6 +38,12 @@ pub struct RuleJob {
     pub provider: String,
     /// `ruleTypeId.version`.
     pub version: String,
+    /// The roles in whose name it is asked: the pipeline's, and the rule's own, which is assumed from it.
+    pub roles: Vec<String>,
+    /// Where the provider works; the pipeline's Region when absent.
+    pub region: Option<String>,
+    /// The key that the artifacts are encrypted with; the bucket's own way when absent.
+    pub encryption_key: Option<String>,
     /// Configuration with every `#{namespace.key}` replaced.
     pub configuration: BTreeMap<String, String>,
     /// The `commands` field, with references replaced.
@@ -72,6 +79,62 @@ pub struct RuleSuccess {
     pub external_execution_url: Option<String>,
     /// True when nothing was really asked: the settings asked for a mock.
     pub mocked: bool,
+}
+
+impl RuleJob {
+    /// The rule as the action that does the same work. What an action would publish, a rule keeps to itself.
+    pub fn as_action(&self, category: ActionCategory, provider: &str) -> ActionJob {
+        ActionJob {
+            action_execution: (&self.rule_execution).into(),
+            execution: self.execution.clone(),
+            pipeline: self.pipeline.clone(),
+            stage: self.stage.clone(),
+            action: ActionName::parse(self.rule.as_str())
+                .expect("a rule's name has the letters and the length of an action's"),
+            begun: self.begun.clone(),
+            entry: self.entry,
+            action_type: ActionTypeId {
+                category,
+                owner: ActionOwner::AWS,
+                provider: provider.to_owned(),
+                version: self.version.clone(),
+            },
+            roles: self.roles.clone(),
+            region: self.region.clone(),
+            encryption_key: self.encryption_key.clone(),
+            configuration: self.configuration.clone(),
+            commands: self.commands.clone(),
+            output_variables: Vec::new(),
+            environment_variables: Vec::new(),
+            inputs: self.inputs.clone(),
+            outputs: Vec::new(),
+            revision: None,
+            resumed: self.resumed,
+            deadline: self.deadline,
+        }
+    }
+}
+
+/// The outcome of an action as that of the rule it stands for.
+impl From<Outcome> for RuleOutcome {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Succeeded(Success {
+                summary,
+                external_execution_id,
+                external_execution_url,
+                output_variables: _,
+                revision: _,
+                mocked,
+            }) => Self::Succeeded(RuleSuccess {
+                summary,
+                external_execution_id,
+                external_execution_url,
+                mocked,
+            }),
+            Outcome::Failed(failure) => Self::Failed(failure),
+        }
+    }
 }
 
 /// What one look at a rule gives. All texts are for people.

@@ -188,7 +188,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
 
     /// Locks the slots of a scope; true when any of them held a state before.
     async fn lock(&self, names: &Names) -> Result<(Locked, bool), LogError> {
-        let (pipeline, pipeline_warm) = self.warm(self.pipelines(), &names.pipeline).await?;
+        let (mut pipeline, pipeline_warm) = self.warm(self.pipelines(), &names.pipeline).await?;
         let (lane, lane_warm) = self.warm(self.lanes(), &names.lane).await?;
         let (execution, execution_warm) = match &names.execution {
             Some(stream) => {
@@ -197,6 +197,9 @@ impl<L: Log, A: Actions> Engine<L, A> {
             }
             None => (None, false),
         };
+        if let Some(run) = &execution {
+            self.reach(&mut pipeline, run, &names.pipeline).await?;
+        }
         Ok((Locked { pipeline, lane, execution }, pipeline_warm || lane_warm || execution_warm))
     }
 
@@ -224,10 +227,33 @@ impl<L: Log, A: Actions> Engine<L, A> {
         stream: &StreamName,
     ) -> Result<OwnedMutexGuard<Slot<S>>, LogError> {
         let (mut slot, was_warm) = self.warm(cache, stream).await?;
-        if L::PIPELINED || !was_warm {
-            return Ok(slot);
+        if !L::PIPELINED && was_warm {
+            self.catch_up(&mut slot, stream).await?;
         }
-        let Some(Warm { state, mut head }) = slot.take() else { return Ok(slot) };
+        Ok(slot)
+    }
+
+    /// Brings a pipeline's warm definitions up to the one that a run follows: another process may have declared it, and
+    /// started the run with it, since they were folded.
+    pub(crate) async fn reach(
+        &self,
+        pipeline: &mut Slot<Pipeline>,
+        run: &Slot<Execution>,
+        stream: &StreamName,
+    ) -> Result<(), LogError> {
+        let (Some(known), Some(run)) = (&*pipeline, run) else { return Ok(()) };
+        let is_behind = run.state.start.as_ref().is_some_and(|start| {
+            start.incarnation > known.state.incarnation
+                || known.state.definition(start.pipeline_version).is_none()
+        });
+        if L::PIPELINED || !is_behind {
+            return Ok(());
+        }
+        self.catch_up(pipeline, stream).await
+    }
+
+    async fn catch_up<S: Folded>(&self, slot: &mut Slot<S>, stream: &StreamName) -> Result<(), LogError> {
+        let Some(Warm { state, mut head }) = slot.take() else { return Ok(()) };
         let mut state = Arc::unwrap_or_clone(state);
         loop {
             let commits = self.log().read(stream, head.version, READ_COMMITS).await?;
@@ -238,7 +264,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
             }
         }
         *slot = Some(Warm { state: Arc::new(state), head });
-        Ok(slot)
+        Ok(())
     }
 
     /// Forgets states that rest on an append that failed.

@@ -6,7 +6,7 @@ use crate::{
     item::{Item, number, text},
 };
 use engine::log::{Appended, Batch, LogError};
-use events::StreamName;
+use events::{StreamName, Version};
 use serde_json::{Value, json};
 
 /// Operations of one transaction, most.
@@ -34,7 +34,8 @@ impl Inner {
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             }}));
         }
-        for (stream, version) in &batch.checks {
+        let checks: Vec<_> = batch.checks.iter().filter(|check| !is_a_put(batch, check)).collect();
+        for (stream, version) in &checks {
             operations.push(json!({ "ConditionCheck": {
                 "TableName": self.tables.log,
                 "Key": { "s": text(stream.as_str()), "n": number(version.next().0) },
@@ -58,16 +59,22 @@ impl Inner {
         match answer {
             Ok(_) => Ok(Wrote::Answer(Appended::Written)),
             Err(CallError::Refused { code, details, .. }) if code == "ConditionalCheckFailedException" => {
-                Ok(refused(batch, &[Reason::Failed(details["Item"].as_object())]))
+                Ok(refused(batch, &checks, &[Reason::Failed(details["Item"].as_object())]))
             }
             Err(CallError::Refused { code, details, .. }) if code == "TransactionCanceledException" => {
-                cancelled(batch, subject, &details)
+                cancelled(batch, &checks, subject, &details)
             }
             // A single put meets a transaction on the same item.
             Err(error) if error.is(&["TransactionConflictException"]) => Ok(Wrote::Contended),
             Err(error) => Err(self.unavailable(subject, error)),
         }
     }
+}
+
+/// True for a check that a put of the same batch makes already: no two operations of a transaction may be about one
+/// item.
+fn is_a_put(batch: &Batch, (stream, version): &(StreamName, Version)) -> bool {
+    batch.commits.iter().any(|commit| commit.stream == *stream && commit.first == version.next())
 }
 
 /// What became of one operation.
@@ -80,7 +87,12 @@ enum Reason<'a> {
 }
 
 /// Reads the reasons, one for each operation in their order.
-fn cancelled(batch: &Batch, subject: String, details: &Value) -> Result<Wrote, LogError> {
+fn cancelled(
+    batch: &Batch,
+    checks: &[&(StreamName, Version)],
+    subject: String,
+    details: &Value,
+) -> Result<Wrote, LogError> {
     let listed = details["CancellationReasons"].as_array().map(Vec::as_slice).unwrap_or_default();
     let mut reasons = Vec::new();
     let mut busy = false;
@@ -103,17 +115,17 @@ fn cancelled(batch: &Batch, subject: String, details: &Value) -> Result<Wrote, L
         (true, false) => Wrote::Contended,
         // What the busy items would have said is not known.
         (true, true) | (false, false) => Wrote::Unclear,
-        (false, true) => refused(batch, &reasons),
+        (false, true) => refused(batch, checks, &reasons),
     })
 }
 
 /// The same order as in [`engine::judge::judge`]: all of it stands; its key was taken; it lost a race.
-fn refused(batch: &Batch, reasons: &[Reason<'_>]) -> Wrote {
-    if reasons.len() != batch.commits.len() + batch.checks.len() + usize::from(batch.once.is_some()) {
+fn refused(batch: &Batch, checks: &[&(StreamName, Version)], reasons: &[Reason<'_>]) -> Wrote {
+    if reasons.len() != batch.commits.len() + checks.len() + usize::from(batch.once.is_some()) {
         return Wrote::Unclear;
     }
     let (of_commits, others) = reasons.split_at(batch.commits.len());
-    let (of_checks, of_once) = others.split_at(batch.checks.len());
+    let (of_checks, of_once) = others.split_at(checks.len());
     let stands = |(reason, commit): (&Reason<'_>, &engine::log::Commit)| match reason {
         Reason::Failed(Some(item)) => commits::head(item).is_some_and(|(_, hash)| hash == commit.hash),
         Reason::Failed(None) | Reason::None => false,
@@ -138,7 +150,7 @@ fn refused(batch: &Batch, reasons: &[Reason<'_>]) -> Wrote {
         None => {}
     }
     let commits = of_commits.iter().zip(batch.commits.iter().map(|commit| &commit.stream));
-    let checks = of_checks.iter().zip(batch.checks.iter().map(|(stream, _)| stream));
+    let checks = of_checks.iter().zip(checks.iter().map(|(stream, _)| stream));
     let lost = commits.chain(checks).find(|(reason, _)| matches!(reason, Reason::Failed(_)));
     lost.map_or(Wrote::Unclear, |(_, stream)| Wrote::Answer(Appended::Conflict { stream: stream.clone() }))
 }

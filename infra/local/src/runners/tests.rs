@@ -132,6 +132,9 @@ pub(super) fn job(action_type: &str, configuration: &[(&str, &str)]) -> ActionJo
         }],
         revision: None,
         begun: None,
+        roles: vec![],
+        region: None,
+        encryption_key: None,
         resumed: false,
         deadline: Timestamp(i64::MAX),
     }

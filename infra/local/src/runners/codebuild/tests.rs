@@ -63,6 +63,9 @@ fn stage(files: &[(&str, &str)]) -> Stage {
         outputs: Vec::new(),
         revision: None,
         begun: None,
+        roles: vec![],
+        region: None,
+        encryption_key: None,
         resumed: false,
         deadline: Timestamp(now + 600_000),
     };

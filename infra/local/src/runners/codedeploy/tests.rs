@@ -122,6 +122,9 @@ impl World {
             outputs: Vec::new(),
             revision: None,
             begun: None,
+            roles: vec![],
+            region: None,
+            encryption_key: None,
             resumed: false,
             deadline: Timestamp(i64::MAX),
         }

@@ -7,10 +7,10 @@ mod window;
 use super::{Site, codebuild, lambda};
 use crate::settings::Mock;
 use engine::{
-    action::{ActionJob, ActionTypeId, Failure, FailureCode, Outcome, Success},
+    action::{Failure, FailureCode},
     rule::{Look, RuleJob, RuleOutcome, RuleSuccess, check},
 };
-use events::{ActionCategory, ActionName, ActionOwner};
+use events::ActionCategory;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 
@@ -51,16 +51,16 @@ async fn dispatch(job: &RuleJob, site: &Site) -> RuleOutcome {
         "DeploymentWindow" => window::run(job, site).await,
         "CloudWatchAlarm" => alarm::run(job, site).await,
         "CodeBuild" => {
-            let action = action(job, ActionCategory::Build, "CodeBuild");
-            outcome(codebuild::run(&action, site).await)
+            let action = job.as_action(ActionCategory::Build, "CodeBuild");
+            codebuild::run(&action, site).await.into()
         }
         "Commands" => {
-            let action = action(job, ActionCategory::Compute, "Commands");
-            outcome(codebuild::run_commands(&action, site).await)
+            let action = job.as_action(ActionCategory::Compute, "Commands");
+            codebuild::run_commands(&action, site).await.into()
         }
         "LambdaInvoke" => {
-            let action = action(job, ActionCategory::Invoke, "Lambda");
-            outcome(lambda::run(&action, site).await)
+            let action = job.as_action(ActionCategory::Invoke, "Lambda");
+            lambda::run(&action, site).await.into()
         }
         other => failed(
             FailureCode::ConfigurationError,
@@ -85,54 +85,6 @@ fn mocked(job: &RuleJob, site: &Site, mock: Mock) -> RuleOutcome {
             summary: Some(SUMMARY.into()),
             ..Failure::new(FailureCode::JobFailed, "mocked failure")
         }),
-    }
-}
-
-/// The rule as the action that does the same work. What an action would publish, a rule keeps to itself.
-fn action(job: &RuleJob, category: ActionCategory, provider: &str) -> ActionJob {
-    ActionJob {
-        action_execution: (&job.rule_execution).into(),
-        execution: job.execution.clone(),
-        pipeline: job.pipeline.clone(),
-        stage: job.stage.clone(),
-        action: ActionName::parse(job.rule.as_str())
-            .expect("a rule's name has the letters and the length of an action's"),
-        entry: job.entry,
-        action_type: ActionTypeId {
-            category,
-            owner: ActionOwner::AWS,
-            provider: provider.to_owned(),
-            version: job.version.clone(),
-        },
-        configuration: job.configuration.clone(),
-        commands: job.commands.clone(),
-        output_variables: Vec::new(),
-        environment_variables: Vec::new(),
-        inputs: job.inputs.clone(),
-        outputs: Vec::new(),
-        revision: None,
-        begun: job.begun.clone(),
-        resumed: job.resumed,
-        deadline: job.deadline,
-    }
-}
-
-fn outcome(outcome: Outcome) -> RuleOutcome {
-    match outcome {
-        Outcome::Succeeded(Success {
-            summary,
-            external_execution_id,
-            external_execution_url,
-            output_variables: _,
-            revision: _,
-            mocked,
-        }) => RuleOutcome::Succeeded(RuleSuccess {
-            summary,
-            external_execution_id,
-            external_execution_url,
-            mocked,
-        }),
-        Outcome::Failed(failure) => RuleOutcome::Failed(failure),
     }
 }
 

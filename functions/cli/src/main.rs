@@ -16,6 +16,7 @@ mod lint;
 mod machine;
 mod memory;
 mod objects;
+mod outward;
 mod past;
 mod progress;
 mod run;

@@ -91,6 +91,13 @@ pub enum Wish {
         /// How it ended.
         result: ActionResult,
     },
+    /// Note that a provider has begun the work of an attempt.
+    NoteActionProgress {
+        /// The attempt.
+        attempt: Attempt,
+        /// What the provider says; without an id of its own there is nothing to note.
+        details: Details,
+    },
     /// Do something with the job of an attempt.
     OnJob {
         /// The attempt.
@@ -109,6 +116,13 @@ pub enum Wish {
         attempt: RuleAttempt,
         /// How it ended.
         result: RuleResult,
+    },
+    /// Note that a provider has begun the work of an attempt at a rule.
+    NoteRuleProgress {
+        /// The attempt.
+        attempt: RuleAttempt,
+        /// What the provider says; without an id of its own there is nothing to note.
+        details: Details,
     },
     /// Fail an attempt at a rule whose time is up.
     ExpireRule {
@@ -303,13 +317,21 @@ impl Command {
             | Wish::EnableTransition { .. } => true,
             Wish::StopExecution { .. }
             | Wish::RecordActionResult { .. }
+            | Wish::NoteActionProgress { .. }
             | Wish::OnJob { .. }
             | Wish::ExpireAction { .. }
             | Wish::RecordRuleResult { .. }
+            | Wish::NoteRuleProgress { .. }
             | Wish::ExpireRule { .. }
             | Wish::RecordApproval { .. }
             | Wish::Settle => false,
         }
+    }
+
+    /// True when the answer depends on the lane, so that the lane's stream must not have moved. Notes about an attempt
+    /// move nothing on: whatever the lane did meanwhile, the run hears of it by other means.
+    pub fn relies_on_lane(&self) -> bool {
+        !matches!(self.wish, Wish::NoteActionProgress { .. } | Wish::NoteRuleProgress { .. })
     }
 
     /// The wish's name, for log lines.
@@ -326,9 +348,11 @@ impl Command {
             Wish::RollbackStage { .. } => "RollbackStage",
             Wish::StartRollback { .. } => "StartRollback",
             Wish::RecordActionResult { .. } => "RecordActionResult",
+            Wish::NoteActionProgress { .. } => "NoteActionProgress",
             Wish::OnJob { ref wish, .. } => wish.name(),
             Wish::ExpireAction { .. } => "ExpireAction",
             Wish::RecordRuleResult { .. } => "RecordRuleResult",
+            Wish::NoteRuleProgress { .. } => "NoteRuleProgress",
             Wish::ExpireRule { .. } => "ExpireRule",
             Wish::OverrideCondition { .. } => "OverrideCondition",
             Wish::RecordApproval { .. } => "RecordApproval",

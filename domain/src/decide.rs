@@ -50,6 +50,9 @@ fn dispatch(draft: &mut Draft<'_>, command: &Command) -> Result<(), Rejection> {
         Wish::RecordActionResult { attempt, result } => {
             with_own_execution(draft, command, |draft, id| action::record_result(draft, id, attempt, result))
         }
+        Wish::NoteActionProgress { attempt, details } => {
+            with_own_execution(draft, command, |draft, id| action::note_progress(draft, id, attempt, details))
+        }
         Wish::OnJob { attempt, wish } => {
             with_own_execution(draft, command, |draft, id| job::decide(draft, id, attempt, wish))
         }
@@ -58,6 +61,9 @@ fn dispatch(draft: &mut Draft<'_>, command: &Command) -> Result<(), Rejection> {
         }
         Wish::RecordRuleResult { attempt, result } => {
             with_own_execution(draft, command, |draft, id| rule::record_result(draft, id, attempt, result))
+        }
+        Wish::NoteRuleProgress { attempt, details } => {
+            with_own_execution(draft, command, |draft, id| rule::note_progress(draft, id, attempt, details))
         }
         Wish::ExpireRule { attempt } => {
             with_own_execution(draft, command, |draft, id| rule::expire(draft, id, attempt))

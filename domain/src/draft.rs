@@ -140,29 +140,37 @@ impl<'a> Draft<'a> {
     }
 
     /// 128 bits made of the command's id, what they are for, and how much this decision has made so far. The same
-    /// command decided again makes the same bits. FNV-1a with 128 bits: spreads well, promises no secrecy: an
-    /// approval token is as secret as the ids it is derived from, which the API shows to the same callers (ADR 5).
+    /// command decided again makes the same bits. They promise no secrecy: an approval token is as secret as the ids it
+    /// is derived from, which the API shows to the same callers (ADR 5).
     pub(crate) fn derive(&self, purpose: &[&str]) -> u128 {
-        const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
-        const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
         let ordinal = self.decision.execution.len().to_string();
-        let parts = [self.command_id, ordinal.as_str()].into_iter().chain(purpose.iter().copied());
-        let mut hash = parts.fold(OFFSET, |hash, part| {
-            let eat = |hash: u128, byte: &u8| (hash ^ u128::from(*byte)).wrapping_mul(PRIME);
-            eat(part.as_bytes().iter().fold(hash, eat), &0xff)
-        });
-        // The last bytes barely reach the high bits; two more rounds of folding mix them in.
-        for _ in 0..2 {
-            hash = (hash ^ (hash >> 64)).wrapping_mul(PRIME | (PRIME << 40));
-        }
-        hash ^ (hash >> 64)
+        spread([self.command_id, ordinal.as_str()].into_iter().chain(purpose.iter().copied()))
     }
 
     /// A UUID (version 8: of our own making) from [`Draft::derive`].
     pub(crate) fn derive_uuid(&self, purpose: &[&str]) -> String {
-        let bits = self.derive(purpose);
-        let bits = (bits & !(0xf << 76) & !(0x3 << 62)) | (0x8 << 76) | (0x2 << 62);
-        let hex = format!("{bits:032x}");
-        format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+        uuid_of(self.derive(purpose))
     }
+}
+
+/// 128 bits made of some texts: FNV-1a, which spreads well and keeps no secret.
+pub(crate) fn spread<'t>(parts: impl IntoIterator<Item = &'t str>) -> u128 {
+    const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+    let mut hash = parts.into_iter().fold(OFFSET, |hash, part| {
+        let eat = |hash: u128, byte: &u8| (hash ^ u128::from(*byte)).wrapping_mul(PRIME);
+        eat(part.as_bytes().iter().fold(hash, eat), &0xff)
+    });
+    // The last bytes barely reach the high bits; two more rounds of folding mix them in.
+    for _ in 0..2 {
+        hash = (hash ^ (hash >> 64)).wrapping_mul(PRIME | (PRIME << 40));
+    }
+    hash ^ (hash >> 64)
+}
+
+/// A UUID of version 8, of our own making, from bits of [`spread`].
+pub(crate) fn uuid_of(bits: u128) -> String {
+    let bits = (bits & !(0xf << 76) & !(0x3 << 62)) | (0x8 << 76) | (0x2 << 62);
+    let hex = format!("{bits:032x}");
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }

@@ -20,6 +20,10 @@ pub enum Effect {
     },
     /// Ask a provider to stop an attempt that no longer counts.
     CancelAction {
+        /// The pipeline.
+        pipeline: PipelineName,
+        /// The run.
+        execution: ExecutionId,
         /// The attempt.
         attempt: Attempt,
     },
@@ -52,6 +56,10 @@ pub enum Effect {
     },
     /// Ask a provider to stop an attempt at a rule that no longer counts.
     CancelRule {
+        /// The pipeline.
+        pipeline: PipelineName,
+        /// The run.
+        execution: ExecutionId,
         /// The attempt.
         rule_execution: RuleExecutionId,
     },

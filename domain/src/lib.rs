@@ -11,10 +11,12 @@ mod effect;
 pub mod execution;
 pub mod lane;
 pub mod limits;
+pub mod notice;
 pub mod pipeline;
 pub mod policy;
 pub mod react;
 mod rejection;
+pub mod state_change;
 pub mod story;
 pub mod template;
 #[cfg(feature = "testing")]

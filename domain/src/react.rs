@@ -27,9 +27,11 @@ pub fn react_to_execution(
             }
             Some(_) | None => Vec::new(),
         },
-        ExecutionEvent::ActionAbandoned(abandoned) => cancel(state_after, &abandoned.action_execution),
+        ExecutionEvent::ActionAbandoned(abandoned) => {
+            cancel(pipeline, execution, state_after, &abandoned.action_execution)
+        }
         ExecutionEvent::ActionFailed(failed) if failed.timed_out => {
-            cancel(state_after, &failed.action_execution)
+            cancel(pipeline, execution, state_after, &failed.action_execution)
         }
         ExecutionEvent::ActionSucceeded(succeeded) => clear_timer(&succeeded.action_execution),
         ExecutionEvent::ActionFailed(failed) => clear_timer(&failed.action_execution),
@@ -39,13 +41,17 @@ pub fn react_to_execution(
             }
             Some(_) | None => Vec::new(),
         },
-        ExecutionEvent::RuleAbandoned(abandoned) => cancel_rule(&abandoned.rule_execution),
-        ExecutionEvent::RuleFailed(failed) if failed.timed_out => cancel_rule(&failed.rule_execution),
+        ExecutionEvent::RuleAbandoned(abandoned) => cancel_rule(pipeline, execution, &abandoned.rule_execution),
+        ExecutionEvent::RuleFailed(failed) if failed.timed_out => {
+            cancel_rule(pipeline, execution, &failed.rule_execution)
+        }
         ExecutionEvent::RuleSucceeded(succeeded) => clear_rule_timer(&succeeded.rule_execution),
         ExecutionEvent::RuleFailed(failed) => clear_rule_timer(&failed.rule_execution),
         ExecutionEvent::ExecutionStarted(_)
         | ExecutionEvent::StageStarted(_)
         | ExecutionEvent::StageRetried(_)
+        | ExecutionEvent::ActionProgressed(_)
+        | ExecutionEvent::RuleProgressed(_)
         | ExecutionEvent::ResultIgnored(_)
         | ExecutionEvent::ConditionStarted(_)
         | ExecutionEvent::ConditionEnded(_)
@@ -116,6 +122,24 @@ pub fn resume(execution: &ExecutionId, state: &Execution) -> Vec<Effect> {
     effects
 }
 
+/// What is still owed to one attempt at an action or a rule; nothing when it has ended.
+pub fn resume_attempt(
+    execution: &ExecutionId,
+    state: &Execution,
+    attempt: &ActionExecutionId,
+) -> Vec<Effect> {
+    let Some(start) = &state.start else { return Vec::new() };
+    let actions = state
+        .running()
+        .filter(|(_, run)| run.action_execution == *attempt)
+        .flat_map(|(stage, run)| owed(&start.pipeline, execution, stage, run, true));
+    let rules = state
+        .running_rules()
+        .filter(|(_, _, rule)| rule.rule_execution.as_str() == attempt.as_str())
+        .flat_map(|(stage, _, rule)| owed_rule(&start.pipeline, execution, stage, rule, true));
+    actions.chain(rules).collect()
+}
+
 /// What a lane still owes: runs that do not exist yet, and that no listing of runs can name.
 pub fn resume_lane(pipeline: &PipelineName, lane: &Lane) -> Vec<Effect> {
     let owed = lane.rollbacks.iter();
@@ -181,8 +205,9 @@ fn owed_rule(
     vec![Effect::RunRule { pipeline, execution, attempt, resumed }, expire]
 }
 
-fn cancel_rule(id: &RuleExecutionId) -> Vec<Effect> {
-    let cancel = Effect::CancelRule { rule_execution: id.clone() };
+fn cancel_rule(pipeline: &PipelineName, execution: &ExecutionId, id: &RuleExecutionId) -> Vec<Effect> {
+    let (pipeline, execution) = (pipeline.clone(), execution.clone());
+    let cancel = Effect::CancelRule { pipeline, execution, rule_execution: id.clone() };
     [cancel].into_iter().chain(clear_rule_timer(id)).collect()
 }
 
@@ -190,9 +215,15 @@ fn clear_rule_timer(id: &RuleExecutionId) -> Vec<Effect> {
     vec![Effect::ClearRuleTimer { rule_execution: id.clone() }]
 }
 
-fn cancel(state: &Execution, id: &ActionExecutionId) -> Vec<Effect> {
+fn cancel(
+    pipeline: &PipelineName,
+    execution: &ExecutionId,
+    state: &Execution,
+    id: &ActionExecutionId,
+) -> Vec<Effect> {
     let attempt = state.attempt(id).map(|(stage, run)| attempt_of(stage, run));
-    let cancel = attempt.map(|attempt| Effect::CancelAction { attempt });
+    let (pipeline, execution) = (pipeline.clone(), execution.clone());
+    let cancel = attempt.map(|attempt| Effect::CancelAction { pipeline, execution, attempt });
     cancel.into_iter().chain(clear_timer(id)).collect()
 }
 

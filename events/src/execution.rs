@@ -17,6 +17,7 @@ pub enum ExecutionEvent {
     StageStarted(StageStarted),
     StageRetried(StageRetried),
     ActionStarted(ActionStarted),
+    ActionProgressed(ActionProgressed),
     ActionSucceeded(ActionSucceeded),
     ActionFailed(ActionFailed),
     ActionAbandoned(ActionAbandoned),
@@ -29,6 +30,7 @@ pub enum ExecutionEvent {
     ConditionEnded(ConditionEnded),
     ConditionOverridden(ConditionOverridden),
     RuleStarted(RuleStarted),
+    RuleProgressed(RuleProgressed),
     RuleSucceeded(RuleSucceeded),
     RuleFailed(RuleFailed),
     RuleAbandoned(RuleAbandoned),
@@ -160,6 +162,26 @@ pub struct ActionStarted {
     /// A manual approval's token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
+}
+
+/// A provider has begun the work of an attempt and goes on with it by itself: whoever asks it later needs its id.
+/// Schema 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActionProgressed {
+    /// The stage.
+    pub stage: StageName,
+    /// The action.
+    pub action: ActionName,
+    /// The attempt.
+    pub action_execution: ActionExecutionId,
+    /// The provider's own id of the work.
+    pub external_execution_id: String,
+    /// Where a person can look at the work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_execution_url: Option<String>,
+    /// One line for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
 }
 
 /// An attempt did its work. Schema 1.
@@ -310,6 +332,25 @@ pub struct RuleStarted {
     pub inputs: Vec<Artifact>,
     /// When the attempt times out.
     pub deadline: Timestamp,
+}
+
+/// A provider has begun the work of an attempt at a rule and goes on with it by itself. Schema 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleProgressed {
+    /// The stage.
+    pub stage: StageName,
+    /// The rule.
+    pub rule: RuleName,
+    /// The attempt.
+    pub rule_execution: RuleExecutionId,
+    /// The provider's own id of the work.
+    pub external_execution_id: String,
+    /// Where a person can look at the work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_execution_url: Option<String>,
+    /// One line for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
 }
 
 /// A rule is met. Schema 1.

@@ -9,6 +9,7 @@ mod execution;
 mod ids;
 mod jobs;
 mod lane;
+pub mod outbound;
 mod pipeline;
 mod policy;
 mod shapes;

@@ -11,7 +11,7 @@ use domain::{
 };
 use engine::{
     Engine, World,
-    action::{ActionJob, Failure, FailureCode, Outcome},
+    action::{ActionJob, Failure, FailureCode, Outcome, Run},
     log::{Appended, Batch, Commit, Loaded, Log, LogError},
     memory::MemoryLog,
     ports::{Actions, Clock, Ids, Timers},
@@ -88,14 +88,18 @@ impl Log for SlowLog {
 struct FailWhenTold(watch::Receiver<bool>);
 
 impl Actions for FailWhenTold {
-    async fn run(&self, _: ActionJob) -> Option<Outcome> {
-        self.0.clone().wait_for(|told| *told).await.ok()?;
-        Some(Outcome::Failed(Failure::new(FailureCode::JobFailed, "told to fail")))
+    async fn run(&self, _: ActionJob) -> Run<Outcome> {
+        if self.0.clone().wait_for(|told| *told).await.is_err() {
+            return Run::Elsewhere;
+        }
+        Run::Ended(Outcome::Failed(Failure::new(FailureCode::JobFailed, "told to fail")))
     }
 
-    async fn run_rule(&self, _: RuleJob) -> Option<RuleOutcome> {
-        self.0.clone().wait_for(|told| *told).await.ok()?;
-        Some(RuleOutcome::Failed(Failure::new(FailureCode::JobFailed, "told to fail")))
+    async fn run_rule(&self, _: RuleJob) -> Run<RuleOutcome> {
+        if self.0.clone().wait_for(|told| *told).await.is_err() {
+            return Run::Elsewhere;
+        }
+        Run::Ended(RuleOutcome::Failed(Failure::new(FailureCode::JobFailed, "told to fail")))
     }
 
     fn cancel(&self, _: &ActionExecutionId) {}

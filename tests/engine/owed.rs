@@ -8,7 +8,7 @@ use domain::{
 };
 use engine::{
     Engine, World,
-    action::{ActionJob, Failure, FailureCode, Outcome, Success},
+    action::{ActionJob, Failure, FailureCode, Outcome, Run, Success},
     log::{Appended, Batch, Commit, Loaded, Log, LogError, Position},
     memory::{Fault, Faults, MemoryArtifactAccess, MemoryLog, MemoryViews},
     ports::{Actions, Secrets, SecretsError},
@@ -58,15 +58,15 @@ impl Log for Kept {
 pub(crate) struct FailOnce(Arc<AtomicBool>);
 
 impl Actions for FailOnce {
-    async fn run(&self, job: ActionJob) -> Option<Outcome> {
+    async fn run(&self, job: ActionJob) -> Run<Outcome> {
         if job.action.as_str() == "Push" && self.0.swap(false, Ordering::SeqCst) {
-            return Some(Outcome::Failed(Failure::new(FailureCode::JobFailed, "told to fail")));
+            return Run::Ended(Outcome::Failed(Failure::new(FailureCode::JobFailed, "told to fail")));
         }
-        Some(Outcome::Succeeded(Success::default()))
+        Run::Ended(Outcome::Succeeded(Success::default()))
     }
 
-    async fn run_rule(&self, _: engine::rule::RuleJob) -> Option<engine::rule::RuleOutcome> {
-        Some(engine::rule::RuleOutcome::Succeeded(engine::rule::RuleSuccess::default()))
+    async fn run_rule(&self, _: engine::rule::RuleJob) -> Run<engine::rule::RuleOutcome> {
+        Run::Ended(engine::rule::RuleOutcome::Succeeded(engine::rule::RuleSuccess::default()))
     }
 
     fn cancel(&self, _: &ActionExecutionId) {}

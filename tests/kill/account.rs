@@ -130,6 +130,8 @@ fn note(
         | ExecutionEvent::JobDispatched(_)
         | ExecutionEvent::JobAcknowledged(_)
         | ExecutionEvent::JobContinued(_)
+        | ExecutionEvent::ActionProgressed(_)
+        | ExecutionEvent::RuleProgressed(_)
         | ExecutionEvent::StageSucceeded(_)
         | ExecutionEvent::StageFailed(_)
         | ExecutionEvent::StageStopped(_)

@@ -130,3 +130,16 @@ proptest! {
         block_on(async { plays_like_the_model(&folder.open(), &steps, wave).await });
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn in_dynamo_any_history_plays_like_the_model(steps in steps()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            if let Some(home) = crate::dynamo::home().await {
+                plays_like_the_model(&home.log(), &steps, 1).await;
+            }
+        });
+    }
+}

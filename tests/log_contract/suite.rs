@@ -286,9 +286,13 @@ pub(crate) async fn what_builds_on_a_refused_commit_conflicts(log: Arc<impl Log>
     assert_eq!(commits[1..], [instead, further]);
 }
 
-pub(crate) async fn an_append_stands_even_if_nobody_waits_for_it(log: Arc<impl Log>) {
+pub(crate) async fn an_append_stands_even_if_nobody_waits_for_it<L: Log>(log: Arc<L>) {
     let commit = Tip::start("shop").one("start");
     drop(log.append(batch([commit.clone()])));
+    if !L::PIPELINED {
+        // What builds on it is appended once it has its answer.
+        log.barrier().await;
+    }
     let next = Tip::after(&commit).one("next");
     written(log.append(batch([next.clone()])).await);
     assert_eq!(all(&*log, &commit.stream).await, [commit, next]);
@@ -296,6 +300,20 @@ pub(crate) async fn an_append_stands_even_if_nobody_waits_for_it(log: Arc<impl L
 
 pub(crate) async fn a_barrier_waits_for_every_append_before_it(log: Arc<impl Log>) {
     log.barrier().await;
+    let starts = (0..100).map(|index| Tip::start(&format!("shop{index}")));
+    let commits: Vec<_> = starts.map(|start| start.one("start")).collect();
+    for commit in &commits {
+        drop(log.append(batch([commit.clone()])));
+    }
+    drop(log.append(batch([Tip { last: Version(7), ..Tip::start("shop0") }.one("stray")])));
+    log.barrier().await;
+    for commit in commits {
+        assert_eq!(all(&*log, &commit.stream).await, [commit.clone()]);
+    }
+}
+
+pub(crate) async fn a_barrier_waits_for_a_chain_of_appends<L: Log>(log: Arc<L>) {
+    assert!(L::PIPELINED);
     let mut tip = Tip::start("shop");
     for index in 0..100 {
         let commit = tip.one(&format!("step-{index}"));

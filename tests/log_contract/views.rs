@@ -21,6 +21,12 @@ impl Open for MemoryViews {
     }
 }
 
+impl Open for aws::views::DynamoViews {
+    fn open(&self) -> &impl Views {
+        self
+    }
+}
+
 impl Open for KeptViews {
     fn open(&self) -> &impl Views {
         self.deref()

@@ -177,6 +177,8 @@ fn one_result_each(log: &SimLog) -> Result<(), String> {
             | ExecutionEvent::JobDispatched(_)
             | ExecutionEvent::JobAcknowledged(_)
             | ExecutionEvent::JobContinued(_)
+            | ExecutionEvent::ActionProgressed(_)
+            | ExecutionEvent::RuleProgressed(_)
             | ExecutionEvent::ExecutionStarted(_)
             | ExecutionEvent::StageStarted(_)
             | ExecutionEvent::StageRetried(_)

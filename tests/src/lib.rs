@@ -6,7 +6,10 @@
 pub mod client;
 pub mod conforming;
 pub mod deliveries;
+pub mod emulated;
+pub mod emulator;
 pub mod events;
+pub mod faulty;
 pub mod folder;
 pub mod function_url;
 pub mod fuzz;

@@ -10,9 +10,9 @@ use crate::{
     rejection::Rejection,
 };
 use events::{
-    ActionAbandoned, ActionCategory, ActionExecutionId, ActionFailed, ActionStarted, ActionSucceeded,
-    Artifact, ArtifactLocation, ArtifactName, Entry, ExecutionEvent, ExecutionId, FailureCode, ResultIgnored,
-    StageName,
+    ActionAbandoned, ActionCategory, ActionExecutionId, ActionFailed, ActionProgressed, ActionStarted,
+    ActionSucceeded, Artifact, ArtifactLocation, ArtifactName, Entry, ExecutionEvent, ExecutionId,
+    FailureCode, ResultIgnored, StageName,
 };
 use std::collections::BTreeMap;
 
@@ -95,6 +95,33 @@ pub(crate) fn start(
         let code = FailureCode::ConfigurationError;
         draft.execution(ExecutionEvent::ActionFailed(failed(&attempt, code, message, Details::default())));
     }
+}
+
+/// Notes what a provider calls the work it has begun. The first to say so is believed: whoever comes later asks that one.
+pub(crate) fn note_progress(
+    draft: &mut Draft<'_>,
+    id: &ExecutionId,
+    attempt: &Attempt,
+    details: &Details,
+) -> Result<(), Rejection> {
+    let Some((stage, known)) = draft.scope.execution.attempt(&attempt.action_execution) else {
+        return Err(draft.no_execution(id));
+    };
+    let Some(external_execution_id) = details.external_execution_id.clone() else { return Ok(()) };
+    let is_current = stage.entry == attempt.entry && known.entry == attempt.entry;
+    if known.status != ActionStatus::InProgress || !is_current || known.external_execution_id.is_some() {
+        return Ok(());
+    }
+    let event = ActionProgressed {
+        stage: stage.stage.clone(),
+        action: known.action.clone(),
+        action_execution: attempt.action_execution.clone(),
+        external_execution_id,
+        external_execution_url: details.external_execution_url.clone(),
+        summary: details.summary.clone(),
+    };
+    draft.execution(ExecutionEvent::ActionProgressed(event));
+    Ok(())
 }
 
 /// Notes how an attempt ended, and moves the run on. A result that no longer counts is recorded as ignored; one

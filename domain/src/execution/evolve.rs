@@ -8,8 +8,9 @@ use super::{
     job::{JobRun, JobStatus},
 };
 use events::{
-    ActionCategory, ActionExecutionId, ActionStarted, ActionSucceeded, ExecutionEvent, ExecutionStarted,
-    JobContinued, JobDispatched, JobQueued, StageName, StageRetried, StageRetryMode, Timestamp,
+    ActionCategory, ActionExecutionId, ActionProgressed, ActionStarted, ActionSucceeded, ExecutionEvent,
+    ExecutionStarted, JobContinued, JobDispatched, JobQueued, StageName, StageRetried, StageRetryMode,
+    Timestamp,
 };
 
 impl Execution {
@@ -39,8 +40,8 @@ impl Execution {
                     attempt.set_job(ended);
                     attempt.error = Some((failed.code, failed.message.clone()));
                     attempt.summary.clone_from(&failed.summary);
-                    attempt.external_execution_id.clone_from(&failed.external_execution_id);
-                    attempt.external_execution_url.clone_from(&failed.external_execution_url);
+                    keep(&mut attempt.external_execution_id, &failed.external_execution_id);
+                    keep(&mut attempt.external_execution_url, &failed.external_execution_url);
                     attempt.by.clone_from(&failed.by);
                 });
             }
@@ -58,6 +59,8 @@ impl Execution {
                 });
             }
             ExecutionEvent::JobContinued(continued) => self.job_continued(continued),
+            ExecutionEvent::ActionProgressed(progressed) => self.action_progressed(progressed),
+            ExecutionEvent::RuleProgressed(progressed) => self.rule_progressed(progressed),
             ExecutionEvent::ResultIgnored(ignored) => {
                 let attempts = self.stages.iter_mut().flat_map(|stage| stage.attempts.iter_mut());
                 attempts
@@ -197,8 +200,8 @@ impl Execution {
             attempt.status = ActionStatus::Succeeded;
             attempt.output_variables.clone_from(&succeeded.output_variables);
             attempt.summary.clone_from(&succeeded.summary);
-            attempt.external_execution_id.clone_from(&succeeded.external_execution_id);
-            attempt.external_execution_url.clone_from(&succeeded.external_execution_url);
+            keep(&mut attempt.external_execution_id, &succeeded.external_execution_id);
+            keep(&mut attempt.external_execution_url, &succeeded.external_execution_url);
             attempt.revision.clone_from(&succeeded.revision);
             attempt.percent_complete = succeeded.percent_complete;
             attempt.set_job(JobStatus::Succeeded);
@@ -222,6 +225,14 @@ impl Execution {
             self.revisions.retain(|known| known.action != revision.action);
             self.revisions.push(revision.clone());
         }
+    }
+
+    fn action_progressed(&mut self, progressed: &ActionProgressed) {
+        self.with_attempt(&progressed.action_execution, |attempt| {
+            attempt.external_execution_id = Some(progressed.external_execution_id.clone());
+            attempt.external_execution_url.clone_from(&progressed.external_execution_url);
+            attempt.summary.clone_from(&progressed.summary);
+        });
     }
 
     fn job_queued(&mut self, queued: &JobQueued) {
@@ -249,11 +260,6 @@ impl Execution {
     fn job_continued(&mut self, continued: &JobContinued) {
         self.with_attempt(&continued.action_execution, |attempt| {
             attempt.set_job(JobStatus::Succeeded);
-            let keep = |known: &mut Option<String>, said: &Option<String>| {
-                if said.is_some() {
-                    known.clone_from(said);
-                }
-            };
             keep(&mut attempt.summary, &continued.summary);
             keep(&mut attempt.external_execution_id, &continued.external_execution_id);
             keep(&mut attempt.external_execution_url, &continued.external_execution_url);
@@ -289,6 +295,13 @@ impl Execution {
     fn end(&mut self, status: ExecutionStatus, at: Timestamp) {
         self.status = status;
         self.ended = Some(at);
+    }
+}
+
+/// What was said once holds until something else is said: work that began elsewhere keeps its id when it ends.
+fn keep(known: &mut Option<String>, said: &Option<String>) {
+    if said.is_some() {
+        known.clone_from(said);
     }
 }
 

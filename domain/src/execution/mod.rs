@@ -31,7 +31,7 @@ use std::collections::BTreeMap;
 pub use condition::{ConditionRun, ConditionStatus, RuleRun};
 
 /// Number of this fold; one more whenever [`Execution`]'s shape or meaning changes.
-pub const FOLD: u32 = 5;
+pub const FOLD: u32 = 6;
 
 /// The state of an `execution#<id>` stream.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -11,7 +11,7 @@ use crate::{
 };
 use events::{
     ConditionType, Entry, ExecutionEvent, ExecutionId, FailureCode, RuleExecutionId, RuleFailed,
-    RuleResultIgnored, RuleStarted, RuleSucceeded, StageName,
+    RuleProgressed, RuleResultIgnored, RuleStarted, RuleSucceeded, StageName,
 };
 
 /// The gate a rule belongs to.
@@ -60,6 +60,33 @@ pub(crate) fn start(
         let code = FailureCode::ConfigurationError;
         draft.execution(ExecutionEvent::RuleFailed(failed(&attempt, code, message, Details::default())));
     }
+}
+
+/// Notes what a provider calls the work it has begun. The first to say so is believed.
+pub(crate) fn note_progress(
+    draft: &mut Draft<'_>,
+    id: &ExecutionId,
+    attempt: &RuleAttempt,
+    details: &Details,
+) -> Result<(), Rejection> {
+    let Some((stage, _, known)) = draft.scope.execution.rule(&attempt.rule_execution) else {
+        return Err(draft.no_execution(id));
+    };
+    let Some(external_execution_id) = details.external_execution_id.clone() else { return Ok(()) };
+    let is_current = stage.entry == attempt.entry && known.entry == attempt.entry;
+    if known.status != ActionStatus::InProgress || !is_current || known.external_execution_id.is_some() {
+        return Ok(());
+    }
+    let event = RuleProgressed {
+        stage: stage.stage.clone(),
+        rule: known.rule.clone(),
+        rule_execution: attempt.rule_execution.clone(),
+        external_execution_id,
+        external_execution_url: details.external_execution_url.clone(),
+        summary: details.summary.clone(),
+    };
+    draft.execution(ExecutionEvent::RuleProgressed(event));
+    Ok(())
 }
 
 /// Notes how an attempt ended, and moves the run on once all of its condition have. A result that no longer counts

@@ -8,4 +8,5 @@ mod words;
 
 pub use diff::{Difference, Run, diff};
 pub use why::{Cause, Neighbour, Subject, Why, why, why_pipeline};
+pub(crate) use words::one_line;
 pub use words::{execution_words, lane_words, pipeline_words, policy_words};

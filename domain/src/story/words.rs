@@ -1,8 +1,8 @@
 //! Events as sentences. Ids of attempts and entries are left out: they are for machines, which read the events.
 
 use events::{
-    ConditionVerdict, ExecutionEvent, ExecutionId, GaveWay, LaneEvent, Older, PipelineEvent, Policy,
-    StageRetryMode, Trigger,
+    ActionProgressed, ConditionVerdict, ExecutionEvent, ExecutionId, GaveWay, LaneEvent, Older,
+    PipelineEvent, Policy, RuleProgressed, StageRetryMode, Trigger,
 };
 
 /// Letters of a text from outside that a sentence holds.
@@ -133,6 +133,16 @@ pub fn execution_words(event: &ExecutionEvent) -> String {
             let (stage, job) = (&continued.stage, &continued.job);
             format!("stage {stage}: job {job} goes on in another{}{summary}", done.unwrap_or_default())
         }
+        ExecutionEvent::ActionProgressed(progressed) => {
+            let ActionProgressed { stage, action, external_execution_id, summary, .. } = progressed;
+            let summary = after_colon(summary.as_deref());
+            format!("{stage}/{action} is under way as {external_execution_id}{summary}")
+        }
+        ExecutionEvent::RuleProgressed(progressed) => {
+            let RuleProgressed { stage, rule, external_execution_id, summary, .. } = progressed;
+            let summary = after_colon(summary.as_deref());
+            format!("stage {stage}: rule {rule} is under way as {external_execution_id}{summary}")
+        }
         ExecutionEvent::ResultIgnored(_) => "a result that came too late is ignored".to_owned(),
         ExecutionEvent::ConditionStarted(started) => {
             format!("the {} condition of stage {} is asked", started.condition.member(), started.stage)
@@ -228,7 +238,7 @@ fn after_colon(text: Option<&str>) -> String {
 }
 
 /// The first line of a text with something in it, cut, without what would move a terminal's cursor.
-pub(super) fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim();
     let shown: String = line.chars().filter(|c| !c.is_control()).take(TEXT_CHARS_MAX).collect();
     if line.chars().count() > TEXT_CHARS_MAX { format!("{shown}…") } else { shown }

@@ -8,13 +8,15 @@ use crate::{
     lane::{Lane, Waiter, excludes},
     pipeline::versions::Pipeline,
     react,
+    state_change::StateChange,
 };
 use events::{
     ActionExecutionId, ExecutionId, ExecutionStarted, LaneEvent, RuleExecutionId, StageHeld, Timestamp,
     codec::Stored,
+    outbound::{ChangeDetail, ChangedState},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use std::fmt::Debug;
+use std::{collections::BTreeMap, fmt::Debug};
 
 /// Every law that one decision can break.
 ///
@@ -60,8 +62,10 @@ fn of_repetition(after: &Scope, command: &Command, context: Context<'_>) -> Resu
         | Wish::RollbackStage { .. }
         | Wish::StartRollback { .. }
         | Wish::RecordActionResult { .. }
+        | Wish::NoteActionProgress { .. }
         | Wish::ExpireAction { .. }
         | Wish::RecordRuleResult { .. }
+        | Wish::NoteRuleProgress { .. }
         | Wish::ExpireRule { .. }
         | Wish::DisableTransition { .. }
         | Wish::EnableTransition { .. }
@@ -363,4 +367,44 @@ fn same<T: PartialEq + Debug>(law: &str, left: &T, right: &T, about: &impl Debug
     } else {
         Err(format!("{law}\n--- expected\n{left:#?}\n--- found\n{right:#?}\n--- about\n{about:#?}"))
     }
+}
+
+/// What the world was told last of a run, its stages and attempts is what they are.
+///
+/// # Errors
+/// Where the two differ.
+pub fn of_telling<'a>(
+    run: &Execution,
+    told: impl IntoIterator<Item = &'a StateChange>,
+) -> Result<(), String> {
+    let mut last: BTreeMap<String, ChangedState> = BTreeMap::new();
+    for change in told {
+        let of = match &change.detail {
+            ChangeDetail::Pipeline(_) => "the run".to_owned(),
+            ChangeDetail::Stage(stage) => stage.stage.to_string(),
+            ChangeDetail::Action(action) => action.action_execution_id.to_string(),
+        };
+        if last.insert(of.clone(), change.state()) == Some(change.state())
+            && change.state() != ChangedState::Resumed
+        {
+            return Err(format!("nothing is told twice in a row: {of} {}", change.state().as_str()));
+        }
+    }
+    let stages = run.stages.iter();
+    let attempts = stages.clone().flat_map(|stage| &stage.attempts);
+    let is = std::iter::once(("the run".to_owned(), run.status.as_str()))
+        .chain(stages.map(|stage| (stage.stage.to_string(), stage.status.as_str())))
+        .chain(attempts.map(|attempt| (attempt.action_execution.to_string(), attempt.status.as_str())));
+    for (of, status) in is {
+        let Some(state) = last.get(&of) else { return Err(format!("of {of} nothing was told")) };
+        let fits = match state {
+            ChangedState::Started | ChangedState::Resumed => status == "InProgress",
+            ChangedState::Canceled => matches!(status, "Cancelled" | "Abandoned"),
+            other => other.as_str() == status.to_uppercase(),
+        };
+        if !fits {
+            return Err(format!("{of} is {status}, and was told to be {}", state.as_str()));
+        }
+    }
+    Ok(())
 }

@@ -86,6 +86,12 @@ pub fn execution_line(event: &ExecutionEvent) -> String {
         }
         ExecutionEvent::JobAcknowledged(acknowledged) => format!("JobAcknowledged {}", acknowledged.stage),
         ExecutionEvent::JobContinued(continued) => format!("JobContinued {}", continued.stage),
+        ExecutionEvent::ActionProgressed(progressed) => {
+            format!("ActionProgressed {}/{}", progressed.stage, progressed.action)
+        }
+        ExecutionEvent::RuleProgressed(progressed) => {
+            format!("RuleProgressed {}/{}", progressed.stage, progressed.rule)
+        }
         ExecutionEvent::ResultIgnored(_) => "ResultIgnored".to_owned(),
         ExecutionEvent::ConditionStarted(started) => {
             format!("ConditionStarted {} {}", started.stage, started.condition.member())

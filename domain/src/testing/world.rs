@@ -9,12 +9,16 @@ use crate::{
     lane::Lane,
     pipeline::versions::Pipeline,
     react,
+    state_change::{Course, Happened, StateChange, Surroundings, tell},
 };
 use events::{
-    ActionName, ExecutionId, FailureCode, LaneEvent, PipelineName, Policy, RuleExecutionId, SourceRevision,
-    StageName, StageRetryMode, Timestamp, Trigger, TriggerType,
+    ActionName, ExecutionEvent, ExecutionId, FailureCode, LaneEvent, PipelineName, Policy, RuleExecutionId,
+    SourceRevision, StageName, StageRetryMode, Timestamp, Trigger, TriggerType, Version,
 };
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 /// The states of some pipelines and runs, the time, and whatever the core asked for.
 #[derive(Debug, Clone)]
@@ -51,6 +55,8 @@ pub struct World {
     executions: BTreeMap<ExecutionId, Execution>,
     asked: Vec<Effect>,
     commands: u64,
+    courses: BTreeMap<ExecutionId, (Version, Course)>,
+    told: Vec<(ExecutionId, Arc<StateChange>)>,
 }
 
 /// A world where this pipeline was just created.
@@ -75,6 +81,8 @@ pub fn given(pipeline: PipelineBuilder) -> World {
         executions: BTreeMap::new(),
         asked: Vec::new(),
         commands: 0,
+        courses: BTreeMap::new(),
+        told: Vec::new(),
     };
     world.when_created(pipeline).accepted();
     world
@@ -186,8 +194,28 @@ impl World {
         if let Some(id) = command.execution.as_ref().filter(|_| after.execution.exists()) {
             self.executions.insert(id.clone(), after.execution);
         }
+        if let Some(id) = &command.execution {
+            self.tell(id, &decision.execution);
+        }
         self.perform(effects);
         Ok(words::decision_lines(command.execution.as_ref(), &decision))
+    }
+
+    /// Tells the world of a run's events, and holds what was told against the run's state.
+    #[track_caller]
+    fn tell(&mut self, id: &ExecutionId, events: &[ExecutionEvent]) {
+        let (version, course) = self.courses.entry(id.clone()).or_default();
+        for event in events {
+            *version = version.next();
+            let happened = Happened { event, version: *version, at: self.now };
+            let around = Surroundings { execution: id, region: &self.region, definition: None };
+            let changes = tell(course, happened, around);
+            self.told.extend(changes.into_iter().map(|change| (id.clone(), Arc::new(change))));
+        }
+        let told = self.told.iter().filter(|(of, _)| of == id).map(|(_, change)| &**change);
+        if let Some(Err(broken)) = self.executions.get(id).map(|run| laws::of_telling(run, told)) {
+            panic!("a law is broken: {broken}");
+        }
     }
 
     fn perform(&mut self, effects: Vec<Effect>) {
@@ -195,7 +223,7 @@ impl World {
             self.asked.push(effect.clone());
             match effect {
                 Effect::RunAction { attempt, .. } => self.jobs.push(attempt),
-                Effect::CancelAction { attempt } => self.cancelled.push(attempt),
+                Effect::CancelAction { attempt, .. } => self.cancelled.push(attempt),
                 Effect::StartRollback { pipeline, execution, stage, target } => {
                     let past = self.past(&target, &stage);
                     let wish = Wish::StartRollback { past };
@@ -207,7 +235,7 @@ impl World {
                         if attempt.action_execution == action_execution)
                 }),
                 Effect::RunRule { attempt, .. } => self.rule_jobs.push(attempt),
-                Effect::CancelRule { rule_execution } => self.cancelled_rules.push(rule_execution),
+                Effect::CancelRule { rule_execution, .. } => self.cancelled_rules.push(rule_execution),
                 Effect::ClearRuleTimer { rule_execution } => self.timers.retain(|(_, command)| {
                     !matches!(&command.wish, Wish::ExpireRule { attempt }
                         if attempt.rule_execution == rule_execution)
@@ -490,6 +518,12 @@ impl World {
     #[track_caller]
     pub fn exists(&self, execution: &str) -> bool {
         self.executions.contains_key(&execution_id(execution))
+    }
+
+    /// What the world was told of a run, in order.
+    pub fn told(&self, execution: &str) -> Vec<&StateChange> {
+        let told = self.told.iter().filter(|(id, _)| id.as_str() == execution);
+        told.map(|(_, change)| &**change).collect()
     }
 
     /// A run's state.

@@ -86,6 +86,8 @@ pub fn state_change(event: &ExecutionEvent) -> Option<&'static str> {
         | ExecutionEvent::JobDispatched(_)
         | ExecutionEvent::JobAcknowledged(_)
         | ExecutionEvent::JobContinued(_)
+        | ExecutionEvent::ActionProgressed(_)
+        | ExecutionEvent::RuleProgressed(_)
         | ExecutionEvent::ConditionStarted(_)
         | ExecutionEvent::ConditionEnded(_)
         | ExecutionEvent::ConditionOverridden(_)

@@ -129,6 +129,8 @@ fn touch(event: &ExecutionEvent) -> Touch<'_> {
         ExecutionEvent::ActionFailed(event) => Touch::Ended(&event.action_execution),
         ExecutionEvent::ActionAbandoned(event) => Touch::Ended(&event.action_execution),
         ExecutionEvent::ExecutionStarted(_)
+        | ExecutionEvent::ActionProgressed(_)
+        | ExecutionEvent::RuleProgressed(_)
         | ExecutionEvent::StageStarted(_)
         | ExecutionEvent::StageRetried(_)
         | ExecutionEvent::ConditionStarted(_)

@@ -7,8 +7,8 @@ use crate::{
     pipeline::{PipelineType, versions::Pipeline},
 };
 use events::{
-    ExecutionEvent, ExecutionId, ExecutionMode, PipelineName, PipelineVersion, SourceRevision, StageName,
-    Timestamp, Trigger, Version,
+    ActionCategory, ExecutionEvent, ExecutionId, ExecutionMode, PipelineName, PipelineVersion,
+    SourceRevision, StageName, Timestamp, Trigger, Version,
 };
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +42,51 @@ pub struct ExecutionSummary {
     pub rollback_target: Option<ExecutionId>,
     pub started: Timestamp,
     pub updated: Timestamp,
+}
+
+/// An execution under way: whose it is, and when somebody has to look after it who was not told to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Open {
+    /// Its pipeline.
+    pub pipeline: PipelineName,
+    /// From here on something of it is due, at every look: a deadline passed, or the provider of work under way is to
+    /// be asked. `None` when it only waits.
+    pub due: Option<Timestamp>,
+    /// When it changed last. Word from its lane may have been lost since: that is asked for more and more rarely.
+    pub changed: Timestamp,
+}
+
+/// For how long whoever began some work is left alone before its provider is asked, milliseconds: 1 minute.
+pub const PATIENCE_MS: i64 = 60 * 1000;
+/// For how long after its last change an execution is looked after at every look, milliseconds: 4 minutes.
+const ATTENTION_MS: u64 = 4 * 60 * 1000;
+/// How often it is looked after later, milliseconds: once an hour.
+const ROUND_MS: u64 = 60 * 60 * 1000;
+/// How far apart two looks may be for one of them to fall into every round, milliseconds: 2 minutes.
+const LOOKS_MS: u64 = 2 * 60 * 1000;
+
+impl Open {
+    /// As an execution stands; `None` when it is not under way.
+    pub fn of(state: &Execution) -> Option<Self> {
+        let start = state.start.as_ref().filter(|_| !state.status.is_terminal())?;
+        let later = |from: Timestamp| Timestamp(from.0.saturating_add(PATIENCE_MS));
+        let actions = state.running().map(|(_, run)| {
+            // Nobody can be asked: a person decides, or a worker that comes by itself.
+            let is_awaited = run.action_type.category == ActionCategory::Approval || run.job.is_some();
+            if is_awaited { run.deadline } else { run.deadline.min(later(run.started)) }
+        });
+        let rules = state.running_rules().map(|(_, _, run)| run.deadline.min(later(run.started)));
+        let due = actions.chain(rules).min();
+        Some(Self { pipeline: start.pipeline.clone(), due, changed: last_change(state) })
+    }
+
+    /// Whether somebody has to look after it at this time.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        let idle = now.since(self.changed);
+        let is_forgotten =
+            idle >= PATIENCE_MS.unsigned_abs() && (idle < ATTENTION_MS || idle % ROUND_MS < LOOKS_MS);
+        self.due.is_some_and(|due| due <= now) || is_forgotten
+    }
 }
 
 /// Partition of one pipeline's rows. A name that is declared again after a deletion starts with empty history.
@@ -85,7 +130,7 @@ pub fn execution_rows(id: &ExecutionId, state: &Execution, version: Version) -> 
         started: start.at,
         updated: last_change(state),
     };
-    let open = (!state.status.is_terminal()).then(|| json(&start.pipeline));
+    let open = Open::of(state).map(|open| json(&open));
     vec![
         Row {
             p: pipeline_partition(&start.pipeline, start.incarnation),
@@ -137,6 +182,8 @@ pub fn succeeded_rows<'a>(
         | ExecutionEvent::JobDispatched(_)
         | ExecutionEvent::JobAcknowledged(_)
         | ExecutionEvent::JobContinued(_)
+        | ExecutionEvent::ActionProgressed(_)
+        | ExecutionEvent::RuleProgressed(_)
         | ExecutionEvent::ResultIgnored(_)
         | ExecutionEvent::ConditionStarted(_)
         | ExecutionEvent::ConditionEnded(_)
@@ -161,7 +208,7 @@ pub fn succeeded_rows<'a>(
 }
 
 /// An execution's row in any listing: in the order of starts.
-fn place(id: &ExecutionId, start: &Start) -> String {
+pub fn place(id: &ExecutionId, start: &Start) -> String {
     format!("{EXECUTION_PREFIX}{:013}#{:012}#{id}", start.at.0.max(0), start.sequence.0)
 }
 

@@ -109,6 +109,8 @@ fn stage_of<'a>(state: &'a Execution, event: &'a ExecutionEvent) -> Option<&'a S
         ExecutionEvent::JobDispatched(dispatched) => Some(&dispatched.stage),
         ExecutionEvent::JobAcknowledged(acknowledged) => Some(&acknowledged.stage),
         ExecutionEvent::JobContinued(continued) => Some(&continued.stage),
+        ExecutionEvent::ActionProgressed(progressed) => Some(&progressed.stage),
+        ExecutionEvent::RuleProgressed(progressed) => Some(&progressed.stage),
         ExecutionEvent::ConditionStarted(started) => Some(&started.stage),
         ExecutionEvent::ConditionEnded(ended) => Some(&ended.stage),
         ExecutionEvent::ConditionOverridden(overridden) => Some(&overridden.stage),

@@ -25,6 +25,7 @@ pub(crate) const KINDS: &[&str] = &[
     "RollbackStage",
     "StartRollback",
     "RecordActionResult",
+    "NoteActionProgress",
     "QueueJob",
     "DispatchJob",
     "AcknowledgeJob",
@@ -32,6 +33,7 @@ pub(crate) const KINDS: &[&str] = &[
     "EndJob",
     "ExpireAction",
     "RecordRuleResult",
+    "NoteRuleProgress",
     "ExpireRule",
     "OverrideCondition",
     "RecordApproval",
@@ -54,6 +56,8 @@ pub(crate) fn kind(wish: &Wish) -> &'static str {
         Wish::RollbackStage { .. } => "RollbackStage",
         Wish::StartRollback { .. } => "StartRollback",
         Wish::RecordActionResult { .. } => "RecordActionResult",
+        Wish::NoteActionProgress { .. } => "NoteActionProgress",
+        Wish::NoteRuleProgress { .. } => "NoteRuleProgress",
         Wish::OnJob { wish, .. } => wish.name(),
         Wish::ExpireAction { .. } => "ExpireAction",
         Wish::RecordRuleResult { .. } => "RecordRuleResult",
@@ -138,11 +142,16 @@ fn gates(world: &World) -> Vec<Swept> {
         entry: Entry(1),
     };
     let record = |attempt: &RuleAttempt, result| Wish::RecordRuleResult { attempt: attempt.clone(), result };
+    let begun = |attempt: &RuleAttempt| Wish::NoteRuleProgress {
+        attempt: attempt.clone(),
+        details: Details { external_execution_id: Some("build:18".into()), ..Details::default() },
+    };
     let mut all: Vec<Swept> = vec![
         pass("override the way into Prod of e1", ConditionType::BeforeEntry),
         pass("override the way out of Prod of e1", ConditionType::OnSuccess),
         pass("override the failure condition of Prod of e1", ConditionType::OnFailure),
         ("report a rule nobody asked", Some("e1"), record(&stranger, met())),
+        ("note that a rule nobody asked has begun", Some("e1"), begun(&stranger)),
         ("expire a rule nobody asked", Some("e1"), Wish::ExpireRule { attempt: stranger.clone() }),
     ];
     if world.exists("e1") && !world.rules("e1", "Open").is_empty() {
@@ -154,6 +163,7 @@ fn gates(world: &World) -> Vec<Swept> {
         all.push(("report that Open of e1 is not met", Some("e1"), record(&attempt, no)));
         all.push(("report that Open of e1 could not be asked", Some("e1"), record(&attempt, error)));
         all.push(("report Open of e1 for another admission", Some("e1"), record(&late, met())));
+        all.push(("note that Open of e1 has begun", Some("e1"), begun(&attempt)));
         all.push(("expire Open of e1 before its time", Some("e1"), Wish::ExpireRule { attempt }));
     }
     all
@@ -239,10 +249,15 @@ fn results(world: &World) -> Vec<Swept> {
         entry: Entry(1),
     };
     let record = |attempt: &Attempt, result| Wish::RecordActionResult { attempt: attempt.clone(), result };
+    let begun = |attempt: &Attempt| Wish::NoteActionProgress {
+        attempt: attempt.clone(),
+        details: Details { external_execution_id: Some("build:17".into()), ..Details::default() },
+    };
     let mut all: Vec<Swept> = vec![
         ("report success of an attempt nobody made", Some("e1"), record(&stranger, succeeded())),
         ("report success to e9", Some("e9"), record(&stranger, succeeded())),
         ("expire an attempt nobody made", Some("e1"), Wish::ExpireAction { attempt: stranger.clone() }),
+        ("note that an attempt nobody made has begun", Some("e1"), begun(&stranger)),
     ];
     let started = |action| world.exists("e1") && !world.attempts("e1", action).is_empty();
     if started("A") {
@@ -251,6 +266,8 @@ fn results(world: &World) -> Vec<Swept> {
         all.push(("report that A of e1 succeeded", Some("e1"), record(&attempt, succeeded())));
         all.push(("report that A of e1 failed", Some("e1"), record(&attempt, failed())));
         all.push(("report A of e1 for another admission", Some("e1"), record(&late, succeeded())));
+        all.push(("note that A of e1 has begun", Some("e1"), begun(&attempt)));
+        all.push(("note that A of e1 has begun, for another admission", Some("e1"), begun(&late)));
         all.push(("expire A of e1 before its time", Some("e1"), Wish::ExpireAction { attempt }));
     }
     if started("Ship") {

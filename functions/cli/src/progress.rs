@@ -104,7 +104,9 @@ impl Progress {
             | ExecutionEvent::JobQueued(_)
             | ExecutionEvent::JobDispatched(_)
             | ExecutionEvent::JobAcknowledged(_)
-            | ExecutionEvent::JobContinued(_) => {}
+            | ExecutionEvent::JobContinued(_)
+            | ExecutionEvent::ActionProgressed(_)
+            | ExecutionEvent::RuleProgressed(_) => {}
             ExecutionEvent::ConditionStarted(_) => {}
             ExecutionEvent::ConditionEnded(ended) => self.condition_ended(id, ended, at),
             ExecutionEvent::ConditionOverridden(overridden) => {

@@ -97,6 +97,7 @@ pub async fn called(
         id: any(&["x-github-delivery", "x-gitlab-event-uuid", "x-request-uuid"]),
         event: any(&["x-github-event", "x-gitlab-event", "x-event-key"]),
         content_type: header(CONTENT_TYPE.as_str()),
+        holds_ms: None,
         body,
     };
     // Goes on to its end if the caller goes away: what was started is noted.

@@ -77,6 +77,7 @@ pub fn not_done(account: &str, error: TransactError) -> ApiError {
 pub fn unavailable(error: LogError) -> ApiError {
     match error {
         LogError::Unavailable { .. } => ApiError::new(Code::ServiceUnavailable, error.to_string()),
+        LogError::TooLarge { .. } => ApiError::validation(error.to_string()),
         LogError::Broken(_) | LogError::Unreadable { .. } => {
             ApiError::new(Code::InternalFailure, error.to_string())
         }

@@ -1,13 +1,22 @@
 //! Every entry point as a plain async function over ports. Knows no adapter and reads no environment.
 
+pub mod changes;
+pub mod completion;
 pub mod exceptions;
+pub mod inbound;
+pub mod measure;
+pub mod notify;
 pub mod operations;
 pub mod paging;
+pub mod permissions;
 pub mod project;
+pub mod publish;
+pub mod relay;
 pub mod sweep;
 pub mod triggers;
 pub mod webhook;
 pub mod wire;
+pub mod work;
 
 use domain::catalogue::Registry;
 use engine::{

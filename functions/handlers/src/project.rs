@@ -1,18 +1,20 @@
 //! The reader of the log that keeps the views: each commit's stream is folded and its rows are written.
 
+use crate::{
+    Home,
+    changes::{Change, Unmet, by_stream},
+};
 use domain::views::{Row, jobs, listing, pipeline_state, webhooks};
 use engine::{
     log::{Commit, LogError, Position},
     views::{Cursor, Views, ViewsError},
 };
-use events::{ExecutionEvent, ExecutionId, PipelineName, StreamKind, WebhookName, codec::Stored};
-use std::collections::{BTreeMap, BTreeSet};
-
-use crate::Home;
+use events::{ExecutionEvent, StreamKind, StreamName, codec::Stored};
+use std::collections::BTreeMap;
 
 /// This reader's name, under which its cursor is kept. Another name whenever a row's shape changes or
 /// rows of a new kind come: all of them are then made anew, from the first commit on.
-pub const READER: &str = "project.2";
+pub const READER: &str = "project.3";
 
 /// Events of a lane that change whether it owes a run.
 const OWING: [&str; 3] = ["RollbackOwed", "RollbackSettled", "LaneCleared"];
@@ -32,53 +34,75 @@ pub enum ProjectError {
 /// Commits seen before change nothing. Returns when the rows are written.
 pub async fn project<H: Home>(home: &H, commits: &[(Position, Commit)]) -> Result<(), ProjectError> {
     let Some((at, _)) = commits.last() else { return Ok(()) };
-    let mut rows: Vec<Row> = Vec::new();
-    let mut executions: BTreeMap<ExecutionId, Vec<ExecutionEvent>> = BTreeMap::new();
-    let mut pipelines: Vec<PipelineName> = Vec::new();
-    let mut lanes: Vec<PipelineName> = Vec::new();
-    let mut hooks: BTreeSet<WebhookName> = BTreeSet::new();
+    let mut streams: BTreeMap<&StreamName, Vec<&Commit>> = BTreeMap::new();
     for (_, commit) in commits {
-        match commit.stream.kind() {
-            Ok(StreamKind::Pipeline(name)) => pipelines.push(name),
-            // What the lane knows is folded when it is asked for; only what nobody would ask for has a row.
-            Ok(StreamKind::Lane(name)) => {
-                if commit.events.iter().any(|stored| OWING.contains(&stored.kind.as_str())) {
-                    lanes.push(name);
-                }
-            }
-            // Few enough to be folded when they are asked for.
-            Ok(StreamKind::ActionTypes(_) | StreamKind::Triggers(_)) => {}
-            Ok(StreamKind::Webhook(name)) => drop(hooks.insert(name)),
-            Ok(StreamKind::Execution(id)) => {
-                let decode = |stored: &engine::log::StoredEvent| {
-                    ExecutionEvent::decode(&stored.kind, stored.schema, &stored.body).ok()
-                };
-                executions.entry(id).or_default().extend(commit.events.iter().filter_map(decode));
-            }
-            Err(error) => tracing::warn!(%error, "a stream of an unknown kind is not projected"),
-        }
+        streams.entry(&commit.stream).or_default().push(commit);
     }
-    pipelines.dedup();
-    for name in pipelines {
-        let (state, version) = home.engine().pipeline_at(&name).await?;
-        rows.extend(listing::pipeline_rows(&name, &state, version));
-    }
-    for name in hooks {
-        let (state, version) = home.engine().webhook_at(&name).await?;
-        rows.extend(webhooks::rows(&name, &state, version));
-    }
-    lanes.dedup();
-    for name in lanes {
-        let (state, version) = home.engine().lane_at(&name).await?;
-        rows.extend(listing::lane_rows(&name, &state, version));
-    }
-    for (id, events) in executions {
-        let (state, version) = home.engine().execution_at(&id).await?;
-        rows.extend(listing::execution_rows(&id, &state, version));
-        rows.extend(listing::succeeded_rows(&id, &state, version, &events));
-        rows.extend(pipeline_state::rows(&id, &state, version, &events));
-        rows.extend(jobs::rows(&id, &state, version, &events));
+    let mut rows: Vec<Row> = Vec::new();
+    for (stream, commits) in streams {
+        rows.extend(rows_of(home, stream, &commits).await?);
     }
     home.views().put(rows, Some(Cursor { reader: READER.into(), at: *at })).await?;
     Ok(())
+}
+
+/// Brings the views up to these records, in whatever order they come. Returns those that were not dealt with; a
+/// history that cannot be read holds up nobody but itself.
+pub async fn project_changes<H: Home>(home: &H, changes: &[Change]) -> Vec<Unmet> {
+    let (streams, mut unmet) = by_stream(changes);
+    let mut rows: Vec<Row> = Vec::new();
+    let mut written: Vec<&str> = Vec::new();
+    for (stream, records) in &streams {
+        let commits: Vec<&Commit> = records.iter().map(|(_, commit)| *commit).collect();
+        match rows_of(home, stream, &commits).await {
+            Ok(own) => {
+                rows.extend(own);
+                written.extend(records.iter().map(|(sequence, _)| *sequence));
+            }
+            Err(error) => unmet.extend(records.iter().map(|(sequence, _)| Unmet::after(sequence, &error))),
+        }
+    }
+    if let Err(error) = home.views().put(rows, None).await {
+        unmet.extend(written.into_iter().map(|sequence| Unmet::later(sequence, &error)));
+    }
+    unmet
+}
+
+/// The rows of a stream that got these commits: of its state as it is now, which may be newer.
+async fn rows_of<H: Home>(home: &H, stream: &StreamName, commits: &[&Commit]) -> Result<Vec<Row>, LogError> {
+    let engine = home.engine();
+    let mut stored = commits.iter().flat_map(|commit| &commit.events);
+    Ok(match stream.kind() {
+        Ok(StreamKind::Pipeline(name)) => {
+            let (state, version) = engine.pipeline_at(&name).await?;
+            listing::pipeline_rows(&name, &state, version)
+        }
+        // What the lane knows is folded when it is asked for; only what nobody would ask for has a row.
+        Ok(StreamKind::Lane(name)) if stored.any(|event| OWING.contains(&event.kind.as_str())) => {
+            let (state, version) = engine.lane_at(&name).await?;
+            listing::lane_rows(&name, &state, version)
+        }
+        // Few enough to be folded when they are asked for.
+        Ok(StreamKind::Lane(_) | StreamKind::ActionTypes(_) | StreamKind::Triggers(_)) => Vec::new(),
+        Ok(StreamKind::Webhook(name)) => {
+            let (state, version) = engine.webhook_at(&name).await?;
+            webhooks::rows(&name, &state, version)
+        }
+        Ok(StreamKind::Execution(id)) => {
+            let decode = |stored: &engine::log::StoredEvent| {
+                ExecutionEvent::decode(&stored.kind, stored.schema, &stored.body).ok()
+            };
+            let events: Vec<ExecutionEvent> = stored.filter_map(decode).collect();
+            let (state, version) = engine.execution_at(&id).await?;
+            let mut rows = listing::execution_rows(&id, &state, version);
+            rows.extend(listing::succeeded_rows(&id, &state, version, &events));
+            rows.extend(pipeline_state::rows(&id, &state, version, &events));
+            rows.extend(jobs::rows(&id, &state, version, &events));
+            rows
+        }
+        Err(error) => {
+            tracing::warn!(%error, "a stream of an unknown kind is not projected");
+            Vec::new()
+        }
+    })
 }

@@ -2,6 +2,7 @@
 //! section 2.7. The address is looked up before the body is read, so that nobody who does not know one can make us
 //! read.
 
+pub(crate) mod age;
 pub(crate) mod payload;
 pub(crate) mod signature;
 
@@ -30,6 +31,8 @@ pub const DELIVERY_BYTES_MAX: usize = 10 * 1024 * 1024;
 const DELIVERY_ID_CHARS_MAX: usize = 128;
 /// Characters of an event's name that are kept, most.
 const EVENT_CHARS_MAX: usize = 100;
+/// For how long a signed delivery holds where anybody can send it again, milliseconds: 5 minutes.
+pub const DELIVERY_HOLDS_MS: u64 = 5 * 60 * 1000;
 /// How long a delivery's id is remembered, milliseconds: 24 hours.
 const DELIVERY_KEPT_MS: i64 = 24 * 60 * 60 * 1000;
 /// Who sends commands because of a delivery.
@@ -74,6 +77,10 @@ pub struct Delivery {
     pub event: Option<String>,
     /// `Content-Type`.
     pub content_type: Option<String>,
+    /// For how long a signed delivery holds, milliseconds, where anybody in the world can send it again: an older one
+    /// is refused, and one that was seen is known by its body, since the sender's id of it is not signed. `None` where
+    /// senders are trusted to say when they repeat themselves.
+    pub holds_ms: Option<u64>,
     /// The body, byte for byte.
     pub body: Bytes,
 }
@@ -131,6 +138,11 @@ async fn evaluate<H: Home>(
         Ok(body) => body,
         Err(reason) => return Ok((refused(&reason), Answer::Unreadable(reason))),
     };
+    if is_signed(&found.definition)
+        && let Some(reason) = age::refusal(delivery, &body, home.engine().clock().now())
+    {
+        return Ok((refused(&reason), Answer::Forbidden(reason)));
+    }
     let target = &found.definition.target_pipeline;
     let pipeline = home.engine().pipeline(target).await.map_err(|error| error.to_string())?;
     let current = pipeline.current_definition().map(AsRef::as_ref);
@@ -187,7 +199,11 @@ async fn start<H: Home>(
     };
     // Of this address alone: a webhook that was deleted and made anew has not seen its predecessor's deliveries.
     let address = found.state.token.chars().take(32).collect::<String>();
-    let once = id(delivery).map(|id| Once {
+    let known = match is_signed(&found.definition) {
+        true => age::identity(delivery).or_else(|| id(delivery)),
+        false => id(delivery),
+    };
+    let once = known.map(|id| Once {
         key: format!("delivery#{address}#{id}"),
         outcome: execution.to_string(),
         expires: Timestamp(engine.clock().now().0 + DELIVERY_KEPT_MS),
@@ -219,6 +235,14 @@ async fn record<H: Home>(
     let id = home.engine().fresh_command_id();
     let order = Order::<Webhook> { id, actor: ACTOR.to_owned(), key: found.name.clone(), wish, once: None };
     home.engine().record(order).await.map(|_| ())
+}
+
+/// Whether what comes is signed, so that its body can be trusted to be the sender's.
+fn is_signed(definition: &WebhookDefinition) -> bool {
+    match definition.authentication {
+        WebhookAuthentication::GithubHmac => true,
+        WebhookAuthentication::Ip | WebhookAuthentication::Unauthenticated => false,
+    }
 }
 
 /// The ARN of a webhook.

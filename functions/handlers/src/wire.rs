@@ -1,9 +1,10 @@
 //! One request of the API, from its signature to the bytes of the answer. Whoever listens only reads the body.
 
 use crate::{Caller, Home, operations};
-use api::{ApiError, codec, sigv4};
+use api::{ApiError, Operation, codec, sigv4};
 use bytes::Bytes;
 use http::{Request, Response};
+use serde_json::Value;
 
 /// When a request arrived, and under which id it is answered.
 #[derive(Debug, Clone, Copy)]
@@ -21,25 +22,40 @@ pub async fn answer<H: Home>(
     request: &Request<Bytes>,
     arrival: Arrival<'_>,
 ) -> Response<Bytes> {
-    match operate(home, secret_of, request, arrival).await {
-        Ok(response) => response,
+    match verify(home, secret_of, request, arrival.now) {
+        Ok(caller) => answer_to(home, &caller, |_, _| Ok(()), request, arrival.request_id).await,
         Err(error) => codec::encode_error(&error, arrival.request_id),
+    }
+}
+
+/// Answers a request of a caller whom somebody else has made sure of, errors included. `may` refuses what this caller
+/// may not do.
+pub async fn answer_to<H: Home>(
+    home: &H,
+    caller: &Caller,
+    may: impl FnOnce(Operation, &Value) -> Result<(), ApiError>,
+    request: &Request<Bytes>,
+    request_id: &str,
+) -> Response<Bytes> {
+    match operate(home, caller, may, request, request_id).await {
+        Ok(response) => response,
+        Err(error) => codec::encode_error(&error, request_id),
     }
 }
 
 async fn operate<H: Home>(
     home: &H,
-    secret_of: impl Fn(&str) -> Option<String>,
+    caller: &Caller,
+    may: impl FnOnce(Operation, &Value) -> Result<(), ApiError>,
     request: &Request<Bytes>,
-    arrival: Arrival<'_>,
+    request_id: &str,
 ) -> Result<Response<Bytes>, ApiError> {
-    let caller = verify(home, secret_of, request, arrival.now)?;
     let (operation, input) = codec::decode(request)?;
-    let output = operations::dispatch(home, &caller, operation, input).await.inspect_err(|error| {
-        let request_id = arrival.request_id;
+    may(operation, &input)?;
+    let output = operations::dispatch(home, caller, operation, input).await.inspect_err(|error| {
         tracing::debug!(operation = operation.name(), %error, request_id, "refused");
     })?;
-    codec::encode_success(operation, &output, arrival.request_id)
+    codec::encode_success(operation, &output, request_id)
 }
 
 fn verify<H: Home>(

@@ -22,10 +22,18 @@ pub struct ActionJob {
     pub stage: StageName,
     /// The action's name.
     pub action: ActionName,
+    /// What the provider calls the work, when it is known to have begun: ask it rather than begin again.
+    pub begun: Option<String>,
     /// The stage admission this attempt belongs to; handed back with the result.
     pub entry: Entry,
     /// Category, owner, provider and version.
     pub action_type: ActionTypeId,
+    /// The roles in whose name it is carried out: the pipeline's, and the action's own, which is assumed from it.
+    pub roles: Vec<String>,
+    /// Where the provider works; the pipeline's Region when absent.
+    pub region: Option<String>,
+    /// The key that the artifacts are encrypted with; the bucket's own way when absent.
+    pub encryption_key: Option<String>,
     /// Configuration with every `#{namespace.key}` replaced.
     pub configuration: BTreeMap<String, String>,
     /// The `commands` field of a compute action, with references replaced.
@@ -131,6 +139,29 @@ pub struct TargetEvent {
     pub ended: Option<Timestamp>,
     /// Why it failed.
     pub message: Option<String>,
+}
+
+/// What became of an attempt that was handed to a provider.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Run<O> {
+    /// It has ended.
+    Ended(O),
+    /// It has begun, and goes on without us: whoever takes it up again asks the provider by this id.
+    Begun(Begun),
+    /// There is nothing to say yet: it is under way, somebody else has it in hand, or it no longer counts. Whoever
+    /// learns of its end reports it.
+    Elsewhere,
+}
+
+/// What a provider calls the work it has begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Begun {
+    /// The provider's own id, by which it can be asked; not empty.
+    pub external_execution_id: String,
+    /// Where a person can look at the work.
+    pub external_execution_url: Option<String>,
+    /// One line for people, at most 2,048 characters.
+    pub summary: Option<String>,
 }
 
 /// How an attempt ended.

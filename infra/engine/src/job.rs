@@ -44,8 +44,12 @@ pub fn job(
         pipeline: place.pipeline.clone(),
         stage: place.attempt.stage.clone(),
         action: place.attempt.action.clone(),
+        begun: run.external_execution_id.clone(),
         entry: place.attempt.entry,
         action_type: declared.action_type_id.clone(),
+        roles: roles(definition, declared.role_arn.as_ref()),
+        region: declared.region.clone(),
+        encryption_key: encryption_key(definition, &[&run.outputs, &run.inputs]),
         configuration,
         commands: declared.commands.iter().map(resolve).collect(),
         output_variables: declared.output_variables.clone(),
@@ -92,9 +96,13 @@ pub fn rule_job(
         stage: attempt.stage.clone(),
         condition: condition.condition,
         rule: attempt.rule.clone(),
+        begun: run.external_execution_id.clone(),
         entry: attempt.entry,
         provider: run.provider.clone(),
         version: run.version.clone(),
+        roles: roles(definition, declared.role_arn.as_ref()),
+        region: declared.region.clone(),
+        encryption_key: encryption_key(definition, &[&run.inputs]),
         configuration,
         commands: declared.commands.iter().map(resolve).collect(),
         inputs: inputs(state, &run.inputs),
@@ -102,6 +110,19 @@ pub fn rule_job(
         started: run.started,
         deadline: run.deadline,
     })
+}
+
+fn roles(definition: &PipelineDeclaration, own: Option<&impl ToString>) -> Vec<String> {
+    [definition.role_arn.to_string()].into_iter().chain(own.map(ToString::to_string)).collect()
+}
+
+/// The key of the artifact store that these artifacts belong to.
+fn encryption_key(definition: &PipelineDeclaration, artifacts: &[&[events::Artifact]]) -> Option<String> {
+    let bucket = &artifacts.iter().find_map(|some| some.first())?.location.bucket;
+    let several = definition.artifact_stores.iter().flat_map(|stores| stores.values());
+    let mut stores = definition.artifact_store.iter().chain(several);
+    let store = stores.find(|store| store.location.as_str() == bucket)?;
+    Some(store.encryption_key.as_ref()?.id.clone())
 }
 
 fn kind(kind: Option<pipeline::EnvironmentVariableType>) -> EnvironmentVariableType {

@@ -113,7 +113,8 @@ impl Refused {
     }
 }
 
-fn well_formed(batch: &Batch) -> Result<(), BrokenChain> {
+/// Refuses what is no batch, whatever stands.
+pub fn well_formed(batch: &Batch) -> Result<(), BrokenChain> {
     for (index, commit) in batch.commits.iter().enumerate() {
         if commit.events.is_empty() {
             return Err(broken(commit, "the commit to append holds no events"));

@@ -1,11 +1,13 @@
 //! Ports, and the loop that drives the pure core over them. No vendor SDK, no adapter.
 
 pub mod action;
+mod busy;
 mod cache;
 pub mod job;
 pub mod judge;
 pub mod log;
 pub mod memory;
+pub mod outward;
 pub mod perform;
 pub mod ports;
 pub mod rule;
@@ -15,9 +17,10 @@ pub mod transact;
 pub mod views;
 pub mod workers;
 
+use busy::Busy;
 use cache::Cache;
 use domain::{execution::Execution, lane::Lane, pipeline::versions::Pipeline, policy::Policies, react};
-use events::{CommandId, ExecutionId, PipelineName, StreamName};
+use events::{ActionExecutionId, CommandId, ExecutionId, PipelineName, StreamName};
 use log::{Log, LogError};
 use ports::{Actions, Clock, Ids, Timers};
 use single::Singles;
@@ -35,6 +38,7 @@ struct Shared<L, A> {
     singles: Singles,
     policies: Policies,
     trouble: watch::Sender<Option<String>>,
+    busy: Busy,
 }
 
 /// What an engine is made of.
@@ -77,6 +81,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
             singles: Singles::default(),
             policies,
             trouble: watch::Sender::new(None),
+            busy: Busy::default(),
         }))
     }
 
@@ -91,7 +96,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
         name: &PipelineName,
     ) -> Result<(Arc<Pipeline>, events::Version), LogError> {
         let known = {
-            let (slot, _) = self.warm(self.pipelines(), &StreamName::pipeline(name)).await?;
+            let slot = self.current(self.pipelines(), &StreamName::pipeline(name)).await?;
             slot.as_ref().map(|warm| (Arc::clone(&warm.state), warm.head.version))
         };
         self.log().barrier().await;
@@ -106,7 +111,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
     /// The traffic of a pipeline with its stream's version, as durable.
     pub async fn lane_at(&self, name: &PipelineName) -> Result<(Arc<Lane>, events::Version), LogError> {
         let known = {
-            let (slot, _) = self.warm(self.lanes(), &StreamName::lane(name)).await?;
+            let slot = self.current(self.lanes(), &StreamName::lane(name)).await?;
             slot.as_ref().map(|warm| (Arc::clone(&warm.state), warm.head.version))
         };
         self.log().barrier().await;
@@ -125,7 +130,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
     ) -> Result<(Arc<Execution>, events::Version), LogError> {
         let stream = StreamName::execution(id);
         let (state, version) = {
-            let (slot, _) = self.warm(self.executions(), &stream).await?;
+            let slot = self.current(self.executions(), &stream).await?;
             let known = slot.as_ref().map(|warm| (Arc::clone(&warm.state), warm.head.version));
             known.unwrap_or_default()
         };
@@ -142,6 +147,40 @@ impl<L: Log, A: Actions> Engine<L, A> {
         let state = self.execution(id).await?;
         self.carry_out(react::resume(id, &state));
         Ok(())
+    }
+
+    /// Takes up one attempt at an action or a rule: word came that it may have ended, or it has not moved for long.
+    /// False when it is not under way.
+    pub async fn resume_attempt(
+        &self,
+        id: &ExecutionId,
+        attempt: &ActionExecutionId,
+    ) -> Result<bool, LogError> {
+        let state = self.execution(id).await?;
+        let owed = react::resume_attempt(id, &state, attempt);
+        let is_under_way = !owed.is_empty();
+        self.carry_out(owed);
+        Ok(is_under_way)
+    }
+
+    /// A pipeline's definitions and one run, as this process knows them: read just now, or written by it.
+    pub(crate) async fn as_known(
+        &self,
+        pipeline: &PipelineName,
+        execution: &ExecutionId,
+    ) -> Result<(Arc<Pipeline>, Arc<Execution>), LogError> {
+        fn state<S: streams::Folded>(slot: &cache::Slot<S>) -> Arc<S> {
+            slot.as_ref().map(|warm| Arc::clone(&warm.state)).unwrap_or_default()
+        }
+        let (definitions, run) = {
+            let stream = StreamName::pipeline(pipeline);
+            let (mut definitions, _) = self.warm(self.pipelines(), &stream).await?;
+            let (run, _) = self.warm(self.executions(), &StreamName::execution(execution)).await?;
+            self.reach(&mut definitions, &run, &stream).await?;
+            (state(&definitions), state(&run))
+        };
+        self.log().barrier().await;
+        Ok((definitions, run))
     }
 
     /// Takes up what a lane still owes: runs that were decided on and have not started. Returns them.

@@ -186,6 +186,16 @@ pub enum LogError {
     /// What lies in the store cannot be what was written.
     #[error(transparent)]
     Broken(#[from] BrokenChain),
+    /// The store takes no commit of this size. Nothing was written, and again would be the same.
+    #[error("`{stream}`: a commit of {bytes} bytes is more than this store takes, which is {bytes_max}")]
+    TooLarge {
+        /// The stream.
+        stream: StreamName,
+        /// What the commit weighs.
+        bytes: usize,
+        /// The most it may.
+        bytes_max: usize,
+    },
     /// Stored bytes this version cannot read.
     #[error("`{stream}` holds something this version of towpath cannot read: {reason}")]
     Unreadable {
@@ -214,7 +224,8 @@ pub trait Log: Send + Sync + 'static {
     /// Appends a batch. The call itself takes its place in the order; the future answers when the outcome is
     /// durable, and dropping it does not take the batch back. A batch whose answer was lost may be appended
     /// again: a commit that already stands there with the same hash counts as written. After
-    /// [`LogError::Unavailable`] the batch may or may not have been written.
+    /// [`LogError::Unavailable`] the batch may or may not have been written. Where [`Log::PIPELINED`] is false, what
+    /// builds on a batch is appended only once that batch has its answer.
     fn append(&self, batch: Batch) -> impl Future<Output = Result<Appended, LogError>> + Send + 'static;
 
     /// Resolves when every append called before is durable, or has failed. At once where nothing is on its way.

@@ -1,6 +1,8 @@
 //! A log, views and lent credentials in memory, with the real contract: for tests and simulation. Nothing here reads
 //! a clock or waits, so a run that is repeated repeats exactly.
 
+pub mod outward;
+
 use crate::{
     judge::{Head, Refused, Standing, Verdict, judge},
     log::{Appended, Batch, BrokenChain, Commit, Hash, Loaded, Log, LogError, Position, verify_after},

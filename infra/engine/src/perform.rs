@@ -3,7 +3,7 @@
 
 use crate::{
     Engine,
-    action::{ActionJob, Failure, Outcome, Success},
+    action::{ActionJob, Begun, Failure, Outcome, Run, Success},
     job,
     log::{Log, LogError},
     ports::Actions,
@@ -15,7 +15,7 @@ use domain::{
     command::{ActionResult, Attempt, Command, Details, RuleAttempt, RuleResult, Wish},
     execution::{ActionStatus, rollback::Past},
 };
-use events::{CommandId, ExecutionId, PipelineName, StageName};
+use events::{CommandId, ExecutionId, PipelineName, RuleExecutionId, StageName};
 use std::time::Duration;
 
 /// How often a result is offered to a log that does not answer, before it is left to the next start to have the
@@ -30,12 +30,16 @@ impl<L: Log, A: Actions> Engine<L, A> {
         for effect in effects {
             match effect {
                 Effect::RunAction { pipeline, execution, attempt, resumed } => {
-                    let engine = self.clone();
-                    tokio::spawn(
-                        async move { engine.run_action(pipeline, execution, attempt, resumed).await },
-                    );
+                    self.set_out(|engine| async move {
+                        engine.run_action(pipeline, execution, attempt, resumed).await;
+                    });
                 }
-                Effect::CancelAction { attempt } => self.actions().cancel(&attempt.action_execution),
+                Effect::CancelAction { pipeline, execution, attempt } => {
+                    self.actions().cancel(&attempt.action_execution);
+                    self.set_out(|engine| async move {
+                        engine.stop_action(&pipeline, &execution, &attempt).await;
+                    });
+                }
                 Effect::ClearTimer { action_execution } => self.timers().clear(&action_execution),
                 Effect::SetTimer { pipeline, execution, attempt, at } => {
                     let id = attempt.action_execution.clone();
@@ -43,10 +47,16 @@ impl<L: Log, A: Actions> Engine<L, A> {
                     self.timers().set(&id, at, Command { pipeline, execution: Some(execution), wish });
                 }
                 Effect::RunRule { pipeline, execution, attempt, resumed } => {
-                    let engine = self.clone();
-                    tokio::spawn(async move { engine.run_rule(pipeline, execution, attempt, resumed).await });
+                    self.set_out(|engine| async move {
+                        engine.run_rule(pipeline, execution, attempt, resumed).await;
+                    });
                 }
-                Effect::CancelRule { rule_execution } => self.actions().cancel(&(&rule_execution).into()),
+                Effect::CancelRule { pipeline, execution, rule_execution } => {
+                    self.actions().cancel(&(&rule_execution).into());
+                    self.set_out(|engine| async move {
+                        engine.stop_rule(&pipeline, &execution, &rule_execution).await;
+                    });
+                }
                 Effect::ClearRuleTimer { rule_execution } => self.timers().clear(&(&rule_execution).into()),
                 Effect::SetRuleTimer { pipeline, execution, attempt, at } => {
                     let id = (&attempt.rule_execution).into();
@@ -54,10 +64,9 @@ impl<L: Log, A: Actions> Engine<L, A> {
                     self.timers().set(&id, at, Command { pipeline, execution: Some(execution), wish });
                 }
                 Effect::StartRollback { pipeline, execution, stage, target } => {
-                    let engine = self.clone();
-                    tokio::spawn(
-                        async move { engine.start_rollback(pipeline, execution, stage, target).await },
-                    );
+                    self.set_out(|engine| async move {
+                        engine.start_rollback(pipeline, execution, stage, target).await;
+                    });
                 }
                 Effect::Tell(command) => self.tell(*command),
             }
@@ -66,8 +75,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
 
     /// Sends a command of the system's own, and says so in the log when it fails.
     pub fn tell(&self, command: Command) {
-        let engine = self.clone();
-        tokio::spawn(async move {
+        self.set_out(|engine| async move {
             let name = command.name();
             let pipeline = command.pipeline.clone();
             let envelope = Envelope {
@@ -128,9 +136,10 @@ impl<L: Log, A: Actions> Engine<L, A> {
                 return;
             }
         };
-        let outcome = if self.actions().leaves_to_workers(&job.action_type) {
+        let run = if self.actions().leaves_to_workers(&job.action_type) {
             match self.offer(&attempt, &job).await {
-                Ok(outcome) => outcome,
+                Ok(Some(outcome)) => Run::Ended(outcome),
+                Ok(None) => Run::Elsewhere,
                 // Deleted meanwhile: nobody shall do this work.
                 Err(TransactError::Rejected(rejection)) => {
                     tracing::info!(%execution, %rejection, "a job was not queued");
@@ -144,9 +153,17 @@ impl<L: Log, A: Actions> Engine<L, A> {
         } else {
             self.actions().run(job).await
         };
-        let Some(outcome) = outcome else { return };
-        let id = format!("result#{}", attempt.action_execution);
-        let wish = Wish::RecordActionResult { attempt, result: result(outcome) };
+        let (id, wish) = match run {
+            Run::Ended(outcome) => (
+                format!("result#{}", attempt.action_execution),
+                Wish::RecordActionResult { attempt, result: result(outcome) },
+            ),
+            Run::Begun(begun) => (
+                format!("begun#{}", attempt.action_execution),
+                Wish::NoteActionProgress { attempt, details: details(begun) },
+            ),
+            Run::Elsewhere => return,
+        };
         self.record_result(id, pipeline, execution, wish).await;
     }
 
@@ -165,10 +182,51 @@ impl<L: Log, A: Actions> Engine<L, A> {
                 return;
             }
         };
-        let Some(outcome) = self.actions().run_rule(job).await else { return };
-        let id = format!("result#{}", attempt.rule_execution);
-        let wish = Wish::RecordRuleResult { attempt, result: rule_result(outcome) };
+        let (id, wish) = match self.actions().run_rule(job).await {
+            Run::Ended(outcome) => (
+                format!("result#{}", attempt.rule_execution),
+                Wish::RecordRuleResult { attempt, result: rule_result(outcome) },
+            ),
+            Run::Begun(begun) => (
+                format!("begun#{}", attempt.rule_execution),
+                Wish::NoteRuleProgress { attempt, details: details(begun) },
+            ),
+            Run::Elsewhere => return,
+        };
         self.record_result(id, pipeline, execution, wish).await;
+    }
+
+    /// Asks the provider of an attempt that no longer counts to stop what it has begun, if it has.
+    async fn stop_action(&self, pipeline: &PipelineName, execution: &ExecutionId, attempt: &Attempt) {
+        match self.job_of(pipeline, execution, attempt).await {
+            Ok(Some(job)) if job.begun.is_some() => self.actions().stop(job).await,
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%execution, %error, "a provider was not asked to stop"),
+        }
+    }
+
+    async fn stop_rule(&self, pipeline: &PipelineName, execution: &ExecutionId, id: &RuleExecutionId) {
+        match self.rule_job_of(pipeline, execution, id).await {
+            Ok(Some(job)) if job.begun.is_some() => self.actions().stop_rule(job).await,
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%execution, %error, "a provider was not asked to stop"),
+        }
+    }
+
+    /// Has something done that nobody waits for, but [`Engine::quiet`].
+    fn set_out<W: Future<Output = ()> + Send + 'static>(&self, work: impl FnOnce(Self) -> W) {
+        let underway = self.0.busy.enter();
+        let work = work(self.clone());
+        tokio::spawn(async move {
+            work.await;
+            drop(underway);
+        });
+    }
+
+    /// Waits until everything this engine has set out to do has come to its end: also what followed from it. Work that
+    /// goes on at a provider is not waited for. A process that may be frozen once it has answered waits for this first.
+    pub async fn quiet(&self) {
+        self.0.busy.quiet().await;
     }
 
     /// Sends a result until it is durable.
@@ -184,7 +242,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
                 tracing::info!(%execution, %rejection, "a result was not taken");
             }
             Err(error) => {
-                self.give_up("a result could not be recorded, so its work will be done again", &error);
+                self.give_up("a result could not be recorded, so its work will be taken up again", &error);
             }
         }
     }
@@ -197,8 +255,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
         attempt: &Attempt,
         resumed: bool,
     ) -> Result<Option<ActionJob>, LogError> {
-        let definitions = self.pipeline(pipeline).await?;
-        let state = self.execution(execution).await?;
+        let (definitions, state) = self.as_known(pipeline, execution).await?;
         let Some((_, run)) = state.attempt(&attempt.action_execution) else { return Ok(None) };
         let Some(start) = &state.start else { return Ok(None) };
         if run.status != ActionStatus::InProgress || start.incarnation != definitions.incarnation {
@@ -218,8 +275,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
         attempt: &RuleAttempt,
         resumed: bool,
     ) -> Result<Option<RuleJob>, LogError> {
-        let definitions = self.pipeline(pipeline).await?;
-        let state = self.execution(execution).await?;
+        let (definitions, state) = self.as_known(pipeline, execution).await?;
         let Some((_, _, run)) = state.rule(&attempt.rule_execution) else { return Ok(None) };
         let Some(start) = &state.start else { return Ok(None) };
         if run.status != ActionStatus::InProgress || start.incarnation != definitions.incarnation {
@@ -228,6 +284,30 @@ impl<L: Log, A: Actions> Engine<L, A> {
         let definition = definitions.definition(start.pipeline_version);
         Ok(definition
             .and_then(|definition| job::rule_job(pipeline, execution, attempt, &state, definition, resumed)))
+    }
+
+    /// The job of an attempt at a rule, whether it is under way or has ended.
+    async fn rule_job_of(
+        &self,
+        pipeline: &PipelineName,
+        execution: &ExecutionId,
+        id: &RuleExecutionId,
+    ) -> Result<Option<RuleJob>, LogError> {
+        let (definitions, state) = self.as_known(pipeline, execution).await?;
+        let Some((stage, _, run)) = state.rule(id) else { return Ok(None) };
+        let Some(start) = state.start.as_ref().filter(|start| start.incarnation == definitions.incarnation)
+        else {
+            return Ok(None);
+        };
+        let attempt = RuleAttempt {
+            stage: stage.stage.clone(),
+            rule: run.rule.clone(),
+            rule_execution: id.clone(),
+            entry: run.entry,
+        };
+        let definition = definitions.definition(start.pipeline_version);
+        Ok(definition
+            .and_then(|definition| job::rule_job(pipeline, execution, &attempt, &state, definition, false)))
     }
 
     /// Sends a command until the log answers, for a bounded time.
@@ -259,6 +339,12 @@ impl<L: Log, A: Actions> Engine<L, A> {
 /// How long to wait after so many attempts: twice as long each time.
 fn pause(attempt: u32) -> Duration {
     Duration::from_millis(50).saturating_mul(1 << (attempt - 1).min(16)).min(RECORD_PAUSE_MAX)
+}
+
+fn details(begun: Begun) -> Details {
+    let Begun { external_execution_id, external_execution_url, summary } = begun;
+    let external_execution_id = Some(external_execution_id);
+    Details { summary, external_execution_id, external_execution_url, percent_complete: None }
 }
 
 fn result(outcome: Outcome) -> ActionResult {

@@ -2,21 +2,26 @@
 //! credentials for artifacts.
 
 use crate::{
-    action::{ActionJob, ArtifactLocation, DeployTargets, Outcome},
+    action::{ActionJob, ArtifactLocation, DeployTargets, Outcome, Run},
     rule::{RuleJob, RuleOutcome},
 };
 use domain::{command::Command, pipeline::secrets::Secret};
 use events::{ActionExecutionId, ActionOwner, ActionTypeId, PipelineName, Timestamp};
 use std::{future::Future, pin::Pin};
 
+pub use crate::outward::{
+    Bus, BusEvent, Mark, Marks, MarksError, OutwardError, TopicMessage, Topics, Web, WebAnswer, WebError,
+    WebPost,
+};
+
 /// Carries out actions, and decides the rules of conditions.
 pub trait Actions: Send + Sync + 'static {
-    /// Starts one attempt. `Some` is its outcome; `None` means that the outcome will be reported later, by
-    /// whoever learns of it. Called again for an attempt that may have been started before (`job.resumed`).
-    fn run(&self, job: ActionJob) -> impl Future<Output = Option<Outcome>> + Send;
+    /// Starts one attempt, or asks how it goes when it was begun (`job.begun`). Called again for an attempt that may
+    /// have been started before (`job.resumed`), and perhaps for one that is under way.
+    fn run(&self, job: ActionJob) -> impl Future<Output = Run<Outcome>> + Send;
 
     /// The same for one attempt at a rule.
-    fn run_rule(&self, job: RuleJob) -> impl Future<Output = Option<RuleOutcome>> + Send;
+    fn run_rule(&self, job: RuleJob) -> impl Future<Output = Run<RuleOutcome>> + Send;
 
     /// True when attempts of this type are not for [`Actions::run`]: workers ask for them.
     fn leaves_to_workers(&self, action_type: &ActionTypeId) -> bool {
@@ -32,6 +37,18 @@ pub trait Actions: Send + Sync + 'static {
     /// Stops an attempt at an action or a rule that no longer counts; its outcome is dropped. Unknown attempts are
     /// none of its business.
     fn cancel(&self, attempt: &ActionExecutionId);
+
+    /// Asks the provider that has begun an attempt (`job.begun`) to stop. What it says does not matter any more.
+    fn stop(&self, job: ActionJob) -> impl Future<Output = ()> + Send {
+        let _ = job;
+        std::future::ready(())
+    }
+
+    /// The same for an attempt at a rule.
+    fn stop_rule(&self, job: RuleJob) -> impl Future<Output = ()> + Send {
+        let _ = job;
+        std::future::ready(())
+    }
 
     /// Where an attempt at a deployment went, as durable as its result; `None` when no provider made a deployment to
     /// targets for it.

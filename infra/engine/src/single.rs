@@ -165,7 +165,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
         let stream = S::stream(key);
         let cache = S::cache(self.singles());
         let (state, version) = {
-            let (slot, _) = self.warm(cache, &stream).await?;
+            let slot = self.current(cache, &stream).await?;
             slot.as_ref().map(|warm| (Arc::clone(&warm.state), warm.head.version)).unwrap_or_default()
         };
         self.log().barrier().await;

@@ -106,15 +106,27 @@ pub fn fold<S: Folded>(stream: &StreamName, loaded: &Loaded) -> Result<(S, Head)
         }
         None => (S::default(), Head::default()),
     };
-    for commit in &loaded.commits {
+    fold_on(stream, &mut state, &mut head, &loaded.commits)?;
+    Ok((state, head))
+}
+
+/// Folds commits that follow a state.
+pub fn fold_on<S: Folded>(
+    stream: &StreamName,
+    state: &mut S,
+    head: &mut Head,
+    commits: &[Commit],
+) -> Result<(), LogError> {
+    for commit in commits {
         for stored in &commit.events {
-            let event = S::Event::decode(&stored.kind, stored.schema, &stored.body)
-                .map_err(|error| unreadable(error.to_string()))?;
+            let event = S::Event::decode(&stored.kind, stored.schema, &stored.body).map_err(|error| {
+                LogError::Unreadable { stream: stream.clone(), reason: error.to_string() }
+            })?;
             state.fold(&event, commit.time);
         }
-        head = Head { version: commit.last(), hash: commit.hash, time: commit.time };
+        *head = Head { version: commit.last(), hash: commit.hash, time: commit.time };
     }
-    Ok((state, head))
+    Ok(())
 }
 
 /// Makes the commit that continues a stream, and the head after it. `None` when there is nothing to write.

@@ -22,6 +22,9 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 /// How often a decision is made again when somebody else was faster.
 pub const APPEND_ATTEMPTS_MAX: usize = 8;
 
+/// Commits read at a time to bring a warm state up to date.
+const READ_COMMITS: usize = 64;
+
 /// A command with its sender.
 #[derive(Debug, Clone)]
 pub struct Envelope {
@@ -185,7 +188,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
 
     /// Locks the slots of a scope; true when any of them held a state before.
     async fn lock(&self, names: &Names) -> Result<(Locked, bool), LogError> {
-        let (pipeline, pipeline_warm) = self.warm(self.pipelines(), &names.pipeline).await?;
+        let (mut pipeline, pipeline_warm) = self.warm(self.pipelines(), &names.pipeline).await?;
         let (lane, lane_warm) = self.warm(self.lanes(), &names.lane).await?;
         let (execution, execution_warm) = match &names.execution {
             Some(stream) => {
@@ -194,6 +197,9 @@ impl<L: Log, A: Actions> Engine<L, A> {
             }
             None => (None, false),
         };
+        if let Some(run) = &execution {
+            self.reach(&mut pipeline, run, &names.pipeline).await?;
+        }
         Ok((Locked { pipeline, lane, execution }, pipeline_warm || lane_warm || execution_warm))
     }
 
@@ -211,6 +217,54 @@ impl<L: Log, A: Actions> Engine<L, A> {
         let (state, head) = streams::fold::<S>(stream, &loaded)?;
         *slot = Some(Warm { state: Arc::new(state), head });
         Ok((slot, false))
+    }
+
+    /// Locks a stream's slot for a reader. Where other processes write too, a state that was folded before is brought
+    /// up to what they have appended since.
+    pub(crate) async fn current<S: Folded>(
+        &self,
+        cache: &Cache<S>,
+        stream: &StreamName,
+    ) -> Result<OwnedMutexGuard<Slot<S>>, LogError> {
+        let (mut slot, was_warm) = self.warm(cache, stream).await?;
+        if !L::PIPELINED && was_warm {
+            self.catch_up(&mut slot, stream).await?;
+        }
+        Ok(slot)
+    }
+
+    /// Brings a pipeline's warm definitions up to the one that a run follows: another process may have declared it, and
+    /// started the run with it, since they were folded.
+    pub(crate) async fn reach(
+        &self,
+        pipeline: &mut Slot<Pipeline>,
+        run: &Slot<Execution>,
+        stream: &StreamName,
+    ) -> Result<(), LogError> {
+        let (Some(known), Some(run)) = (&*pipeline, run) else { return Ok(()) };
+        let is_behind = run.state.start.as_ref().is_some_and(|start| {
+            start.incarnation > known.state.incarnation
+                || known.state.definition(start.pipeline_version).is_none()
+        });
+        if L::PIPELINED || !is_behind {
+            return Ok(());
+        }
+        self.catch_up(pipeline, stream).await
+    }
+
+    async fn catch_up<S: Folded>(&self, slot: &mut Slot<S>, stream: &StreamName) -> Result<(), LogError> {
+        let Some(Warm { state, mut head }) = slot.take() else { return Ok(()) };
+        let mut state = Arc::unwrap_or_clone(state);
+        loop {
+            let commits = self.log().read(stream, head.version, READ_COMMITS).await?;
+            let is_last = commits.len() < READ_COMMITS;
+            streams::fold_on(stream, &mut state, &mut head, &commits)?;
+            if is_last {
+                break;
+            }
+        }
+        *slot = Some(Warm { state: Arc::new(state), head });
+        Ok(())
     }
 
     /// Forgets states that rest on an append that failed.
@@ -292,7 +346,7 @@ fn batch(
     if pipeline.is_none() && envelope.command.relies_on_current_definition() {
         checks.push((names.pipeline.clone(), heads.pipeline.version));
     }
-    if lane.is_none() {
+    if lane.is_none() && envelope.command.relies_on_lane() {
         checks.push((names.lane.clone(), heads.lane.version));
     }
     if let (Some(stream), None) = (&names.execution, &execution) {

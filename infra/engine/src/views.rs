@@ -15,7 +15,7 @@ pub struct Cursor {
     pub at: Position,
 }
 
-/// The views did not answer; nothing of the call was written. Try again later.
+/// The views did not answer. Try again later: what was written of the call is written again without harm.
 #[derive(Debug, thiserror::Error)]
 #[error("the views did not answer: {source}")]
 pub struct ViewsError {
@@ -26,9 +26,9 @@ pub struct ViewsError {
 
 /// Rows derived from the log.
 pub trait Views: Send + Sync + 'static {
-    /// Writes rows, and a cursor with them: all or nothing. A row older than the one stored is skipped, so that
-    /// duplicates and stragglers change nothing; a deleted row keeps its version for the same purpose. A cursor
-    /// never moves back. The call itself takes its place in the order; the future need not be awaited.
+    /// Writes rows, and a cursor once all of them are written. A row older than the one stored is skipped, so that
+    /// duplicates and stragglers change nothing; a deleted row keeps its version for the same purpose, for a day at
+    /// least. A cursor never moves back, and never passes a row that is not written. The call itself takes its place in the order; the future need not be awaited.
     fn put(
         &self,
         rows: Vec<ViewRow>,

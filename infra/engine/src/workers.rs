@@ -35,8 +35,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
         execution: &ExecutionId,
         attempt: &Attempt,
     ) -> Result<Option<ActionJob>, LogError> {
-        let definitions = self.pipeline(pipeline).await?;
-        let state = self.execution(execution).await?;
+        let (definitions, state) = self.as_known(pipeline, execution).await?;
         let Some(start) = state.start.as_ref().filter(|start| start.incarnation == definitions.incarnation)
         else {
             return Ok(None);

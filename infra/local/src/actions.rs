@@ -7,7 +7,7 @@ use crate::{
     settings::Settings,
 };
 use engine::{
-    action::{ActionJob, ActionTypeId, DeployTargets, Failure, FailureCode, Outcome},
+    action::{ActionJob, ActionTypeId, DeployTargets, Failure, FailureCode, Outcome, Run},
     ports::{Actions, TargetsError},
     rule::{RuleJob, RuleOutcome},
 };
@@ -94,12 +94,12 @@ impl LocalActions {
         log: PathBuf,
         work: impl FnOnce(Site) -> W,
         broken: impl FnOnce(Failure) -> T,
-    ) -> Option<T> {
+    ) -> Run<T> {
         let (cancel, cancelled) = watch::channel(false);
         {
             let mut running = self.lock();
             if *self.shared.stopping.borrow() || running.contains_key(&id) {
-                return None;
+                return Run::Elsewhere;
             }
             running.insert(id.clone(), cancel);
         }
@@ -112,7 +112,10 @@ impl LocalActions {
         };
         self.lock().remove(&id);
         // The outcome of a cancelled job is no result; when the process stops, the next start runs it again.
-        (!*cancelled.borrow()).then_some(outcome)
+        match *cancelled.borrow() {
+            true => Run::Elsewhere,
+            false => Run::Ended(outcome),
+        }
     }
 
     fn site(&self, log: ActionLog, cancelled: watch::Receiver<bool>) -> Site {
@@ -163,17 +166,20 @@ impl Actions for LocalActions {
         read.map_err(|error| TargetsError(error.to_string()))
     }
 
-    async fn run(&self, job: ActionJob) -> Option<Outcome> {
-        let Ok(_turn) = self.shared.turns.acquire().await else { return None };
+    async fn run(&self, job: ActionJob) -> Run<Outcome> {
+        let Ok(_turn) = self.shared.turns.acquire().await else { return Run::Elsewhere };
         let id = job.action_execution.clone();
         let log = log_path(&self.shared.state, &job.execution, &job.stage, &job.action, &id);
         let work = |site: Site| async move { runners::run(&job, &site).await };
         self.attempt(id, log, work, Outcome::Failed).await
     }
 
-    async fn run_rule(&self, job: RuleJob) -> Option<RuleOutcome> {
+    async fn run_rule(&self, job: RuleJob) -> Run<RuleOutcome> {
         let _turn = match rules::works(&job.provider) {
-            true => Some(self.shared.turns.acquire().await.ok()?),
+            true => match self.shared.turns.acquire().await {
+                Ok(turn) => Some(turn),
+                Err(_) => return Run::Elsewhere,
+            },
             false => None,
         };
         let RuleJob { execution, stage, condition, rule, rule_execution, .. } = &job;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use domain::{catalogue::Registry, command::Command, pipeline::secrets::Secret};
 use engine::{
     Engine, World as Parts,
-    action::{ActionJob, Failure, FailureCode, Outcome, Success},
+    action::{ActionJob, Failure, FailureCode, Outcome, Run, Success},
     log::Position,
     memory::{MemoryArtifactAccess, MemoryLog, MemoryViews},
     ports::{Actions, Clock, Ids, Secrets, SecretsError, Timers},
@@ -237,21 +237,21 @@ impl Timers for Never {
 struct AtOnce(Mutex<Random>);
 
 impl Actions for AtOnce {
-    async fn run(&self, _: ActionJob) -> Option<Outcome> {
+    async fn run(&self, _: ActionJob) -> Run<Outcome> {
         let turn = self.0.lock().unwrap_or_else(PoisonError::into_inner).below(8);
         match turn {
-            0 => Some(Outcome::Failed(Failure::new(FailureCode::JobFailed, "drawn to fail"))),
-            1 => None,
-            _ => Some(Outcome::Succeeded(Success::default())),
+            0 => Run::Ended(Outcome::Failed(Failure::new(FailureCode::JobFailed, "drawn to fail"))),
+            1 => Run::Elsewhere,
+            _ => Run::Ended(Outcome::Succeeded(Success::default())),
         }
     }
 
-    async fn run_rule(&self, _: RuleJob) -> Option<RuleOutcome> {
+    async fn run_rule(&self, _: RuleJob) -> Run<RuleOutcome> {
         let turn = self.0.lock().unwrap_or_else(PoisonError::into_inner).below(8);
         match turn {
-            0 => Some(RuleOutcome::Failed(Failure::new(FailureCode::JobFailed, "drawn to fail"))),
-            1 => None,
-            _ => Some(RuleOutcome::Succeeded(RuleSuccess::default())),
+            0 => Run::Ended(RuleOutcome::Failed(Failure::new(FailureCode::JobFailed, "drawn to fail"))),
+            1 => Run::Elsewhere,
+            _ => Run::Ended(RuleOutcome::Succeeded(RuleSuccess::default())),
         }
     }
 

@@ -1,11 +1,12 @@
 //! Writing the events of conditions and rules down. Total: never fails, never consults policy.
 
+use super::keep;
 use crate::execution::{
     ActionStatus, ConditionRun, ConditionStatus, Execution, ExecutionStatus, RuleRun, StageRun, StageStatus,
 };
 use events::{
     ConditionEnded, ConditionOverridden, ConditionStarted, ConditionType, RuleExecutionId, RuleFailed,
-    RuleStarted, RuleSucceeded, StageName, StageRetryMode, Timestamp,
+    RuleProgressed, RuleStarted, RuleSucceeded, StageName, StageRetryMode, Timestamp,
 };
 
 impl StageRun {
@@ -85,12 +86,20 @@ impl Execution {
         });
     }
 
+    pub(super) fn rule_progressed(&mut self, progressed: &RuleProgressed) {
+        if let Some(rule) = self.rules_mut().find(|rule| rule.rule_execution == progressed.rule_execution) {
+            rule.external_execution_id = Some(progressed.external_execution_id.clone());
+            rule.external_execution_url.clone_from(&progressed.external_execution_url);
+            rule.summary.clone_from(&progressed.summary);
+        }
+    }
+
     pub(super) fn rule_succeeded(&mut self, succeeded: &RuleSucceeded, at: Timestamp) {
         self.change_rule(&succeeded.rule_execution, at, |rule| {
             rule.status = ActionStatus::Succeeded;
             rule.summary.clone_from(&succeeded.summary);
-            rule.external_execution_id.clone_from(&succeeded.external_execution_id);
-            rule.external_execution_url.clone_from(&succeeded.external_execution_url);
+            keep(&mut rule.external_execution_id, &succeeded.external_execution_id);
+            keep(&mut rule.external_execution_url, &succeeded.external_execution_url);
             rule.mocked = succeeded.mocked;
         });
     }
@@ -100,8 +109,8 @@ impl Execution {
             rule.status = ActionStatus::Failed;
             rule.error = Some((failed.code, failed.message.clone()));
             rule.summary.clone_from(&failed.summary);
-            rule.external_execution_id.clone_from(&failed.external_execution_id);
-            rule.external_execution_url.clone_from(&failed.external_execution_url);
+            keep(&mut rule.external_execution_id, &failed.external_execution_id);
+            keep(&mut rule.external_execution_url, &failed.external_execution_url);
         });
     }
 

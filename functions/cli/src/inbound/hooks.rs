@@ -54,6 +54,7 @@ pub async fn called(
         id: header(id),
         event: header(event),
         content_type: header(CONTENT_TYPE.as_str()),
+        holds_ms: None,
         body,
     };
     let (token, is_enterprise) = (header("x-gitlab-token"), header("x-github-enterprise-host").is_some());
@@ -79,7 +80,7 @@ fn shown(answer: Told) -> Response<Body> {
             json_answer(StatusCode::OK, &json!({ "pipelines": pipelines }))
         }
         Told::Idle(reason) => json_answer(StatusCode::OK, &json!({ "pipelines": [], "message": reason })),
-        Told::Forbidden(reason) => told(StatusCode::FORBIDDEN, reason),
+        Told::Forbidden(reason) => told(StatusCode::FORBIDDEN, &reason),
         Told::Unreadable(reason) => told(StatusCode::BAD_REQUEST, &reason),
         Told::Unavailable(reason) => {
             tracing::warn!(reason, "a delivery could not be dealt with");

@@ -3,7 +3,7 @@
 use super::{Arrived, Dealt, What, deal};
 use crate::{
     Home,
-    webhook::{Delivery, payload, signature},
+    webhook::{Delivery, age, payload, signature},
 };
 use domain::trigger::hosts;
 use events::TriggerSource;
@@ -40,6 +40,16 @@ impl Host {
     }
 }
 
+impl Host {
+    /// Its deliveries are signed, rather than sent with the secret itself.
+    fn signs(self) -> bool {
+        match self {
+            Self::GitHub | Self::Bitbucket => true,
+            Self::GitLab => false,
+        }
+    }
+}
+
 /// What the caller is told.
 #[derive(Debug)]
 pub enum Told {
@@ -48,7 +58,7 @@ pub enum Told {
     /// It is genuine and concerns nobody.
     Idle(String),
     /// It is not from whom it should be.
-    Forbidden(&'static str),
+    Forbidden(String),
     /// It cannot be read.
     Unreadable(String),
     /// Try again later.
@@ -67,7 +77,7 @@ pub async fn deliver<H: Home>(
     allow_forks: bool,
 ) -> Told {
     if let Some(reason) = refusal(host, secret, delivery, token) {
-        return Told::Forbidden(reason);
+        return Told::Forbidden(reason.to_owned());
     }
     let Some(kind) = delivery.event.as_deref() else {
         return Told::Unreadable(format!("the header `{}` is missing", host.headers().0));
@@ -79,13 +89,19 @@ pub async fn deliver<H: Home>(
         Ok(body) => body,
         Err(reason) => return Told::Unreadable(reason),
     };
+    if host.signs()
+        && let Some(reason) = age::refusal(delivery, &body, home.engine().clock().now())
+    {
+        return Told::Forbidden(reason);
+    }
     let events = match read(host, kind, is_enterprise, &body) {
         Ok(hosts::Told::Events(events)) => events,
         Ok(hosts::Told::Nothing(reason)) => return Told::Idle(reason),
         Err(error) => return Told::Unreadable(error.to_string()),
     };
     // Without an id of its own a delivery is known by what it says.
-    let id = delivery.id.clone().unwrap_or_else(|| signature::digest(&delivery.body));
+    let by_body = age::identity(delivery).filter(|_| host == Host::GitHub);
+    let id = by_body.or_else(|| delivery.id.clone()).unwrap_or_else(|| signature::digest(&delivery.body));
     let mut dealt = Vec::new();
     for (index, event) in events.into_iter().enumerate() {
         let arrived = Arrived {

@@ -131,6 +131,10 @@ pub(super) fn job(action_type: &str, configuration: &[(&str, &str)]) -> ActionJo
             files: vec![],
         }],
         revision: None,
+        begun: None,
+        roles: vec![],
+        region: None,
+        encryption_key: None,
         resumed: false,
         deadline: Timestamp(i64::MAX),
     }

@@ -10,7 +10,7 @@ use domain::{
 };
 use engine::{
     Engine, World,
-    action::{ActionJob, Outcome, SourceRevision, Success},
+    action::{ActionJob, Outcome, Run, SourceRevision, Success},
     log::Position,
     memory::MemoryArtifactAccess,
     ports::{Actions, Timers},
@@ -162,7 +162,7 @@ async fn keeping_at(home: &Home) -> anyhow::Result<Position> {
 struct AtOnce;
 
 impl Actions for AtOnce {
-    async fn run(&self, job: ActionJob) -> Option<Outcome> {
+    async fn run(&self, job: ActionJob) -> Run<Outcome> {
         let revision = job.inputs.is_empty().then(|| SourceRevision {
             action: job.action.clone(),
             revision_id: "4f3b8c4d5e6f70812a3b0d9b6c1e7a524f3b8c4d".into(),
@@ -171,11 +171,11 @@ impl Actions for AtOnce {
             created: None,
             url: None,
         });
-        Some(Outcome::Succeeded(Success { revision, ..Success::default() }))
+        Run::Ended(Outcome::Succeeded(Success { revision, ..Success::default() }))
     }
 
-    async fn run_rule(&self, _: RuleJob) -> Option<RuleOutcome> {
-        Some(RuleOutcome::Succeeded(RuleSuccess::default()))
+    async fn run_rule(&self, _: RuleJob) -> Run<RuleOutcome> {
+        Run::Ended(RuleOutcome::Succeeded(RuleSuccess::default()))
     }
 
     fn cancel(&self, _: &ActionExecutionId) {}

@@ -62,6 +62,10 @@ fn stage(files: &[(&str, &str)]) -> Stage {
         inputs: Vec::new(),
         outputs: Vec::new(),
         revision: None,
+        begun: None,
+        roles: vec![],
+        region: None,
+        encryption_key: None,
         resumed: false,
         deadline: Timestamp(now + 600_000),
     };

@@ -121,6 +121,10 @@ impl World {
             }],
             outputs: Vec::new(),
             revision: None,
+            begun: None,
+            roles: vec![],
+            region: None,
+            encryption_key: None,
             resumed: false,
             deadline: Timestamp(i64::MAX),
         }

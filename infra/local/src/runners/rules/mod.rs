@@ -2,16 +2,15 @@
 //! functions are left to the runners that carry out actions of that kind.
 
 mod alarm;
-mod check;
 mod window;
 
 use super::{Site, codebuild, lambda};
 use crate::settings::Mock;
 use engine::{
-    action::{ActionJob, ActionTypeId, Failure, FailureCode, Outcome, Success},
-    rule::{RuleJob, RuleOutcome, RuleSuccess},
+    action::{Failure, FailureCode},
+    rule::{Look, RuleJob, RuleOutcome, RuleSuccess, check},
 };
-use events::{ActionCategory, ActionName, ActionOwner};
+use events::ActionCategory;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 
@@ -43,20 +42,25 @@ async fn dispatch(job: &RuleJob, site: &Site) -> RuleOutcome {
         return mocked(job, site, *mock);
     }
     match job.provider.as_str() {
-        "VariableCheck" => check::run(job, site),
+        "VariableCheck" => match check::look(job) {
+            Ok(Look::Met(words)) => met(site, words),
+            // Nothing to wait for: what is compared stands.
+            Ok(Look::NotMet(words) | Look::Wait(_, words)) => not_met(site, words),
+            Err(message) => not_asked(site, message),
+        },
         "DeploymentWindow" => window::run(job, site).await,
         "CloudWatchAlarm" => alarm::run(job, site).await,
         "CodeBuild" => {
-            let action = action(job, ActionCategory::Build, "CodeBuild");
-            outcome(codebuild::run(&action, site).await)
+            let action = job.as_action(ActionCategory::Build, "CodeBuild");
+            codebuild::run(&action, site).await.into()
         }
         "Commands" => {
-            let action = action(job, ActionCategory::Compute, "Commands");
-            outcome(codebuild::run_commands(&action, site).await)
+            let action = job.as_action(ActionCategory::Compute, "Commands");
+            codebuild::run_commands(&action, site).await.into()
         }
         "LambdaInvoke" => {
-            let action = action(job, ActionCategory::Invoke, "Lambda");
-            outcome(lambda::run(&action, site).await)
+            let action = job.as_action(ActionCategory::Invoke, "Lambda");
+            lambda::run(&action, site).await.into()
         }
         other => failed(
             FailureCode::ConfigurationError,
@@ -84,53 +88,6 @@ fn mocked(job: &RuleJob, site: &Site, mock: Mock) -> RuleOutcome {
     }
 }
 
-/// The rule as the action that does the same work. What an action would publish, a rule keeps to itself.
-fn action(job: &RuleJob, category: ActionCategory, provider: &str) -> ActionJob {
-    ActionJob {
-        action_execution: (&job.rule_execution).into(),
-        execution: job.execution.clone(),
-        pipeline: job.pipeline.clone(),
-        stage: job.stage.clone(),
-        action: ActionName::parse(job.rule.as_str())
-            .expect("a rule's name has the letters and the length of an action's"),
-        entry: job.entry,
-        action_type: ActionTypeId {
-            category,
-            owner: ActionOwner::AWS,
-            provider: provider.to_owned(),
-            version: job.version.clone(),
-        },
-        configuration: job.configuration.clone(),
-        commands: job.commands.clone(),
-        output_variables: Vec::new(),
-        environment_variables: Vec::new(),
-        inputs: job.inputs.clone(),
-        outputs: Vec::new(),
-        revision: None,
-        resumed: job.resumed,
-        deadline: job.deadline,
-    }
-}
-
-fn outcome(outcome: Outcome) -> RuleOutcome {
-    match outcome {
-        Outcome::Succeeded(Success {
-            summary,
-            external_execution_id,
-            external_execution_url,
-            output_variables: _,
-            revision: _,
-            mocked,
-        }) => RuleOutcome::Succeeded(RuleSuccess {
-            summary,
-            external_execution_id,
-            external_execution_url,
-            mocked,
-        }),
-        Outcome::Failed(failure) => RuleOutcome::Failed(failure),
-    }
-}
-
 fn met(site: &Site, summary: String) -> RuleOutcome {
     site.log.line(&summary);
     RuleOutcome::Succeeded(RuleSuccess { summary: Some(summary), ..RuleSuccess::default() })
@@ -148,12 +105,6 @@ fn not_asked(site: &Site, message: String) -> RuleOutcome {
 
 fn failed(code: FailureCode, message: String) -> RuleOutcome {
     RuleOutcome::Failed(Failure::new(code, message))
-}
-
-/// A configuration value that must be there.
-fn value<'a>(job: &'a RuleJob, key: &str) -> Result<&'a str, String> {
-    let value = job.configuration.get(key).map(String::as_str).filter(|text| !text.is_empty());
-    value.ok_or_else(|| format!("The configuration of the rule `{}` has no `{key}`.", job.rule))
 }
 
 /// Milliseconds since 1970.

@@ -1,7 +1,4 @@
-use super::{
-    window::{Opens, opens, schedule},
-    *,
-};
+use super::*;
 use crate::{
     runners::tests::Stage,
     settings::{Alarm, Function},
@@ -24,6 +21,10 @@ fn job(provider: &str, configuration: &[(&str, &str)]) -> RuleJob {
         configuration: configuration.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
         commands: vec![],
         inputs: vec![],
+        begun: None,
+        roles: vec![],
+        region: None,
+        encryption_key: None,
         resumed: false,
         started: Timestamp(now()),
         deadline: Timestamp(i64::MAX),
@@ -142,36 +143,6 @@ async fn a_closed_window_waits_until_it_is_told_to_stop() {
     }
     stage.cancel.send_replace(true);
     assert!(matches!(waiting.await.unwrap(), RuleOutcome::Failed(_)));
-}
-
-fn at(text: &str) -> jiff::Zoned {
-    text.parse().unwrap()
-}
-
-#[test]
-fn a_schedule_is_quartzs_and_counts_days_from_sunday() {
-    let friday = at("2026-11-20T18:30:00[Europe/Berlin]");
-    for (cron, expected) in [
-        // Monday to Friday, nine to five: the next is Monday morning.
-        ("* * 9-16 ? * MON-FRI", "2026-11-23T09:00:00[Europe/Berlin]"),
-        ("* * 9-16 ? * 2-6", "2026-11-23T09:00:00[Europe/Berlin]"),
-        ("* 0/15 19 * * ?", "2026-11-20T19:00:00[Europe/Berlin]"),
-        // The last Friday, the third Tuesday, the last day, the weekday nearest to the 15th.
-        ("* * 2 ? * 6L", "2026-11-27T02:00:00[Europe/Berlin]"),
-        ("* * 2 ? * 3#3", "2026-12-15T02:00:00[Europe/Berlin]"),
-        ("* * 2 L * ?", "2026-11-30T02:00:00[Europe/Berlin]"),
-        ("* * 2 15W * ?", "2026-12-15T02:00:00[Europe/Berlin]"),
-        ("* * 2 ? * L", "2026-11-21T02:00:00[Europe/Berlin]"),
-        ("* * * 1 1 ? 2030", "2030-01-01T00:00:00[Europe/Berlin]"),
-    ] {
-        let schedule = schedule(cron).unwrap();
-        assert_eq!(opens(&schedule, &friday).unwrap(), Opens::At(at(expected)), "{cron}");
-    }
-    let open = schedule("* * 18 ? * FRI").unwrap();
-    assert_eq!(opens(&open, &friday).unwrap(), Opens::Now);
-    // Half past six in Berlin is half past twelve in New York.
-    let there = friday.with_time_zone(jiff::tz::TimeZone::get("America/New_York").unwrap());
-    assert_eq!(opens(&schedule("* * 12 ? * FRI").unwrap(), &there).unwrap(), Opens::Now);
 }
 
 fn alarm(file: &str) -> Stage {

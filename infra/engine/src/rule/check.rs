@@ -1,7 +1,6 @@
 //! VariableCheck: a value that is compared. Who wrote `#{…}` there finds it replaced already.
 
-use super::{Site, met, not_asked, not_met, value};
-use engine::rule::{RuleJob, RuleOutcome};
+use super::{Look, RuleJob, value};
 use regex_automata::meta::{BuildError, Config, Regex};
 
 /// Bytes a compiled pattern may take.
@@ -9,15 +8,11 @@ const PATTERN_BYTES_MAX: usize = 1 << 20;
 /// Characters of a value that are shown.
 const SHOWN_CHARS_MAX: usize = 120;
 
-pub(super) fn run(job: &RuleJob, site: &Site) -> RuleOutcome {
-    match compare(job) {
-        Ok((true, words)) => met(site, words),
-        Ok((false, words)) => not_met(site, words),
-        Err(message) => not_asked(site, message),
-    }
-}
-
-fn compare(job: &RuleJob) -> Result<(bool, String), String> {
+/// Compares.
+///
+/// # Errors
+/// Why it cannot be compared, for people.
+pub fn look(job: &RuleJob) -> Result<Look, String> {
     // An empty value is a value: a variable may well be empty.
     let found = job.configuration.get("Variable").map(String::as_str).unwrap_or_default();
     let wanted = job.configuration.get("Value").map(String::as_str).unwrap_or_default();
@@ -34,10 +29,11 @@ fn compare(job: &RuleJob) -> Result<(bool, String), String> {
             ));
         }
     };
-    Ok((holds, format!("`{}` {} `{}`", shown(found), if holds { yes } else { no }, shown(wanted))))
+    let words = format!("`{}` {} `{}`", shown(found), if holds { yes } else { no }, shown(wanted));
+    Ok(if holds { Look::Met(words) } else { Look::NotMet(words) })
 }
 
-/// A pattern for the whole of a value, as in Java. The engine takes time that grows with the value and no faster;
+/// A pattern for the whole of a value, as in Java. Matching takes time that grows with the value and no faster;
 /// so it knows neither look-around nor back-references.
 fn pattern(text: &str) -> Result<Regex, String> {
     let config = Config::new().nfa_size_limit(Some(PATTERN_BYTES_MAX));

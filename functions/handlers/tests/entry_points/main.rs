@@ -1,0 +1,7 @@
+//! The entry points of a home where processes come and go: several engines over one log, each with warm states of its
+//! own, none of which knows what the others do.
+
+mod change_stream;
+mod home;
+mod outside;
+mod time;

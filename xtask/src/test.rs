@@ -1,6 +1,6 @@
 //! `cargo xtask test`: installs what the tests need, then checks and tests everything.
 
-use crate::{check, clients, tools, venv};
+use crate::{aws, check, clients, tools, venv};
 use anyhow::bail;
 use std::{fs, path::PathBuf, process::Command, time::Instant};
 
@@ -37,14 +37,17 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     if !options.no_check && failed.is_empty() {
         passed.push("checks".to_owned());
     }
+    let mut installed = aws::installed()?;
     let rust = match clients::rust_client()? {
-        Some(client) => rust_tests(&[
-            ("TOWPATH_TEST_AWS", python.join("aws")),
-            ("TOWPATH_TEST_PYTHON", python.join("python")),
-            ("TOWPATH_TEST_MINISTACK", emulator.join("ministack")),
-            ("TOWPATH_TEST_NODE_MODULES", node_modules),
-            ("TOWPATH_TEST_RUST_CLIENT", client),
-        ])?,
+        Some(client) => {
+            installed.extend([
+                ("TOWPATH_TEST_PYTHON", python.join("python")),
+                ("TOWPATH_TEST_MINISTACK", emulator.join("ministack")),
+                ("TOWPATH_TEST_NODE_MODULES", node_modules),
+                ("TOWPATH_TEST_RUST_CLIENT", client),
+            ]);
+            rust_tests(&installed)?
+        }
         None => None,
     };
     let node = node_tests()?;

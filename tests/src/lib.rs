@@ -6,14 +6,17 @@
 pub mod client;
 pub mod conforming;
 pub mod deliveries;
+pub mod emulated;
 pub mod emulator;
 pub mod events;
 pub mod faulty;
 pub mod folder;
+pub mod function_url;
 pub mod fuzz;
 pub mod pipelines;
 pub mod processes;
 pub mod proxy;
 pub mod random;
+pub mod scenario;
 pub mod server;
 pub mod towpath;

@@ -66,3 +66,10 @@ pub fn eventually(at_most: Duration, mut is_so: impl FnMut() -> bool) -> bool {
         std::thread::sleep(Duration::from_millis(10));
     }
 }
+
+/// Ends a process that the test started, directly or not. One that is gone already needs nothing.
+pub fn kill(id: u32) {
+    if let Some(id) = Pid::from_raw(i32::try_from(id).unwrap()) {
+        kill_process(id, Signal::KILL).ok();
+    }
+}

@@ -1,7 +1,11 @@
 //! `cargo xtask check`: what a machine can check without running the product.
 
-use crate::{codegen, tools};
+use crate::{codegen, tools, venv};
 use anyhow::bail;
+use std::process::Command;
+
+/// What reads the template, with every version pinned.
+const LINT: &str = include_str!("../requirements-lint.txt");
 
 /// Runs all checks, house rules included.
 pub(crate) fn run() -> anyhow::Result<()> {
@@ -43,6 +47,14 @@ pub(crate) fn checks() -> anyhow::Result<Vec<String>> {
     let lints = ["clippy", "--locked", "--workspace", "--all-targets", "--", "--deny", "warnings"];
     if !tools::shown(&mut tools::cargo(&lints)?)? {
         failed.push("lints".to_owned());
+    }
+
+    tools::step("Template (cfn-lint)");
+    tools::need_python()?;
+    let programs = venv::make(&tools::cache()?.join("lint"), LINT, ("cfn-lint", "--version"))?;
+    let mut lint = Command::new(programs.join("cfn-lint"));
+    if !tools::shown(lint.arg("template.yaml").current_dir(tools::root()))? {
+        failed.push("template.yaml".to_owned());
     }
 
     // Advisories are left out: they need the network and change without the code.

@@ -3,12 +3,15 @@
 //! It is the first thing built in a fresh clone, so it stays light: no async runtime, none of our own crates.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the tasks report to a terminal")]
 
+mod aws;
 mod bench;
 mod check;
 mod clients;
 mod codegen;
 mod demo;
+mod functions;
 mod fuzz;
+mod package;
 mod sim;
 mod test;
 mod tools;
@@ -40,6 +43,12 @@ enum Task {
     Sim(sim::Options),
     /// Generate the API's shapes from the vendored service model
     Codegen(codegen::Options),
+    /// Build the Lambda functions for AWS, as ZIPs with a template that deploys them
+    Package(package::Options),
+    /// Deploy the template to an emulator of AWS on this machine, and leave it running
+    AwsUp(aws::UpOptions),
+    /// Test the home on AWS, end to end, on an emulator
+    AwsTest(aws::TestOptions),
 }
 
 fn main() -> ExitCode {
@@ -51,6 +60,9 @@ fn main() -> ExitCode {
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Sim(options) => sim::run(&options),
         Task::Codegen(options) => codegen::run(&options),
+        Task::Package(options) => package::run(&options),
+        Task::AwsUp(options) => aws::up(&options),
+        Task::AwsTest(options) => aws::test(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -184,8 +184,6 @@ impl Course {
             | ExecutionEvent::JobDispatched(_)
             | ExecutionEvent::JobAcknowledged(_)
             | ExecutionEvent::JobContinued(_)
-            | ExecutionEvent::ActionProgressed(_)
-            | ExecutionEvent::RuleProgressed(_)
             | ExecutionEvent::ResultIgnored(_)
             | ExecutionEvent::ConditionStarted(_)
             | ExecutionEvent::ConditionEnded(_)

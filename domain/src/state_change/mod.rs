@@ -160,8 +160,6 @@ impl Teller<'_> {
             | ExecutionEvent::JobDispatched(_)
             | ExecutionEvent::JobAcknowledged(_)
             | ExecutionEvent::JobContinued(_)
-            | ExecutionEvent::ActionProgressed(_)
-            | ExecutionEvent::RuleProgressed(_)
             | ExecutionEvent::ResultIgnored(_)
             | ExecutionEvent::ConditionStarted(_)
             | ExecutionEvent::ConditionEnded(_)

@@ -1,0 +1,82 @@
+"""The emulator `ministack`, with three things that AWS does and it does not.
+
+- The front of a function URL with AWS_IAM tells the function who signed. Here the key is the name of a user; the
+  signature is not checked, so what is told is only as good as a test's own word.
+- What was invoked, and for how long, is written to the file TOWPATH_TEST_INVOCATIONS, a line of JSON each: AWS writes
+  that on the bill.
+- AWS's own services put events on the default bus, from sources that begin with `aws.` and are closed to everybody
+  else. Here the tests do it for them.
+"""
+
+import functools
+import json
+import os
+import re
+import threading
+import time
+
+from ministack.app import main
+from ministack.services import eventbridge, lambda_svc
+
+build_event = lambda_svc._build_function_url_event
+
+
+@functools.wraps(build_event)
+def with_caller(url_id, account_id, region, method, path, headers, *rest, **named):
+    event = build_event(url_id, account_id, region, method, path, headers, *rest, **named)
+    signed = re.search(r"Credential=([^/,\s]+)/", headers.get("authorization", ""))
+    if signed and event["requestContext"]["accountId"] != "anonymous":
+        key = signed.group(1)
+        event["requestContext"]["authorizer"] = {
+            "iam": {
+                "accessKey": key,
+                "accountId": account_id,
+                "callerId": key,
+                "cognitoIdentity": None,
+                "principalOrgId": None,
+                "userArn": f"arn:aws:iam::{account_id}:user/{key}",
+                "userId": key,
+            }
+        }
+    return event
+
+
+lambda_svc._build_function_url_event = with_caller
+eventbridge._put_events = functools.partial(eventbridge._put_events, allow_aws_source=True)
+
+dispatch = lambda_svc._execute_function_dispatch
+writing = threading.Lock()
+
+
+@functools.wraps(dispatch)
+def with_bill(func, config, event, request_id, started):
+    begun = time.time()
+    result = dispatch(func, config, event, request_id, started)
+    line = {
+        "function": config.get("FunctionName", ""),
+        "memory": config.get("MemorySize", 128),
+        "begun": begun,
+        "milliseconds": round((time.time() - begun) * 1000, 1),
+        "failed": bool(result.get("error")) if isinstance(result, dict) else False,
+        "source": source(event),
+        "log_bytes": len(result.get("log") or "") if isinstance(result, dict) else 0,
+    }
+    path = os.environ.get("TOWPATH_TEST_INVOCATIONS")
+    if path:
+        with writing, open(path, "a", encoding="utf-8") as bill:
+            bill.write(json.dumps(line) + "\n")
+    return result
+
+
+def source(event):
+    if not isinstance(event, dict):
+        return "?"
+    if "Records" in event:
+        return f"{len(event['Records'])} records"
+    return event.get("detail-type") or event.get("routeKey") or "direct"
+
+
+lambda_svc._execute_function_dispatch = with_bill
+
+if __name__ == "__main__":
+    main()

@@ -117,7 +117,10 @@ fn note(operation: &str, answer: &Answer, seen: &Mutex<Seen>) {
 }
 
 /// Reads a request; its operation, and its bytes with `connection: close`, which no client signs.
-fn request(from: &mut impl BufRead, back: &mut impl Write) -> io::Result<Option<(String, Vec<u8>)>> {
+pub(crate) fn request(
+    from: &mut impl BufRead,
+    back: &mut impl Write,
+) -> io::Result<Option<(String, Vec<u8>)>> {
     let (mut bytes, mut operation, mut length) = (Vec::new(), String::new(), 0);
     loop {
         let mut line = Vec::new();
@@ -166,7 +169,7 @@ fn exchange(behind: SocketAddr, request: &[u8]) -> io::Result<Vec<u8>> {
 }
 
 /// The same answer on a connection that stays open.
-fn kept_open(answer: &Answer) -> Vec<u8> {
+pub(crate) fn kept_open(answer: &Answer) -> Vec<u8> {
     let mut bytes = format!("HTTP/1.1 {} towpath\r\n", answer.status).into_bytes();
     for (name, value) in
         answer.headers.iter().filter(|(name, _)| name != "connection" && name != "content-length")

@@ -60,7 +60,8 @@ impl KeyPair {
         Ok(Self { access_key: access_key.to_owned(), secret: secret.to_owned() })
     }
 
-    fn fresh() -> Self {
+    /// A pair nobody has yet.
+    pub fn fresh() -> Self {
         // Two random UUIDs hold 244 random bits, more than a secret key's 240.
         let random = || uuid::Uuid::new_v4().simple().to_string();
         let access_key = format!("AKIATOWPATH{}", random()[..9].to_uppercase());

@@ -1,13 +1,15 @@
 //! `towpath import`: a pipeline that lives on AWS, or on another Towpath, as a file.
 
-mod client;
-mod profile;
+pub mod all;
+pub mod needs;
 
-use crate::definition_file::{self, Reading};
+use crate::{
+    client::{Client, endpoint::Reach},
+    definition_file::{self, Reading},
+};
 use anyhow::Context;
 use api::model::{GetPipelineInput, ListTagsForResourceInput};
 use clap::Parser;
-use client::Client;
 use local::settings::Settings;
 use serde_json::{Value, json};
 use std::{
@@ -23,15 +25,19 @@ const TAG_PAGES_MAX: usize = 10;
 ///
 /// It reads with GetPipeline and ListTagsForResource, and changes nothing. Credentials come from `--profile`, else
 /// from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN), else from the profile in AWS_PROFILE or
-/// `default`, in ~/.aws/credentials and ~/.aws/config.
+/// `default`, in ~/.aws/credentials and ~/.aws/config: keys, `credential_process`, a role; what else there is, the
+/// `aws` command is asked for.
 #[derive(Parser)]
 pub struct Args {
     /// The pipeline's name.
-    #[arg(value_name = "NAME")]
-    name: String,
-    /// The file to write; `-` prints it.
-    #[arg(long, value_name = "FILE", default_value = "pipeline.json")]
-    out: PathBuf,
+    #[arg(value_name = "NAME", required_unless_present = "all")]
+    name: Option<String>,
+    /// Every pipeline there is, into a folder, with a report of what each needs on a Towpath on AWS.
+    #[arg(long, conflicts_with_all = ["name", "version"])]
+    all: bool,
+    /// The file to write, `pipeline.json` without it; `-` prints it. With `--all` the folder, `pipelines` without it.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
     /// Write over a file that is there.
     #[arg(long)]
     force: bool,
@@ -49,21 +55,43 @@ pub struct Args {
     profile: Option<String>,
 }
 
-/// Imports it.
-pub async fn import(args: Args) -> anyhow::Result<u8> {
-    let printed = args.out == Path::new("-");
+impl Args {
+    /// A pipeline comes from CodePipeline unless an address is given: that of a Towpath in the environment is where it
+    /// goes.
+    fn reach(&self) -> Reach {
+        Reach {
+            url: self.endpoint_url.clone(),
+            codepipeline: self.endpoint_url.is_none(),
+            profile: self.profile.clone(),
+            region: self.region.clone(),
+            sign_for: None,
+        }
+    }
+}
+
+/// Imports it. `outer` stood before it on the command line.
+pub async fn import(args: Args, outer: Reach) -> anyhow::Result<u8> {
+    let args = Args {
+        endpoint_url: args.endpoint_url.or(outer.url),
+        region: args.region.or(outer.region),
+        profile: args.profile.or(outer.profile),
+        ..args
+    };
+    let Some(name) = &args.name else {
+        let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("pipelines"));
+        return all::all(&Client::of(&args.reach())?, &folder, args.force).await;
+    };
+    let out = args.out.clone().unwrap_or_else(|| PathBuf::from("pipeline.json"));
+    let printed = out == Path::new("-");
     anyhow::ensure!(
-        printed || args.force || !args.out.exists(),
+        printed || args.force || !out.exists(),
         "`{}` is there already: `--force` writes over it, `--out` names another",
-        args.out.display()
+        out.display()
     );
-    let identity = profile::find(args.profile.as_deref(), args.region.as_deref())?;
-    let client = Client::new(args.endpoint_url.as_deref(), identity)?;
-    let input = GetPipelineInput { name: args.name.clone(), version: args.version.map(i64::from) };
+    let client = Client::of(&args.reach())?;
+    let input = GetPipelineInput { name: name.clone(), version: args.version.map(i64::from) };
     let answer = client.call(&input).await?;
-    let mut pipeline =
-        answer.get("pipeline").cloned().context("the answer to GetPipeline holds no pipeline")?;
-    drop_empty(&mut pipeline);
+    let pipeline = declaration(&answer)?;
     let mut file = json!({ "pipeline": pipeline });
     match tags(&client, &answer).await {
         Ok(tags) if tags.is_empty() => {}
@@ -75,23 +103,22 @@ pub async fn import(args: Args) -> anyhow::Result<u8> {
         anstream::print!("{text}");
         return Ok(0);
     }
-    write(&args.out, &text, args.force)?;
+    write(&out, &text, args.force)?;
     let version = file["pipeline"]["version"].as_u64().unwrap_or_default();
-    anstream::println!(
-        "`{}`: {} in version {version}, from {}",
-        args.out.display(),
-        args.name,
-        client.shown()
-    );
-    tell(&args.out, client.region())?;
+    anstream::println!("`{}`: {name} in version {version}, from {}", out.display(), client.shown());
+    tell(&out, client.region())?;
     Ok(0)
 }
 
-/// What the service writes for members nobody set, and would refuse if it were sent back.
-fn drop_empty(pipeline: &mut Value) {
+/// The definition in an answer to GetPipeline, without what the service writes for members nobody set, and would refuse
+/// if it were sent back.
+fn declaration(answer: &Value) -> anyhow::Result<Value> {
+    let mut pipeline =
+        answer.get("pipeline").cloned().context("the answer to GetPipeline holds no pipeline")?;
     if let Some(members) = pipeline.as_object_mut() {
         members.retain(|_, member| !member.is_null());
     }
+    Ok(pipeline)
 }
 
 async fn tags(client: &Client, answer: &Value) -> anyhow::Result<Vec<Value>> {

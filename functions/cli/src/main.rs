@@ -7,6 +7,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people talks to them")]
 
 mod audit;
+mod client;
 mod credentials;
 mod damage;
 mod definition_file;
@@ -15,32 +16,65 @@ mod inbound;
 mod lint;
 mod machine;
 mod memory;
+mod moving;
 mod objects;
 mod outward;
 mod past;
 mod progress;
+mod proxy;
+mod remote;
 mod run;
 mod server;
+mod setup;
 mod signals;
 mod trigger;
 mod up;
 
 use clap::{Parser, Subcommand};
+use client::endpoint::Reach;
 use std::{io::IsTerminal, process::ExitCode};
 
-/// Runs CodePipeline pipelines on this machine, for real.
+/// The commands by where they work, as `--help` has them.
+const COMMANDS: &str = "\
+On this machine:
+  run             run a pipeline in the repository you stand in
+  up              serve the CodePipeline API on this machine
+  why             say why a pipeline or an execution is where it is
+  log, show       the events of a run; a run as it stood at any moment
+  diff            how two runs differ
+  lint            say what a definition will suffer from
+  explain-trigger say which pipelines an event would start
+  audit           export and verify the log
+
+On a Towpath elsewhere, or on CodePipeline (`--url`, TOWPATH_URL, `--profile`):
+  pipelines       list pipelines
+  state           where a pipeline stands
+  executions      what ran
+  start, stop     start and stop an execution
+  approve         answer an approval; `--reject` says no
+  retry, rollback try a failed stage again; take a stage back to an earlier execution
+  disable, enable close and open the transition into a stage
+
+Getting there:
+  import          write a live pipeline into a file, or all of them into a folder
+  move            have a Towpath run pipelines of CodePipeline, step by step and back
+  aws-setup       teach `aws` and boto3 to reach a function URL, by a profile
+  proxy           let any AWS client reach a function URL, at an address on this machine
+  credentials     print the keys of a profile, as `credential_process` wants them";
+
+/// Runs CodePipeline pipelines, on this machine and elsewhere.
 #[derive(Parser)]
 #[command(
     name = "towpath",
     version,
-    after_help = "Start here:\n  towpath run pipeline.json           run a pipeline in the repository you stand in\n  \
-                  towpath up                          serve the CodePipeline API on this machine\n  \
-                  towpath why NAME                    say why a pipeline or an execution is where it is\n  \
-                  towpath lint pipeline.json          say what a definition will suffer from\n\n\
-                  What each resource of a pipeline is on this machine stands in `towpath.toml` beside it; without \
-                  the file, sensible defaults hold."
+    help_template = "{about}\n\n{usage-heading} {usage}\n\n{before-help}Options:\n{options}{after-help}",
+    before_help = COMMANDS,
+    after_help = "What each resource of a pipeline is on this machine stands in `towpath.toml` beside it; without \
+                  the file, sensible defaults hold. `towpath COMMAND --help` says more."
 )]
 struct Cli {
+    #[command(flatten)]
+    reach: Reach,
     #[command(subcommand)]
     command: Command,
 }
@@ -48,9 +82,15 @@ struct Cli {
 // No words here: those of a variant would hide the longer ones that each command has of its own.
 #[derive(Subcommand)]
 enum Command {
+    #[command(flatten)]
+    Remote(remote::Command),
+    Proxy(proxy::Args),
+    AwsSetup(setup::Args),
+    Credentials(setup::credentials::Args),
     Run(run::Args),
     Up(up::Args),
     Import(import::Args),
+    Move(moving::Args),
     Why(past::why::Args),
     Log(past::log::Args),
     Show(past::show::Args),
@@ -79,10 +119,20 @@ fn main() -> ExitCode {
         }
     };
     let done = runtime.block_on(async {
+        let reach = cli.reach;
         match cli.command {
+            Command::Remote(command) => remote::run(command, reach).await,
+            Command::Proxy(args) => proxy::proxy(args, reach).await,
+            Command::AwsSetup(args) => setup::setup(args, reach),
+            Command::Credentials(args) => setup::credentials::credentials(args, reach).await,
+            Command::Import(args) => import::import(args, reach).await,
+            Command::Move(args) => moving::run(args, reach).await,
+            _ if !reach.is_empty() => anyhow::bail!(
+                "this command works on this machine: `--url`, `--codepipeline`, `--profile`, `--region` and `--sign-for` \
+                 before it are for those that speak to a Towpath elsewhere"
+            ),
             Command::Run(args) => run::run(args).await,
             Command::Up(args) => up::up(args).await,
-            Command::Import(args) => import::import(args).await,
             Command::Why(args) => past::why::why(&args),
             Command::Log(args) => past::log::log(&args),
             Command::Show(args) => past::show::show(&args),
@@ -139,4 +189,19 @@ fn command_line() -> String {
         }
     });
     shown.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_help_names_every_command() {
+        let words: Vec<&str> = COMMANDS.split(|c: char| c.is_whitespace() || c == ',').collect();
+        for command in Cli::command().get_subcommands().filter(|command| command.get_name() != "help") {
+            assert!(words.contains(&command.get_name()), "{}", command.get_name());
+        }
+        Cli::command().debug_assert();
+    }
 }

@@ -116,7 +116,7 @@ pub async fn up(args: Args) -> anyhow::Result<u8> {
         command: &crate::command_line(),
     };
     let machine = Machine::open(opening).await?;
-    let outward = Outward::of(&machine.service, &known, &settings.notifications, &dir)?;
+    let outward = Outward::of(&machine.service, &machine.log, &known, &settings.notifications, &dir)?;
     let keys = match given {
         Some(pair) => pair,
         None => {

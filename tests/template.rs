@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// What may be done to a row of the log: it is put under the condition that there is none, and read.
-const LOG_ACTIONS: &[&str] = &["dynamodb:PutItem", "dynamodb:Query", "dynamodb:ConditionCheckItem"];
+const LOG_ACTIONS: &[&str] =
+    &["dynamodb:PutItem", "dynamodb:ConditionCheckItem", "dynamodb:GetItem", "dynamodb:Query"];
 
 #[test]
 fn every_binary_is_a_function_and_every_function_a_binary() {

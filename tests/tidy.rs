@@ -36,6 +36,7 @@ const OWN: &[(&str, &[&str])] = &[
     ("cli", &["events", "domain", "engine", "local", "api", "handlers"]),
     ("lambda", &["events", "domain", "engine", "aws", "api", "handlers"]),
     ("tests", &["events", "domain", "engine", "local", "aws", "api", "handlers", "cli"]),
+    ("sim", &["events", "domain", "engine", "api", "handlers"]),
     ("xtask", &[]),
 ];
 

@@ -71,6 +71,11 @@ impl<'a> Draft<'a> {
     }
 
     pub(crate) fn lane(&mut self, event: LaneEvent) {
+        if fault!(StageNotReleased) && matches!(event, LaneEvent::StageReleased(_))
+            || fault!(SupersededForgotten) && matches!(event, LaneEvent::ExecutionSuperseded(_))
+        {
+            return;
+        }
         self.scope.lane.evolve(&event, self.now);
         self.decision.lane.push(event);
     }
@@ -86,7 +91,8 @@ impl<'a> Draft<'a> {
     pub(crate) fn is_own_run(&self) -> bool {
         let start = self.scope.execution.start.as_ref();
         start.is_some_and(|start| {
-            start.pipeline == *self.name && start.incarnation == self.scope.lane.incarnation
+            start.pipeline == *self.name
+                && (start.incarnation == self.scope.lane.incarnation || fault!(DeletionUnnoticed))
         })
     }
 

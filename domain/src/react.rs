@@ -22,6 +22,7 @@ pub fn react_to_execution(
 ) -> Vec<Effect> {
     match event {
         ExecutionEvent::ActionStarted(started) => match state_after.attempt(&started.action_execution) {
+            Some(_) if fault!(ActionNotAskedFor) => Vec::new(),
             Some((stage, attempt)) if attempt.status == ActionStatus::InProgress => {
                 owed(pipeline, execution, stage, attempt, false)
             }
@@ -36,6 +37,7 @@ pub fn react_to_execution(
         ExecutionEvent::ActionSucceeded(succeeded) => clear_timer(&succeeded.action_execution),
         ExecutionEvent::ActionFailed(failed) => clear_timer(&failed.action_execution),
         ExecutionEvent::RuleStarted(started) => match state_after.rule(&started.rule_execution) {
+            Some(_) if fault!(RuleNotAskedFor) => Vec::new(),
             Some((stage, _, rule)) if rule.status == ActionStatus::InProgress => {
                 owed_rule(pipeline, execution, stage, rule, false)
             }
@@ -79,7 +81,7 @@ pub fn react_to_execution(
 /// What a lane's event asks of the world: whoever did not cause it must be told, and who is owed must be started.
 pub fn react_to_lane(pipeline: &PipelineName, event: &LaneEvent) -> Vec<Effect> {
     match event {
-        LaneEvent::StageHeld(held) if held.waited => vec![tell_settle(pipeline, &held.execution)],
+        LaneEvent::StageHeld(held) if held.waited && !fault!(NobodyTold) => vec![tell_settle(pipeline, &held.execution)],
         LaneEvent::ExecutionWaits(waits) => told(pipeline, waits.displaces.as_ref()),
         LaneEvent::TransitionEnabled(enabled) => told(pipeline, enabled.displaces.as_ref()),
         // Who left by its own decision is not disturbed by this; who was sent away ends by it.
@@ -88,6 +90,7 @@ pub fn react_to_lane(pipeline: &PipelineName, event: &LaneEvent) -> Vec<Effect> 
         LaneEvent::LaneCleared(cleared) => {
             cleared.executions.iter().map(|execution| tell_settle(pipeline, execution)).collect()
         }
+        LaneEvent::RollbackOwed(_) if fault!(RollbackNotAskedFor) => Vec::new(),
         LaneEvent::RollbackOwed(owed) => {
             vec![start_rollback(pipeline, &owed.execution, &owed.stage, &owed.target)]
         }
@@ -119,6 +122,18 @@ pub fn resume(execution: &ExecutionId, state: &Execution) -> Vec<Effect> {
         .extend(rules.flat_map(|(stage, _, rule)| owed_rule(&start.pipeline, execution, stage, rule, true)));
     // Also when actions run: the pipeline may have been deleted unheard.
     effects.push(tell_settle(&start.pipeline, execution));
+    effects.retain(|effect| match effect {
+        Effect::RunAction { .. } => !fault!(ActionNotResumed),
+        Effect::SetTimer { .. } => !fault!(TimerNotResumed),
+        Effect::Tell(_) => !fault!(SettleNotResumed),
+        Effect::CancelAction { .. }
+        | Effect::ClearTimer { .. }
+        | Effect::RunRule { .. }
+        | Effect::CancelRule { .. }
+        | Effect::ClearRuleTimer { .. }
+        | Effect::SetRuleTimer { .. }
+        | Effect::StartRollback { .. } => true,
+    });
     effects
 }
 
@@ -142,7 +157,7 @@ pub fn resume_attempt(
 
 /// What a lane still owes: runs that do not exist yet, and that no listing of runs can name.
 pub fn resume_lane(pipeline: &PipelineName, lane: &Lane) -> Vec<Effect> {
-    let owed = lane.rollbacks.iter();
+    let owed = lane.rollbacks.iter().filter(|_| !fault!(RollbackNotResumed));
     owed.map(|(execution, owed)| start_rollback(pipeline, execution, &owed.stage, &owed.target)).collect()
 }
 
@@ -221,7 +236,8 @@ fn cancel(
     state: &Execution,
     id: &ActionExecutionId,
 ) -> Vec<Effect> {
-    let attempt = state.attempt(id).map(|(stage, run)| attempt_of(stage, run));
+    let attempt = state.attempt(id).filter(|_| !fault!(WorkNotCalledOff));
+    let attempt = attempt.map(|(stage, run)| attempt_of(stage, run));
     let (pipeline, execution) = (pipeline.clone(), execution.clone());
     let cancel = attempt.map(|attempt| Effect::CancelAction { pipeline, execution, attempt });
     cancel.into_iter().chain(clear_timer(id)).collect()

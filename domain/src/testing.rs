@@ -21,6 +21,7 @@
 //! A harness may panic: that is how it says that a test failed.
 
 mod definition;
+pub mod faults;
 pub mod laws;
 mod outcome;
 mod rules;

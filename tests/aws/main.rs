@@ -72,7 +72,7 @@ fn main() -> ExitCode {
     let is_meant = |test: &&Test| {
         let fits =
             |filter: &&str| if has("--exact") { test.name == *filter } else { test.name.contains(filter) };
-        filters.is_empty() || filters.iter().any(|filter| fits(filter))
+        filters.is_empty() || filters.iter().any(fits)
     };
     let runs = |test: &&Test| match test.when {
         When::Always => !has("--ignored"),

@@ -279,7 +279,10 @@ fn events_start_by_rules_and_by_sources_and_pipelines_start_pipelines() {
         [[rules]]
         name = "after-shop"
         pipeline = "after"
-        event-pattern = '{"source": ["aws.codepipeline"], "detail": {"pipeline": ["shop"], "state": ["SUCCEEDED"]}}'
+        event-pattern = '''{
+            "source": ["aws.codepipeline"], "detail-type": ["CodePipeline Pipeline Execution State Change"],
+            "detail": {"pipeline": ["shop"], "state": ["SUCCEEDED"]}
+        }'''
 
         [[rules]]
         name = "orders"

@@ -12,6 +12,7 @@ mod demo;
 mod functions;
 mod fuzz;
 mod package;
+mod sim;
 mod test;
 mod tools;
 mod venv;
@@ -38,6 +39,8 @@ enum Task {
     Bench(bench::Options),
     /// Send a million mangled requests, and look for what must not be
     Fuzz(fuzz::Options),
+    /// Live through simulated worlds by the thousand, and hold every step against the laws
+    Sim(sim::Options),
     /// Generate the API's shapes from the vendored service model
     Codegen(codegen::Options),
     /// Build the Lambda functions for AWS, as ZIPs with a template that deploys them
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Task::Check => check::run(),
         Task::Bench(options) => bench::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
+        Task::Sim(options) => sim::run(&options),
         Task::Codegen(options) => codegen::run(&options),
         Task::Package(options) => package::run(&options),
         Task::AwsUp(options) => aws::up(&options),

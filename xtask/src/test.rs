@@ -1,11 +1,14 @@
 //! `cargo xtask test`: installs what the tests need, then checks and tests everything.
 
-use crate::{check, clients, tools, venv};
+use crate::{aws, check, clients, tools, venv};
 use anyhow::bail;
 use std::{fs, path::PathBuf, process::Command, time::Instant};
 
 /// The Python packages of the tests, with every version pinned.
 const REQUIREMENTS: &str = include_str!("../requirements.txt");
+
+/// The emulator of AWS that the adapters are tested on; the same folder as for `cargo xtask aws-test`.
+const EMULATOR: &str = include_str!("../requirements-emulator.txt");
 
 /// Where an example's tests run on a copy of it, so that the clone stays as it is.
 const EXAMPLE: &str = "examples/shop-api";
@@ -26,6 +29,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     tools::need_npm()?;
     let cache = tools::cache()?;
     let python = venv::make(&cache.join("venv"), REQUIREMENTS, ("aws", "--version"))?;
+    let emulator = venv::make(&cache.join("emulator"), EMULATOR, ("python", "--version"))?;
     let node_modules = clients::node_modules(&cache.join("javascript-client"))?;
 
     let mut failed = if options.no_check { Vec::new() } else { check::checks()? };
@@ -33,13 +37,17 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     if !options.no_check && failed.is_empty() {
         passed.push("checks".to_owned());
     }
+    let mut installed = aws::installed()?;
     let rust = match clients::rust_client()? {
-        Some(client) => rust_tests(&[
-            ("TOWPATH_TEST_AWS", python.join("aws")),
-            ("TOWPATH_TEST_PYTHON", python.join("python")),
-            ("TOWPATH_TEST_NODE_MODULES", node_modules),
-            ("TOWPATH_TEST_RUST_CLIENT", client),
-        ])?,
+        Some(client) => {
+            installed.extend([
+                ("TOWPATH_TEST_PYTHON", python.join("python")),
+                ("TOWPATH_TEST_MINISTACK", emulator.join("ministack")),
+                ("TOWPATH_TEST_NODE_MODULES", node_modules),
+                ("TOWPATH_TEST_RUST_CLIENT", client),
+            ]);
+            rust_tests(&installed)?
+        }
         None => None,
     };
     let node = node_tests()?;

@@ -136,7 +136,9 @@ pub(crate) fn record_result(
         return Err(draft.no_execution(id));
     };
     match known.status {
+        ActionStatus::Succeeded | ActionStatus::Failed if fault!(ResultTwice) => {}
         ActionStatus::Succeeded | ActionStatus::Failed => return Ok(()),
+        ActionStatus::Abandoned if fault!(FenceIgnored) => {}
         ActionStatus::InProgress if stage.entry == attempt.entry && known.entry == attempt.entry => {}
         // Once is enough: a message that keeps coming back must not make the stream grow.
         ActionStatus::InProgress | ActionStatus::Abandoned if known.result_ignored => return Ok(()),
@@ -184,7 +186,7 @@ pub(crate) fn expire(draft: &mut Draft<'_>, id: &ExecutionId, attempt: &Attempt)
     let Some((stage, known)) = draft.scope.execution.attempt(&attempt.action_execution) else {
         return Err(draft.no_execution(id));
     };
-    if known.status != ActionStatus::InProgress || draft.now < known.deadline {
+    if known.status != ActionStatus::InProgress || draft.now < known.deadline || fault!(ExpiryIgnored) {
         return Ok(());
     }
     let minutes = known.deadline.since(known.started) / 60_000;
@@ -322,7 +324,8 @@ fn outputs(
 /// random part is longer than there, so that two artifacts whose names share ten letters stay apart.
 fn object_key(draft: &Draft<'_>, attempt: &ActionExecutionId, artifact: &ArtifactName) -> String {
     let short = |text: &str, max: usize| text.chars().take(max).collect::<String>();
-    let bits = draft.derive(&[attempt.as_str(), artifact.as_str(), "key"]);
+    let attempt = if fault!(PlaceReused) { "" } else { attempt.as_str() };
+    let bits = if fault!(PlaceReused) { 0 } else { draft.derive(&[attempt, artifact.as_str(), "key"]) };
     let random = format!("{bits:032x}");
     format!("{}/{}/{}", short(draft.name.as_str(), 20), short(artifact.as_str(), 10), &random[..16])
 }

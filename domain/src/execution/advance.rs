@@ -44,7 +44,7 @@ fn step(draft: &mut Draft<'_>, id: &ExecutionId, definition: &PipelineDeclaratio
     if condition::close(draft, &name) {
         return true;
     }
-    if draft.scope.execution.status == ExecutionStatus::Stopping {
+    if draft.scope.execution.status == ExecutionStatus::Stopping && !fault!(StopUnheard) {
         end_stage(draft, id, &name, StageStatus::Stopped);
         draft.execution(ExecutionEvent::ExecutionStopped(ExecutionEnded {}));
         return false;

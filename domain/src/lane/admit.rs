@@ -84,7 +84,7 @@ pub(crate) fn overtaken(
     arrival: &Arrival<'_>,
     definition: &PipelineDeclaration,
 ) -> Option<ExecutionId> {
-    if !arrival.terms.ordered || arrival.terms.rollback {
+    if !arrival.terms.ordered || arrival.terms.rollback || fault!(OlderPassesNewer) {
         return None;
     }
     let current = draft.scope.pipeline.current_definition();
@@ -123,7 +123,8 @@ pub(crate) fn newer_waiting(
 
 /// Takes a stage for an execution whatever the door says: a retry, which was inside before, or a rollback.
 pub(crate) fn hold(draft: &mut Draft<'_>, arrival: &Arrival<'_>, waited: bool) -> Entry {
-    let entry = draft.scope.lane.entry.next();
+    let newest = draft.scope.lane.entry;
+    let entry = if fault!(EntryRepeated) { newest } else { newest.next() };
     draft.lane(LaneEvent::StageHeld(StageHeld {
         stage: arrival.stage.clone(),
         execution: arrival.execution.clone(),
@@ -160,7 +161,9 @@ fn free(
     if holds(draft, stage, execution) {
         let (stage, execution) = (stage.clone(), execution.clone());
         draft.lane(LaneEvent::StageReleased(StageReleased { stage: stage.clone(), execution, succeeded }));
-        let_in(draft, &stage);
+        if !fault!(NobodyLetIn) {
+            let_in(draft, &stage);
+        }
     }
 }
 
@@ -199,5 +202,8 @@ fn next_in_line(draft: &Draft<'_>, stage: &StageName) -> Option<Waiter> {
     }
     let traffic = draft.scope.lane.stages.get(stage)?;
     let occupied = traffic.is_taken();
+    if fault!(QueueJumped) {
+        return traffic.waiting.last().filter(|_| !occupied).cloned();
+    }
     traffic.waiting.iter().find(|waiter| !occupied || !excludes(waiter.mode, waiter.terms)).cloned()
 }

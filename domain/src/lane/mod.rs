@@ -126,7 +126,7 @@ pub(crate) fn excludes(mode: ExecutionMode, terms: Terms) -> bool {
 impl StageTraffic {
     /// Somebody is inside who excludes others.
     pub fn is_taken(&self) -> bool {
-        self.held.iter().any(|hold| excludes(hold.mode, hold.terms))
+        !fault!(TwoInAStage) && self.held.iter().any(|hold| excludes(hold.mode, hold.terms))
     }
 
     fn enter(&mut self, held: &StageHeld) {
@@ -257,6 +257,7 @@ impl Lane {
             .get(stage)
             .and_then(|traffic| traffic.transition.as_ref())
             .is_none_or(|transition| transition.enabled)
+            || fault!(ClosedDoorIgnored)
     }
 
     /// Everyone who waits in front of a stage and whom an update sends away, with the stage: neither PARALLEL runs

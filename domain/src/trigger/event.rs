@@ -1,7 +1,7 @@
-//! Events of the bus as they are made here: what was put, a schedule's tick, another pipeline's change of state.
+//! Events of the bus as they are made here: what was put, a schedule's tick, changes of state.
 
 use super::Here;
-use events::{ExecutionEvent, ExecutionId, PipelineName, PipelineVersion, Timestamp, Trigger};
+use events::Timestamp;
 use serde_json::{Value, json};
 
 /// What an event is made of.
@@ -47,78 +47,6 @@ pub fn tick(rule_arn: &str, id: &str, at: Timestamp, here: Here<'_>) -> Value {
         detail_type: "Scheduled Event".to_owned(),
         resources: vec![rule_arn.to_owned()],
         detail: json!({}),
-    };
-    made.event(here)
-}
-
-/// An execution, for [`state_change`].
-#[derive(Debug, Clone, Copy)]
-#[allow(missing_docs, reason = "the names say it")]
-pub struct Run<'a> {
-    pub pipeline: &'a PipelineName,
-    pub execution: &'a ExecutionId,
-    pub version: PipelineVersion,
-    pub trigger: &'a Trigger,
-}
-
-/// What an execution's event tells the bus; `None` for what is no change of the whole execution's state.
-pub fn state_change(event: &ExecutionEvent) -> Option<&'static str> {
-    match event {
-        ExecutionEvent::ExecutionStarted(_) => Some("STARTED"),
-        ExecutionEvent::StageRetried(_) => Some("RESUMED"),
-        ExecutionEvent::StopRequested(_) => Some("STOPPING"),
-        ExecutionEvent::ExecutionSucceeded(_) => Some("SUCCEEDED"),
-        ExecutionEvent::ExecutionFailed(_) => Some("FAILED"),
-        ExecutionEvent::ExecutionStopped(_) => Some("STOPPED"),
-        ExecutionEvent::ExecutionCancelled(_) => Some("CANCELED"),
-        ExecutionEvent::ExecutionSuperseded(_) => Some("SUPERSEDED"),
-        ExecutionEvent::StageStarted(_)
-        | ExecutionEvent::ActionStarted(_)
-        | ExecutionEvent::ActionSucceeded(_)
-        | ExecutionEvent::ActionFailed(_)
-        | ExecutionEvent::ActionAbandoned(_)
-        | ExecutionEvent::ResultIgnored(_)
-        | ExecutionEvent::StageSucceeded(_)
-        | ExecutionEvent::StageFailed(_)
-        | ExecutionEvent::StageStopped(_)
-        | ExecutionEvent::StageCancelled(_)
-        | ExecutionEvent::JobQueued(_)
-        | ExecutionEvent::JobDispatched(_)
-        | ExecutionEvent::JobAcknowledged(_)
-        | ExecutionEvent::JobContinued(_)
-        | ExecutionEvent::ActionProgressed(_)
-        | ExecutionEvent::RuleProgressed(_)
-        | ExecutionEvent::ConditionStarted(_)
-        | ExecutionEvent::ConditionEnded(_)
-        | ExecutionEvent::ConditionOverridden(_)
-        | ExecutionEvent::RuleStarted(_)
-        | ExecutionEvent::RuleSucceeded(_)
-        | ExecutionEvent::RuleFailed(_)
-        | ExecutionEvent::RuleAbandoned(_)
-        | ExecutionEvent::RuleResultIgnored(_)
-        | ExecutionEvent::StageSkipped(_) => None,
-    }
-}
-
-/// The event of an execution's change of state.
-pub fn pipeline_state(run: Run<'_>, state: &str, id: &str, at: Timestamp, here: Here<'_>) -> Value {
-    let Run { pipeline, execution, version, trigger } = run;
-    let made = Made {
-        id: id.to_owned(),
-        at,
-        source: "aws.codepipeline".to_owned(),
-        detail_type: "CodePipeline Pipeline Execution State Change".to_owned(),
-        resources: vec![format!("arn:aws:codepipeline:{}:{}:{pipeline}", here.region, here.account)],
-        detail: json!({
-            "pipeline": pipeline,
-            "execution-id": execution,
-            "state": state,
-            "version": version.0,
-            "execution-trigger": {
-                "trigger-type": format!("{:?}", trigger.kind),
-                "trigger-detail": trigger.detail,
-            },
-        }),
     };
     made.event(here)
 }

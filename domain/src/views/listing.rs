@@ -68,7 +68,7 @@ const LOOKS_MS: u64 = 2 * 60 * 1000;
 impl Open {
     /// As an execution stands; `None` when it is not under way.
     pub fn of(state: &Execution) -> Option<Self> {
-        let start = state.start.as_ref().filter(|_| !state.status.is_terminal())?;
+        let start = state.start.as_ref().filter(|_| !state.status.is_terminal() || fault!(OpenRowKept))?;
         let later = |from: Timestamp| Timestamp(from.0.saturating_add(PATIENCE_MS));
         let actions = state.running().map(|(_, run)| {
             // Nobody can be asked: a person decides, or a worker that comes by itself.

@@ -1,20 +1,17 @@
 //! Events that reach this machine, each from its own side: repositories and objects that are watched, Git hosts that
-//! call, events that are put, schedules, and other pipelines. What an event means `handlers::triggers` decides.
+//! call, events that are put, and schedules. What an event means `handlers::triggers` decides. Events of other pipelines
+//! come from `outward`.
 
 pub mod bus;
 pub mod explain;
 pub mod hooks;
-mod pipelines;
 mod schedules;
 mod watcher;
 
 use crate::machine::LocalService;
 use domain::trigger::Rule;
 use handlers::triggers::{self, Arrived, Host};
-use local::{
-    log::SqliteLog,
-    settings::{Scheduled, Settings},
-};
+use local::settings::{Scheduled, Settings};
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use tokio::task::JoinSet;
 
@@ -65,26 +62,20 @@ impl Known {
 
 /// Everything that waits for events. Ends what it does when it is dropped.
 pub struct Listening {
-    _tasks: JoinSet<()>,
+    /// What goes on.
+    pub tasks: JoinSet<()>,
 }
 
 /// Begins to wait for events.
-pub fn listen(
-    service: &LocalService,
-    log: &Arc<SqliteLog>,
-    known: &Known,
-    settings: Settings,
-    state: PathBuf,
-) -> Listening {
+pub fn listen(service: &LocalService, known: &Known, settings: Settings, state: PathBuf) -> Listening {
     let mut tasks = JoinSet::new();
-    tasks.spawn(pipelines::follow(service.clone(), Arc::clone(log), known.clone(), state.clone()));
     tasks.spawn(schedules::run(service.clone(), known.clone()));
     tasks.spawn(watcher::watch(service.clone(), settings, state));
-    Listening { _tasks: tasks }
+    Listening { tasks }
 }
 
 /// Deals with an event, again and again until what it needs answers.
-async fn deal(service: &LocalService, arrived: &Arrived<'_>) {
+pub async fn deal(service: &LocalService, arrived: &Arrived<'_>) {
     let mut pause = AGAIN;
     loop {
         match triggers::deal(service, arrived).await {

@@ -18,6 +18,7 @@ mod machine;
 mod memory;
 mod moving;
 mod objects;
+mod outward;
 mod past;
 mod progress;
 mod proxy;

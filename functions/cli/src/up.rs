@@ -5,6 +5,7 @@ use crate::{
     inbound::{self, Known},
     machine::{Machine, Opening},
     objects::Objects,
+    outward::Outward,
     server::{self, Front},
     signals::Signals,
     trigger::Calls,
@@ -115,6 +116,7 @@ pub async fn up(args: Args) -> anyhow::Result<u8> {
         command: &crate::command_line(),
     };
     let machine = Machine::open(opening).await?;
+    let outward = Outward::of(&machine.service, &known, &settings.notifications, &dir)?;
     let keys = match given {
         Some(pair) => pair,
         None => {
@@ -140,7 +142,8 @@ pub async fn up(args: Args) -> anyhow::Result<u8> {
     if !resumed.is_empty() {
         anstream::println!("{} interrupted executions are taken up again", resumed.len());
     }
-    let listening = inbound::listen(&machine.service, &machine.log, &known, settings, dir);
+    let mut listening = inbound::listen(&machine.service, &known, settings, dir);
+    outward.tell(&mut listening.tasks, &machine.service, &machine.log);
     let (tell, told) = tokio::sync::oneshot::channel::<()>();
     let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
         signals.told().await;

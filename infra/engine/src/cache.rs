@@ -7,7 +7,7 @@ use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
 };
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{OwnedMutexGuard, watch};
 
 /// Streams kept warm, of each kind, before idle ones are dropped.
 pub(crate) const WARM_STREAMS_MAX: usize = 2_000;
@@ -21,6 +21,49 @@ pub(crate) struct Warm<S> {
     pub(crate) state: Arc<S>,
     /// The head.
     pub(crate) head: Head,
+    /// The append that made it; `None` when it was read.
+    pub(crate) rests_on: Option<OnItsWay>,
+}
+
+/// An append whose outcome is known, or will be.
+#[derive(Clone)]
+pub(crate) struct OnItsWay(watch::Receiver<Option<bool>>);
+
+/// Tells whoever waits what became of an append. Dropped without a word, the append counts as refused: its states are
+/// read again.
+pub(crate) struct Outcome(watch::Sender<Option<bool>>);
+
+impl Outcome {
+    /// An append that sets out now.
+    pub(crate) fn open() -> (Self, OnItsWay) {
+        let (tell, told) = watch::channel(None);
+        (Self(tell), OnItsWay(told))
+    }
+
+    /// It is durable, or will never be.
+    pub(crate) fn is_durable(self, durable: bool) {
+        self.0.send_replace(Some(durable));
+    }
+}
+
+impl OnItsWay {
+    /// Waits for its outcome; false when what it would have written never came to be.
+    pub(crate) async fn is_durable(mut self) -> bool {
+        self.0.wait_for(Option::is_some).await.is_ok_and(|outcome| *outcome == Some(true))
+    }
+
+    /// It is known by now that nothing came of it.
+    fn is_refused(&self) -> bool {
+        let outcome = *self.0.borrow();
+        outcome == Some(false) || (outcome.is_none() && self.0.has_changed().is_err())
+    }
+}
+
+impl<S> Warm<S> {
+    /// The state never came to be.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.rests_on.as_ref().is_some_and(OnItsWay::is_refused)
+    }
 }
 
 type Slots<S> = HashMap<StreamName, Arc<tokio::sync::Mutex<Slot<S>>>>;
@@ -74,7 +117,7 @@ mod tests {
         let cache = Cache::<Lane>::default();
         let pinned = {
             let mut slot = cache.lock(&stream("busy")).await;
-            *slot = Some(Warm { state: Arc::default(), head: Head::default() });
+            *slot = Some(Warm { state: Arc::default(), head: Head::default(), rests_on: None });
             Arc::clone(OwnedMutexGuard::mutex(&slot))
         };
         cache.forget(&stream("busy"));

@@ -6,6 +6,7 @@ mod cache;
 pub mod job;
 pub mod judge;
 pub mod log;
+mod lost;
 pub mod memory;
 pub mod outward;
 pub mod perform;
@@ -17,7 +18,7 @@ pub mod transact;
 pub mod views;
 pub mod workers;
 
-use busy::Busy;
+use busy::{Busy, InHand};
 use cache::Cache;
 use domain::{execution::Execution, lane::Lane, pipeline::versions::Pipeline, policy::Policies, react};
 use events::{ActionExecutionId, CommandId, ExecutionId, PipelineName, StreamName};
@@ -39,6 +40,7 @@ struct Shared<L, A> {
     policies: Policies,
     trouble: watch::Sender<Option<String>>,
     busy: Busy,
+    in_hand: InHand,
 }
 
 /// What an engine is made of.
@@ -82,6 +84,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
             policies,
             trouble: watch::Sender::new(None),
             busy: Busy::default(),
+            in_hand: InHand::default(),
         }))
     }
 
@@ -95,12 +98,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
         &self,
         name: &PipelineName,
     ) -> Result<(Arc<Pipeline>, events::Version), LogError> {
-        let known = {
-            let slot = self.current(self.pipelines(), &StreamName::pipeline(name)).await?;
-            slot.as_ref().map(|warm| (Arc::clone(&warm.state), warm.head.version))
-        };
-        self.log().barrier().await;
-        Ok(known.unwrap_or_default())
+        self.durable(self.pipelines(), &StreamName::pipeline(name)).await
     }
 
     /// The traffic of a pipeline, as durable.
@@ -110,12 +108,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
 
     /// The traffic of a pipeline with its stream's version, as durable.
     pub async fn lane_at(&self, name: &PipelineName) -> Result<(Arc<Lane>, events::Version), LogError> {
-        let known = {
-            let slot = self.current(self.lanes(), &StreamName::lane(name)).await?;
-            slot.as_ref().map(|warm| (Arc::clone(&warm.state), warm.head.version))
-        };
-        self.log().barrier().await;
-        Ok(known.unwrap_or_default())
+        self.durable(self.lanes(), &StreamName::lane(name)).await
     }
 
     /// One run, as durable. Default when there is none of that id.
@@ -129,12 +122,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
         id: &ExecutionId,
     ) -> Result<(Arc<Execution>, events::Version), LogError> {
         let stream = StreamName::execution(id);
-        let (state, version) = {
-            let slot = self.current(self.executions(), &stream).await?;
-            let known = slot.as_ref().map(|warm| (Arc::clone(&warm.state), warm.head.version));
-            known.unwrap_or_default()
-        };
-        self.log().barrier().await;
+        let (state, version) = self.durable(self.executions(), &stream).await?;
         // Not before it is durable: see `Locked::pin`.
         if !state.exists() || state.status.is_terminal() {
             self.executions().forget(&stream);
@@ -169,17 +157,18 @@ impl<L: Log, A: Actions> Engine<L, A> {
         pipeline: &PipelineName,
         execution: &ExecutionId,
     ) -> Result<(Arc<Pipeline>, Arc<Execution>), LogError> {
+        let (definitions, run) = (StreamName::pipeline(pipeline), StreamName::execution(execution));
+        if L::PIPELINED {
+            let (definitions, _) = self.durable(self.pipelines(), &definitions).await?;
+            return Ok((definitions, self.durable(self.executions(), &run).await?.0));
+        }
         fn state<S: streams::Folded>(slot: &cache::Slot<S>) -> Arc<S> {
             slot.as_ref().map(|warm| Arc::clone(&warm.state)).unwrap_or_default()
         }
-        let (definitions, run) = {
-            let stream = StreamName::pipeline(pipeline);
-            let (mut definitions, _) = self.warm(self.pipelines(), &stream).await?;
-            let (run, _) = self.warm(self.executions(), &StreamName::execution(execution)).await?;
-            self.reach(&mut definitions, &run, &stream).await?;
-            (state(&definitions), state(&run))
-        };
-        self.log().barrier().await;
+        let (mut definitions_known, _) = self.warm(self.pipelines(), &definitions).await?;
+        let (run_known, _) = self.warm(self.executions(), &run).await?;
+        self.reach(&mut definitions_known, &run_known, &definitions).await?;
+        let (definitions, run) = (state(&definitions_known), state(&run_known));
         Ok((definitions, run))
     }
 
@@ -247,6 +236,10 @@ impl<L: Log, A: Actions> Engine<L, A> {
 
     pub(crate) fn lanes(&self) -> &Cache<Lane> {
         &self.0.lanes
+    }
+
+    pub(crate) fn in_hand(&self) -> &InHand {
+        &self.0.in_hand
     }
 
     pub(crate) fn singles(&self) -> &Singles {

@@ -14,6 +14,7 @@ use domain::{
     Effect,
     command::{ActionResult, Attempt, Command, Details, RuleAttempt, RuleResult, Wish},
     execution::{ActionStatus, rollback::Past},
+    fault,
 };
 use events::{CommandId, ExecutionId, PipelineName, RuleExecutionId, StageName};
 use std::time::Duration;
@@ -121,7 +122,26 @@ impl<L: Log, A: Actions> Engine<L, A> {
         self.tell(Command { pipeline, execution: Some(execution), wish: Wish::StartRollback { past } });
     }
 
+    /// Works at an attempt, once at a time: whoever has it in hand looks again when somebody asked meanwhile.
     async fn run_action(
+        &self,
+        pipeline: PipelineName,
+        execution: ExecutionId,
+        attempt: Attempt,
+        mut resumed: bool,
+    ) {
+        if fault!(BegunTwice) {
+            return self.work_at_action(pipeline, execution, attempt, resumed).await;
+        }
+        let mut hand = self.in_hand().take(&attempt.action_execution);
+        while let Some(held) = hand {
+            self.work_at_action(pipeline.clone(), execution.clone(), attempt.clone(), resumed).await;
+            hand = held.let_go();
+            resumed = true;
+        }
+    }
+
+    async fn work_at_action(
         &self,
         pipeline: PipelineName,
         execution: ExecutionId,
@@ -158,6 +178,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
                 format!("result#{}", attempt.action_execution),
                 Wish::RecordActionResult { attempt, result: result(outcome) },
             ),
+            Run::Begun(_) if fault!(ProgressForgotten) => return,
             Run::Begun(begun) => (
                 format!("begun#{}", attempt.action_execution),
                 Wish::NoteActionProgress { attempt, details: details(begun) },
@@ -168,6 +189,21 @@ impl<L: Log, A: Actions> Engine<L, A> {
     }
 
     async fn run_rule(
+        &self,
+        pipeline: PipelineName,
+        execution: ExecutionId,
+        attempt: RuleAttempt,
+        mut resumed: bool,
+    ) {
+        let mut hand = self.in_hand().take(&(&attempt.rule_execution).into());
+        while let Some(held) = hand {
+            self.work_at_rule(pipeline.clone(), execution.clone(), attempt.clone(), resumed).await;
+            hand = held.let_go();
+            resumed = true;
+        }
+    }
+
+    async fn work_at_rule(
         &self,
         pipeline: PipelineName,
         execution: ExecutionId,
@@ -214,7 +250,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
     }
 
     /// Has something done that nobody waits for, but [`Engine::quiet`].
-    fn set_out<W: Future<Output = ()> + Send + 'static>(&self, work: impl FnOnce(Self) -> W) {
+    pub(crate) fn set_out<W: Future<Output = ()> + Send + 'static>(&self, work: impl FnOnce(Self) -> W) {
         let underway = self.0.busy.enter();
         let work = work(self.clone());
         tokio::spawn(async move {
@@ -314,14 +350,8 @@ impl<L: Log, A: Actions> Engine<L, A> {
     pub(crate) async fn insist(&self, envelope: Envelope) -> Result<(), TransactError> {
         for attempt in 1.. {
             match self.transact(envelope.clone()).await {
-                Ok(_) => {
-                    // An attempt without an answer may have been written, and then nobody acted on it. A run that
-                    // is owed would not be missed by anyone else before the next start.
-                    if attempt > 1 {
-                        self.resume_lane(&envelope.command.pipeline).await?;
-                    }
-                    return Ok(());
-                }
+                // Whatever came of the attempts before: see `lost`.
+                Ok(_) => return Ok(()),
                 Err(rejected @ TransactError::Rejected(_)) => return Err(rejected),
                 Err(error @ (TransactError::Log(_) | TransactError::Busy { .. })) => {
                     if attempt >= RECORD_ATTEMPTS_MAX {
@@ -337,7 +367,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
 }
 
 /// How long to wait after so many attempts: twice as long each time.
-fn pause(attempt: u32) -> Duration {
+pub(crate) fn pause(attempt: u32) -> Duration {
     Duration::from_millis(50).saturating_mul(1 << (attempt - 1).min(16)).min(RECORD_PAUSE_MAX)
 }
 

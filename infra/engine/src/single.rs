@@ -3,8 +3,9 @@
 
 use crate::{
     Engine,
-    cache::{Cache, Slot, Warm},
+    cache::{Cache, Outcome, Slot, Warm},
     log::{Appended, Batch, Log, LogError, Once},
+    lost::Probe,
     ports::Actions,
     streams::{self, Folded, Head, Written},
     transact::{APPEND_ATTEMPTS_MAX, Done, TransactError},
@@ -164,11 +165,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
     pub async fn single_at<S: Single>(&self, key: &S::Key) -> Result<(Arc<S>, Version), LogError> {
         let stream = S::stream(key);
         let cache = S::cache(self.singles());
-        let (state, version) = {
-            let slot = self.current(cache, &stream).await?;
-            slot.as_ref().map(|warm| (Arc::clone(&warm.state), warm.head.version)).unwrap_or_default()
-        };
-        self.log().barrier().await;
+        let (state, version) = self.durable(cache, &stream).await?;
         // Whoever asks for names at random must not fill the cache. Not before it is durable: what was read empty
         // may have an append on its way.
         if version == Version::default() {
@@ -201,8 +198,14 @@ impl<L: Log, A: Actions> Engine<L, A> {
                     *slot = None;
                     return Ok(None);
                 }
+                let rests_on = slot.as_ref().and_then(|warm| warm.rests_on.clone());
                 drop(slot);
                 self.log().barrier().await;
+                if let Some(append) = rests_on
+                    && !append.is_durable().await
+                {
+                    return Ok(None);
+                }
                 return other.map(|_| Some(Done::Nothing)).map_err(TransactError::from);
             }
         };
@@ -211,9 +214,11 @@ impl<L: Log, A: Actions> Engine<L, A> {
         let written = Written { now, command: &order.id, actor: &order.actor };
         let (commit, head) = streams::commit(&stream, &head, &events, &after, &written)
             .expect("events that are not empty make a commit");
-        *slot = Some(Warm { state: Arc::new(after), head });
-        let answer =
-            self.log().append(Batch { commits: vec![commit], checks: Vec::new(), once: order.once.clone() });
+        let (outcome, on_its_way) = Outcome::open();
+        *slot = Some(Warm { state: Arc::new(after), head, rests_on: L::PIPELINED.then_some(on_its_way) });
+        let batch = Batch { commits: vec![commit], checks: Vec::new(), once: order.once.clone() };
+        let probe = Probe::of(&batch);
+        let answer = self.log().append(batch);
         // As in `transact`: the lock goes at once where appends keep their order, and the slot stays pinned.
         let (held, pinned) = if L::PIPELINED {
             let pinned = Arc::clone(OwnedMutexGuard::mutex(&slot));
@@ -222,10 +227,14 @@ impl<L: Log, A: Actions> Engine<L, A> {
         } else {
             (Some(slot), None)
         };
-        let answer = answer.await;
-        drop(held);
+        let answer = self.answered(&probe, answer.await, &[]).await;
+        let is_written = matches!(answer, Ok(Appended::Written));
+        outcome.is_durable(is_written);
+        if let Some(mut slot) = held.filter(|_| !is_written) {
+            *slot = None;
+        }
         drop(pinned);
-        if let Ok(Appended::Written) = answer {
+        if is_written {
             tracing::debug!(%stream, wish = S::wish_name(&order.wish), version = head.version.0, "appended");
             return Ok(Some(Done::Written));
         }

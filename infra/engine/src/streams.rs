@@ -4,6 +4,7 @@ use crate::log::{Commit, Hash, Loaded, LogError, Snapshot, StoredEvent};
 use domain::{
     catalogue::custom::{self, ActionTypes},
     execution::{self, Execution},
+    fault,
     lane::{self, Lane},
     pipeline::versions::{self, Pipeline},
     trigger::{self, Triggers},
@@ -158,6 +159,8 @@ pub fn commit<S: Folded>(
     commit.hash = commit.chained(head.hash);
     let last = commit.last();
     if last.0 / SNAPSHOT_EVENTS > head.version.0 / SNAPSHOT_EVENTS {
+        let before = S::default();
+        let state_after = if fault!(SnapshotOfBefore) { &before } else { state_after };
         // A state that cannot be written as JSON only costs its readers time.
         commit.snapshot =
             serde_json::to_string(state_after).ok().map(|state| Snapshot { fold: S::FOLD, state });

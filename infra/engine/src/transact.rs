@@ -2,7 +2,8 @@
 
 use crate::{
     Engine,
-    cache::{Cache, Slot, Warm},
+    cache::{Cache, OnItsWay, Outcome, Slot, Warm},
+    lost::Probe,
     log::{Appended, Batch, Commit, Log, LogError, Once},
     ports::Actions,
     streams::{self, Folded, Head, Written},
@@ -11,6 +12,7 @@ use domain::{
     Decision, Effect, Rejection, Scope,
     command::{Command, Context},
     execution::Execution,
+    fault,
     lane::Lane,
     pipeline::versions::Pipeline,
     react,
@@ -85,6 +87,14 @@ struct Heads {
     execution: Head,
 }
 
+/// The appends that the states of a scope rest on.
+#[derive(Clone, Default)]
+struct Rests {
+    pipeline: Option<OnItsWay>,
+    lane: Option<OnItsWay>,
+    execution: Option<OnItsWay>,
+}
+
 impl<L: Log, A: Actions> Engine<L, A> {
     /// Carries a command through to the log, and starts what follows from it. Goes on to its end even if the
     /// caller goes away.
@@ -110,10 +120,11 @@ impl<L: Log, A: Actions> Engine<L, A> {
     async fn attempt(&self, envelope: &Envelope) -> Result<Option<Done>, TransactError> {
         let names = Names::of(&envelope.command);
         let (mut locked, was_warm) = self.lock(&names).await?;
-        let (mut scope, heads) = locked.take();
+        let (mut scope, heads, mut rests) = locked.take();
         let now = [heads.pipeline.time, heads.lane.time, heads.execution.time]
             .into_iter()
             .fold(self.clock().now(), Timestamp::max);
+        let now = if fault!(TimeRunsBack) { self.clock().now() } else { now };
         let policy = self.0.policies.of(&envelope.command.pipeline);
         let context = Context {
             now,
@@ -133,17 +144,29 @@ impl<L: Log, A: Actions> Engine<L, A> {
                     self.invalidate(&names).await;
                     return Ok(None);
                 }
-                locked.put(scope, &heads);
+                locked.put(scope, &heads, rests.clone());
                 drop(locked);
-                // The states may rest on appends that are still on their way: answer only when they are durable.
+                // The states may rest on appends that are still on their way: answer only when they are durable, and
+                // not at all when they never will be.
                 self.log().barrier().await;
+                if !rests.are_durable().await {
+                    return Ok(None);
+                }
                 return other.map(|_| Some(Done::Nothing)).map_err(TransactError::from);
             }
         };
         let effects = effects(&names, &envelope.command, &scope, &decision);
         let written = Written { now, command: &envelope.id, actor: &envelope.actor };
         let (batch, heads) = batch(&names, envelope, &scope, &decision, &heads, &written);
-        locked.put(scope, &heads);
+        let probe = Probe::of(&batch);
+        let (outcome, on_its_way) = Outcome::open();
+        if L::PIPELINED {
+            rests.take_over(&decision, &on_its_way);
+        }
+        locked.put(scope, &heads, rests);
+        if fault!(EffectsTooEarly) {
+            self.carry_out(effects.clone());
+        }
         let answer = self.log().append(batch);
         // Dropped by name: left to the end of this function, the locks would be held through the append, and
         // `invalidate` below would wait for them for ever.
@@ -154,8 +177,15 @@ impl<L: Log, A: Actions> Engine<L, A> {
         } else {
             (Some(locked), None)
         };
-        let answer = answer.await;
-        drop(held);
+        let answer = self.answered(&probe, answer.await, &effects).await;
+        let is_written = matches!(answer, Ok(Appended::Written));
+        outcome.is_durable(is_written);
+        if let Some(mut locked) = held.filter(|_| !is_written) {
+            // Before the locks go: nobody may see what was not written.
+            if !fault!(StaleStateKept) {
+                locked.forget();
+            }
+        }
         drop(pinned);
         match answer {
             Ok(Appended::Written) => {
@@ -170,9 +200,15 @@ impl<L: Log, A: Actions> Engine<L, A> {
                 self.carry_out(effects);
                 Ok(Some(Done::Written))
             }
+            Ok(Appended::Conflict { .. }) if fault!(ConflictTakenForSuccess) => {
+                self.carry_out(effects);
+                Ok(Some(Done::Written))
+            }
             Ok(Appended::Conflict { stream }) => {
                 tracing::debug!(%stream, command = envelope.command.name(), "conflict");
-                self.invalidate(&names).await;
+                if !fault!(StaleStateKept) {
+                    self.invalidate(&names).await;
+                }
                 Ok(None)
             }
             Ok(Appended::Repeated { outcome }) => {
@@ -210,12 +246,12 @@ impl<L: Log, A: Actions> Engine<L, A> {
         stream: &StreamName,
     ) -> Result<(OwnedMutexGuard<Slot<S>>, bool), LogError> {
         let mut slot = cache.lock(stream).await;
-        if slot.is_some() {
+        if slot.as_ref().is_some_and(|warm| !warm.is_refused()) {
             return Ok((slot, true));
         }
         let loaded = self.log().load(stream, S::FOLD).await?;
         let (state, head) = streams::fold::<S>(stream, &loaded)?;
-        *slot = Some(Warm { state: Arc::new(state), head });
+        *slot = Some(Warm { state: Arc::new(state), head, rests_on: None });
         Ok((slot, false))
     }
 
@@ -227,7 +263,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
         stream: &StreamName,
     ) -> Result<OwnedMutexGuard<Slot<S>>, LogError> {
         let (mut slot, was_warm) = self.warm(cache, stream).await?;
-        if !L::PIPELINED && was_warm {
+        if !L::PIPELINED && was_warm && !fault!(StaleReader) {
             self.catch_up(&mut slot, stream).await?;
         }
         Ok(slot)
@@ -253,7 +289,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
     }
 
     async fn catch_up<S: Folded>(&self, slot: &mut Slot<S>, stream: &StreamName) -> Result<(), LogError> {
-        let Some(Warm { state, mut head }) = slot.take() else { return Ok(()) };
+        let Some(Warm { state, mut head, .. }) = slot.take() else { return Ok(()) };
         let mut state = Arc::unwrap_or_clone(state);
         loop {
             let commits = self.log().read(stream, head.version, READ_COMMITS).await?;
@@ -263,8 +299,39 @@ impl<L: Log, A: Actions> Engine<L, A> {
                 break;
             }
         }
-        *slot = Some(Warm { state: Arc::new(state), head });
+        *slot = Some(Warm { state: Arc::new(state), head, rests_on: None });
         Ok(())
+    }
+
+    /// A state with its stream's version, as durable. One that rests on an append which is then refused never was:
+    /// it is read again.
+    pub(crate) async fn durable<S: Folded>(
+        &self,
+        cache: &Cache<S>,
+        stream: &StreamName,
+    ) -> Result<(Arc<S>, Version), LogError> {
+        for _ in 0..APPEND_ATTEMPTS_MAX {
+            let (state, version, rests_on) = {
+                let slot = self.current(cache, stream).await?;
+                let Some(warm) = slot.as_ref() else { continue };
+                (Arc::clone(&warm.state), warm.head.version, warm.rests_on.clone())
+            };
+            if fault!(AnswerTooEarly) {
+                return Ok((state, version));
+            }
+            self.log().barrier().await;
+            let is_durable = match rests_on {
+                Some(append) => append.is_durable().await,
+                None => true,
+            };
+            if is_durable {
+                return Ok((state, version));
+            }
+        }
+        // Refused every time: what is written cannot be.
+        let loaded = self.log().load(stream, S::FOLD).await?;
+        let (state, head) = streams::fold::<S>(stream, &loaded)?;
+        Ok((Arc::new(state), head.version))
     }
 
     /// Forgets states that rest on an append that failed.
@@ -302,26 +369,63 @@ impl Locked {
     }
 
     /// Takes the states out to be decided on; [`Locked::put`] brings them back before the locks are released.
-    fn take(&mut self) -> (Scope, Heads) {
-        fn out<S: Folded>(slot: &mut Slot<S>) -> (S, Head) {
+    fn take(&mut self) -> (Scope, Heads, Rests) {
+        fn out<S: Folded>(slot: &mut Slot<S>) -> (S, Head, Option<OnItsWay>) {
             match slot.take() {
-                Some(warm) => (Arc::unwrap_or_clone(warm.state), warm.head),
-                None => (S::default(), Head::default()),
+                Some(warm) => (Arc::unwrap_or_clone(warm.state), warm.head, warm.rests_on),
+                None => (S::default(), Head::default(), None),
             }
         }
-        let (pipeline, pipeline_head) = out(&mut self.pipeline);
-        let (lane, lane_head) = out(&mut self.lane);
-        let (execution, execution_head) = self.execution.as_mut().map(|slot| out(slot)).unwrap_or_default();
+        let (pipeline, pipeline_head, pipeline_rests) = out(&mut self.pipeline);
+        let (lane, lane_head, lane_rests) = out(&mut self.lane);
+        let of_run = self.execution.as_mut().map(|slot| out(slot));
+        let (execution, execution_head, execution_rests) = of_run.unwrap_or_default();
         let heads = Heads { pipeline: pipeline_head, lane: lane_head, execution: execution_head };
-        (Scope { pipeline, lane, execution }, heads)
+        let rests = Rests { pipeline: pipeline_rests, lane: lane_rests, execution: execution_rests };
+        (Scope { pipeline, lane, execution }, heads, rests)
     }
 
-    fn put(&mut self, scope: Scope, heads: &Heads) {
-        *self.pipeline = Some(Warm { state: Arc::new(scope.pipeline), head: heads.pipeline });
-        *self.lane = Some(Warm { state: Arc::new(scope.lane), head: heads.lane });
+    fn put(&mut self, scope: Scope, heads: &Heads, rests: Rests) {
+        let Rests { pipeline, lane, execution } = rests;
+        let state = Arc::new(scope.pipeline);
+        *self.pipeline = Some(Warm { state, head: heads.pipeline, rests_on: pipeline });
+        *self.lane = Some(Warm { state: Arc::new(scope.lane), head: heads.lane, rests_on: lane });
         if let Some(slot) = &mut self.execution {
-            **slot = Some(Warm { state: Arc::new(scope.execution), head: heads.execution });
+            let state = Arc::new(scope.execution);
+            **slot = Some(Warm { state, head: heads.execution, rests_on: execution });
         }
+    }
+
+    fn forget(&mut self) {
+        *self.pipeline = None;
+        *self.lane = None;
+        if let Some(slot) = &mut self.execution {
+            **slot = None;
+        }
+    }
+}
+
+impl Rests {
+    /// From now on the streams that a decision writes rest on its append.
+    fn take_over(&mut self, decision: &Decision, append: &OnItsWay) {
+        let written = |is_written: bool, rests_on: &mut Option<OnItsWay>| {
+            if is_written {
+                *rests_on = Some(append.clone());
+            }
+        };
+        written(!decision.pipeline.is_empty(), &mut self.pipeline);
+        written(!decision.lane.is_empty(), &mut self.lane);
+        written(!decision.execution.is_empty(), &mut self.execution);
+    }
+
+    /// Waits for all of them; false when one was refused.
+    async fn are_durable(self) -> bool {
+        for append in [self.pipeline, self.lane, self.execution].into_iter().flatten() {
+            if !append.is_durable().await {
+                return false;
+            }
+        }
+        true
     }
 }
 
@@ -352,6 +456,9 @@ fn batch(
     if let (Some(stream), None) = (&names.execution, &execution) {
         checks.push((stream.clone(), heads.execution.version));
     }
+    if fault!(ReadsUnchecked) {
+        checks.clear();
+    }
     fn head(made: Option<&(Commit, Head)>, before: &Head) -> Head {
         made.map_or(*before, |(_, head)| *head)
     }
@@ -361,7 +468,8 @@ fn batch(
         execution: head(execution.as_ref(), &heads.execution),
     };
     let commits = [pipeline, lane, execution].into_iter().flatten().map(|(commit, _)| commit).collect();
-    (Batch { commits, checks, once: envelope.once.clone() }, after)
+    let once = envelope.once.clone().filter(|_| !fault!(TokenForgotten));
+    (Batch { commits, checks, once }, after)
 }
 
 fn effects(names: &Names, command: &Command, scope: &Scope, decision: &Decision) -> Vec<Effect> {

@@ -7,6 +7,7 @@ pub mod artifacts;
 pub mod git_host;
 pub mod lock;
 pub mod log;
+pub mod marks;
 pub mod output;
 pub mod patterns;
 pub mod process;

@@ -5,10 +5,12 @@
 
 mod gates;
 mod load;
+mod notifications;
 mod rules;
 
 pub use gates::GateSettings;
 pub use load::{SETTINGS_FILE, SettingsError};
+pub use notifications::{NoticeRule, NotificationSettings, SlackSettings, SlackWay, outcomes};
 pub use rules::{
     Hook, Hooks, NewBranch, RevisionFrom, RuleSettings, Scheduled, TransformerSettings, TriggerSettings,
 };
@@ -68,6 +70,8 @@ pub struct Settings {
     pub compatibility: Option<Compatibility>,
     /// `Pipeline/Stage` to what becomes of newer and older runs there.
     pub gates: BTreeMap<String, GateSettings>,
+    /// Who is told of what happens to executions.
+    pub notifications: NotificationSettings,
 }
 
 /// The Git host whose API may be called to register webhooks.

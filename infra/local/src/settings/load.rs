@@ -191,6 +191,7 @@ fn check(settings: &Settings) -> Result<(), Fault> {
     settings.mock.keys().try_for_each(|key| check_mock(key))?;
     check_types(&settings.action_types)?;
     super::gates::policies(settings, Compatibility::Exact).map(drop)?;
+    settings.notifications.check()?;
     settings.lint.allow.iter().try_for_each(|id| check_rule(id))?;
     let limits = &settings.limits;
     for (field, value) in [
@@ -381,7 +382,8 @@ fn tidy(path: &Path) -> PathBuf {
 }
 
 fn resolve(settings: &mut Settings) {
-    let Settings { base, codedeploy, s3, lambda, alarms, secrets, git_host, hooks, .. } = settings;
+    let Settings { base, codedeploy, s3, lambda, alarms, secrets, git_host, hooks, notifications, .. } =
+        settings;
     let absolute = |path: &mut PathBuf| *path = tidy(&base.join(&path));
     for group in codedeploy.values_mut() {
         group.hosts.iter_mut().chain(&mut group.replacement_hosts).for_each(|host| absolute(&mut host.root));
@@ -390,6 +392,7 @@ fn resolve(settings: &mut Settings) {
     secrets.iter_mut().for_each(absolute);
     git_host.iter_mut().for_each(|host| absolute(&mut host.token_file));
     hooks.resolve(base);
+    notifications.resolve(base);
     alarms.values_mut().filter_map(|alarm| alarm.file.as_mut()).for_each(absolute);
     let commands = lambda.values_mut().map(|function| &mut function.command);
     for command in commands.chain(alarms.values_mut().map(|alarm| &mut alarm.command)) {

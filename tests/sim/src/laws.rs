@@ -1,0 +1,98 @@
+//! Laws about one event, given the state it came upon.
+
+use domain::{
+    execution::{Execution, ExecutionStatus},
+    lane::Lane,
+};
+use events::{ExecutionEvent, ExecutionId, ExecutionMode, LaneEvent, StageHeld};
+
+/// Nobody comes in twice under one number, through a closed door, or past somebody who has waited for longer.
+pub fn of_lane_event(
+    before: &Lane,
+    event: &LaneEvent,
+    run_of: impl Fn(&ExecutionId) -> Option<(ExecutionStatus, bool)>,
+) -> Result<(), String> {
+    match event {
+        LaneEvent::StageHeld(held) => {
+            if held.entry <= before.entry {
+                return Err(format!("entries only grow: {} is followed by {held:?}", before.entry));
+            }
+            through_the_door(before, held, &run_of)?;
+            in_turn(before, held)
+        }
+        LaneEvent::ExecutionSuperseded(superseded) => {
+            let waiting = before.stages.get(&superseded.stage).map(|traffic| &traffic.waiting);
+            match waiting.is_some_and(|them| them.iter().any(|it| it.execution == superseded.execution)) {
+                true => Ok(()),
+                false => Err(format!("who is superseded waits: {superseded:?}")),
+            }
+        }
+        LaneEvent::StageReleased(_)
+        | LaneEvent::ExecutionWaits(_)
+        | LaneEvent::ExecutionLeft(_)
+        | LaneEvent::SupersessionSettled(_)
+        | LaneEvent::RollbackOwed(_)
+        | LaneEvent::RollbackSettled(_)
+        | LaneEvent::TransitionDisabled(_)
+        | LaneEvent::TransitionEnabled(_)
+        | LaneEvent::LaneCleared(_) => Ok(()),
+    }
+}
+
+/// A closed door stops everyone but those who were inside before, and rollbacks.
+fn through_the_door(
+    before: &Lane,
+    held: &StageHeld,
+    run_of: &impl Fn(&ExecutionId) -> Option<(ExecutionStatus, bool)>,
+) -> Result<(), String> {
+    // A run that exists and has ended comes back by a retry; one that does not exist yet is a rollback or is new.
+    let retries = run_of(&held.execution).is_some_and(|(_, was_inside)| was_inside);
+    // Read here, lest the rule that is watched over be asked about itself.
+    let traffic = before.stages.get(&held.stage);
+    let is_closed = traffic.and_then(|traffic| traffic.transition.as_ref()).is_some_and(|it| !it.enabled);
+    if !is_closed || held.terms.rollback || retries {
+        return Ok(());
+    }
+    Err(format!("nobody comes in through a closed door: {held:?}"))
+}
+
+/// Whoever is let in after waiting is the first in line, and so is whoever comes new where order matters.
+fn in_turn(before: &Lane, held: &StageHeld) -> Result<(), String> {
+    let line = before.stages.get(&held.stage).map(|traffic| traffic.waiting.as_slice()).unwrap_or_default();
+    let earlier = line.iter().find(|waiter| {
+        waiter.sequence < held.sequence && waiter.mode != ExecutionMode::Parallel && !waiter.terms.rollback
+    });
+    match earlier {
+        Some(earlier) if held.waited && held.mode != ExecutionMode::Parallel => {
+            Err(format!("who waits comes in by turns: {held:?} past {earlier:?}"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Who was asked to stop begins nothing; who has ended ends no more; a job is taken on once.
+pub fn of_run_event(before: &Execution, event: &ExecutionEvent) -> Result<(), String> {
+    match event {
+        ExecutionEvent::ActionStarted(started) if before.status == ExecutionStatus::Stopping => {
+            Err(format!("who was asked to stop begins nothing: {started:?}"))
+        }
+        ExecutionEvent::StageStarted(started) if before.status == ExecutionStatus::Stopping => {
+            Err(format!("who was asked to stop enters nothing: {started:?}"))
+        }
+        ExecutionEvent::ActionStarted(_) | ExecutionEvent::StageStarted(_)
+            if before.status.is_terminal() =>
+        {
+            Err(format!("who has ended begins nothing: {event:?}"))
+        }
+        ExecutionEvent::ExecutionSucceeded(_)
+        | ExecutionEvent::ExecutionFailed(_)
+        | ExecutionEvent::ExecutionStopped(_)
+        | ExecutionEvent::ExecutionCancelled(_)
+        | ExecutionEvent::ExecutionSuperseded(_)
+            if before.status.is_terminal() =>
+        {
+            Err(format!("who has ended ends no more: {event:?}"))
+        }
+        _ => Ok(()),
+    }
+}

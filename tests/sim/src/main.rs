@@ -1,0 +1,94 @@
+//! `sim --seeds N [--from SEED] [--threads T]`, `sim --seed S`: see the library.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the simulation reports to a terminal")]
+
+use anyhow::{Context, bail};
+use sim::{campaign, shrunk};
+use std::{process::ExitCode, time::Instant};
+
+/// Violations that are told at the end of a campaign.
+const VIOLATIONS_TOLD_MAX: usize = 10;
+/// Lines of a failing seed's trace that are worth reading first.
+const TRACE_LINES: usize = 400;
+
+#[derive(Default)]
+struct Arguments {
+    seeds: Option<u64>,
+    from: u64,
+    seed: Option<u64>,
+    threads: Option<usize>,
+}
+
+fn main() -> ExitCode {
+    match arguments().and_then(|arguments| run(&arguments)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn arguments() -> anyhow::Result<Arguments> {
+    let mut arguments = Arguments { from: 1, ..Arguments::default() };
+    let mut given = std::env::args().skip(1);
+    while let Some(flag) = given.next() {
+        let value = given.next().with_context(|| format!("`{flag}` needs a number"))?;
+        let number: u64 = value.parse().with_context(|| format!("`{flag}` needs a number, found: {value}"))?;
+        match flag.as_str() {
+            "--seeds" => arguments.seeds = Some(number),
+            "--from" => arguments.from = number,
+            "--seed" => arguments.seed = Some(number),
+            "--threads" => arguments.threads = Some(usize::try_from(number)?),
+            _ => bail!("unknown flag `{flag}`: use --seeds N [--from SEED] [--threads T], or --seed S"),
+        }
+    }
+    Ok(arguments)
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<bool> {
+    match (arguments.seed, arguments.seeds) {
+        (Some(seed), None) => Ok(replay(seed)),
+        (None, Some(seeds)) => Ok(many(arguments, seeds)),
+        _ => bail!("say either --seeds N or --seed S"),
+    }
+}
+
+/// One seed with its story; a failing one made small.
+fn replay(seed: u64) -> bool {
+    let (trimmed, lived) = shrunk(seed);
+    let left_out = lived.trace.len().saturating_sub(TRACE_LINES);
+    if left_out > 0 {
+        println!("… {left_out} lines before");
+    }
+    lived.trace[left_out..].iter().for_each(|line| println!("{line}"));
+    match lived.outcome {
+        Ok(tally) => {
+            println!("seed {seed} is fine: {tally:?}");
+            true
+        }
+        Err(broken) => {
+            println!("\n{broken}\n\nseed {seed} breaks a law; made small: {trimmed:?}");
+            false
+        }
+    }
+}
+
+fn many(arguments: &Arguments, seeds: u64) -> bool {
+    let threads = arguments.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let begun = Instant::now();
+    let done = campaign(arguments.from, seeds, threads, usize::MAX);
+    let seconds = begun.elapsed().as_secs_f64();
+    for (seed, broken) in done.violations.iter().take(VIOLATIONS_TOLD_MAX) {
+        let line = broken.lines().next().unwrap_or_default();
+        let short: String = line.chars().take(300).collect();
+        println!("seed {seed}: {short}");
+    }
+    let per_core = done.tally.executions as f64 / seconds / threads as f64;
+    println!(
+        "{} executions, {} events, {} requests in {seconds:.1} s: {per_core:.0} executions a second and thread",
+        done.tally.executions, done.tally.events, done.tally.requests
+    );
+    println!("{} seeds, {} violations", done.seeds, done.violations.len());
+    done.violations.is_empty()
+}

@@ -1,0 +1,322 @@
+//! Whoever looks at every commit the moment it is written, folds it, and holds it against the laws. It sees what is
+//! durable and nothing else; processes may know less, never more.
+
+use crate::laws::{of_lane_event, of_run_event};
+use domain::{
+    Effect,
+    execution::Execution,
+    lane::Lane,
+    pipeline::versions::Pipeline,
+    react,
+    testing::{
+        execution_line, lane_line,
+        laws::{self, Heard},
+        pipeline_line,
+    },
+};
+use engine::{
+    log::{Commit, Hash, Position},
+    streams::Folded,
+};
+use events::{
+    ActionExecutionId, ArtifactLocation, ExecutionEvent, ExecutionId, JobId,
+    PipelineName, StreamKind, StreamName, Timestamp, Version, codec::Stored,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
+};
+
+/// A stream as far as it is durable.
+#[derive(Debug, Default)]
+pub struct Stream<S> {
+    /// Its state.
+    pub state: S,
+    /// The version of its last event.
+    pub last: Version,
+    hash: Hash,
+    time: Timestamp,
+}
+
+/// Everything that is durable, and what it asked for.
+#[derive(Default)]
+pub struct Observer {
+    /// How far it has looked.
+    pub at: Position,
+    /// Definitions.
+    pub pipelines: BTreeMap<PipelineName, Stream<Pipeline>>,
+    /// Traffic.
+    pub lanes: BTreeMap<PipelineName, Stream<Lane>>,
+    /// Runs.
+    pub executions: BTreeMap<ExecutionId, Stream<Execution>>,
+    /// Runs in the order of their starts.
+    pub started: Vec<ExecutionId>,
+    /// Events seen.
+    pub events: u64,
+    others: BTreeMap<StreamName, (Version, Hash)>,
+    asked: BTreeMap<ExecutionId, Vec<Effect>>,
+    attempts: BTreeSet<ActionExecutionId>,
+    ended: BTreeMap<ActionExecutionId, &'static str>,
+    taken: BTreeSet<JobId>,
+    places: BTreeSet<ArtifactLocation>,
+    violation: Option<String>,
+}
+
+impl Observer {
+    /// The first law that was broken.
+    pub fn violation(&self) -> Option<&str> {
+        self.violation.as_deref()
+    }
+
+    /// Notes that a law was broken.
+    pub fn blame(&mut self, words: impl FnOnce() -> String) {
+        if self.violation.is_none() {
+            self.violation = Some(words());
+        }
+    }
+
+    /// An attempt was started, durably.
+    pub fn knows(&self, attempt: &ActionExecutionId) -> bool {
+        self.attempts.contains(attempt)
+    }
+
+    /// Attempts that were given up or timed out, of which providers should have heard.
+    pub fn called_off(&self) -> impl Iterator<Item = &ActionExecutionId> {
+        self.ended.iter().filter(|(_, how)| **how == CALLED_OFF).map(|(id, _)| id)
+    }
+
+    /// Looks at commits that were written together.
+    pub fn see(&mut self, commits: &[(Position, Commit)], note: &mut dyn FnMut(&dyn Fn() -> String)) {
+        let mut touched = BTreeSet::new();
+        let mut runs = BTreeSet::new();
+        for (position, commit) in commits {
+            self.at = *position;
+            self.events += commit.events.len() as u64;
+            if let Err(broken) = self.take_in(commit, &mut touched, &mut runs, note) {
+                self.blame(|| broken);
+                return;
+            }
+        }
+        let checked = touched.iter().try_for_each(|name| self.check_lane(name));
+        let checked = checked.and_then(|()| runs.iter().try_for_each(|id| self.check_run(id)));
+        if let Err(broken) = checked {
+            self.blame(|| broken);
+        }
+    }
+
+    fn take_in(
+        &mut self,
+        commit: &Commit,
+        touched: &mut BTreeSet<PipelineName>,
+        runs: &mut BTreeSet<ExecutionId>,
+        note: &mut dyn FnMut(&dyn Fn() -> String),
+    ) -> Result<(), String> {
+        match commit.stream.kind().map_err(|error| error.to_string())? {
+            StreamKind::Pipeline(name) => {
+                let stream = self.pipelines.entry(name.clone()).or_default();
+                for event in follow::<Pipeline>(stream, commit, &mut |_, _| Ok(()))? {
+                    note(&|| format!("    {} {name}", pipeline_line(&event)));
+                }
+                touched.insert(name);
+            }
+            StreamKind::Lane(name) => {
+                let stream = self.lanes.entry(name.clone()).or_default();
+                let executions = &self.executions;
+                let run_of = |id: &ExecutionId| {
+                    let run = &executions.get(id)?.state;
+                    Some((run.status, run.is_inside_a_stage() || run.status.is_terminal()))
+                };
+                let events = follow::<Lane>(stream, commit, &mut |before, event| {
+                    note(&|| format!("    {} of {name}", lane_line(event)));
+                    of_lane_event(before, event, run_of)
+                })?;
+                let effects: Vec<Effect> =
+                    events.iter().flat_map(|event| react::react_to_lane(&name, event)).collect();
+                self.remember(effects);
+                touched.insert(name);
+            }
+            StreamKind::Execution(id) => {
+                let is_new = !self.executions.contains_key(&id);
+                let stream = self.executions.entry(id.clone()).or_default();
+                let events = follow::<Execution>(stream, commit, &mut |before, event| {
+                    note(&|| format!("    {id}: {}", execution_line(event)));
+                    of_run_event(before, event)
+                })?;
+                let state = &stream.state;
+                let Some(start) = &state.start else { return Err(format!("`{id}` did not start")) };
+                touched.insert(start.pipeline.clone());
+                let effects: Vec<Effect> = events
+                    .iter()
+                    .flat_map(|event| react::react_to_execution(&start.pipeline, &id, state, event))
+                    .collect();
+                self.remember(effects);
+                if is_new {
+                    self.started.push(id.clone());
+                }
+                for event in &events {
+                    self.count(event)?;
+                }
+                runs.insert(id);
+            }
+            StreamKind::Webhook(_) | StreamKind::ActionTypes(_) | StreamKind::Triggers(_) => {
+                let (last, hash) = self.others.get(&commit.stream).copied().unwrap_or_default();
+                continues(commit, last, hash)?;
+                self.others.insert(commit.stream.clone(), (commit.last(), commit.hash));
+            }
+        }
+        Ok(())
+    }
+
+    /// What is asked for has to be asked for again for as long as it is owed.
+    fn remember(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            let execution = match &effect {
+                Effect::RunAction { execution, .. }
+                | Effect::SetTimer { execution, .. }
+                | Effect::RunRule { execution, .. }
+                | Effect::SetRuleTimer { execution, .. } => Some(execution.clone()),
+                Effect::CancelAction { .. }
+                | Effect::ClearTimer { .. }
+                | Effect::CancelRule { .. }
+                | Effect::ClearRuleTimer { .. }
+                | Effect::StartRollback { .. } => None,
+                Effect::Tell(command) => command.execution.clone(),
+            };
+            if let Some(execution) = execution {
+                let asked = self.asked.entry(execution).or_default();
+                if !asked.contains(&effect) {
+                    asked.push(effect);
+                }
+            }
+        }
+    }
+
+    fn check_lane(&self, name: &PipelineName) -> Result<(), String> {
+        let Some(lane) = self.lanes.get(name).map(|stream| &stream.state) else { return Ok(()) };
+        laws::of_lane(lane)?;
+        laws::of_owed(lane, |id| self.executions.contains_key(id))?;
+        for (id, run) in self.runs_of(name) {
+            let Some(start) = &run.start else { continue };
+            let heard = Heard { lost: start.incarnation != lane.incarnation, pending: true };
+            laws::of_agreement(lane, id, run, heard)?;
+        }
+        Ok(())
+    }
+
+    fn check_run(&mut self, id: &ExecutionId) -> Result<(), String> {
+        let Some(run) = self.executions.get(id).map(|stream| &stream.state) else { return Ok(()) };
+        laws::of_conditions(id, run)?;
+        if let Some(asked) = self.asked.get_mut(id) {
+            laws::of_resume(id, run, asked)?;
+            // What is owed no more never will be again.
+            if run.status.is_terminal() {
+                asked.clear();
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs of a pipeline.
+    pub fn runs_of<'o>(
+        &'o self,
+        pipeline: &'o PipelineName,
+    ) -> impl Iterator<Item = (&'o ExecutionId, &'o Execution)> {
+        let runs = self.executions.iter().map(|(id, stream)| (id, &stream.state));
+        runs.filter(move |(_, run)| run.start.as_ref().is_some_and(|start| start.pipeline == *pipeline))
+    }
+
+    /// An attempt starts once and ends at most once; nothing of it comes before its start; its places are its own.
+    fn count(&mut self, event: &ExecutionEvent) -> Result<(), String> {
+        let (ended, how): (ActionExecutionId, _) = match event {
+            ExecutionEvent::ActionStarted(event) => {
+                if let Some(twice) = event.outputs.iter().find(|it| !self.places.insert(it.location.clone())) {
+                    return Err(format!("a place is never used twice: {twice:?}"));
+                }
+                if !self.attempts.insert(event.action_execution.clone()) {
+                    return Err(format!("an attempt starts once: {:?}", event.action_execution));
+                }
+                return Ok(());
+            }
+            ExecutionEvent::RuleStarted(event) => {
+                if !self.attempts.insert((&event.rule_execution).into()) {
+                    return Err(format!("an attempt at a rule starts once: {:?}", event.rule_execution));
+                }
+                return Ok(());
+            }
+            ExecutionEvent::ActionSucceeded(event) => (event.action_execution.clone(), RESULT),
+            ExecutionEvent::ActionFailed(event) => {
+                (event.action_execution.clone(), if event.timed_out { CALLED_OFF } else { RESULT })
+            }
+            ExecutionEvent::ActionAbandoned(event) => (event.action_execution.clone(), CALLED_OFF),
+            ExecutionEvent::RuleSucceeded(event) => ((&event.rule_execution).into(), RESULT),
+            ExecutionEvent::RuleFailed(event) => {
+                ((&event.rule_execution).into(), if event.timed_out { CALLED_OFF } else { RESULT })
+            }
+            ExecutionEvent::RuleAbandoned(event) => ((&event.rule_execution).into(), CALLED_OFF),
+            ExecutionEvent::JobAcknowledged(event) => {
+                return match self.taken.insert(event.job.clone()) {
+                    true => Ok(()),
+                    false => Err(format!("a job is taken on once: {:?}", event.job)),
+                };
+            }
+            _ => return Ok(()),
+        };
+        if !self.attempts.contains(&ended) {
+            return Err(format!("an attempt starts before it ends: {ended:?}"));
+        }
+        match self.ended.insert(ended.clone(), how) {
+            None => Ok(()),
+            Some(before) => Err(format!("an attempt ends at most once: {ended:?}: {before}, then {how}")),
+        }
+    }
+}
+
+const RESULT: &str = "a result";
+const CALLED_OFF: &str = "called off";
+
+fn continues(commit: &Commit, last: Version, hash: Hash) -> Result<(), String> {
+    if commit.first != last.next() {
+        return Err(format!("versions have no gaps: {} {} after {last}", commit.stream, commit.first));
+    }
+    if commit.chained(hash) != commit.hash {
+        return Err(format!("each commit continues the one before: {} {}", commit.stream, commit.first));
+    }
+    Ok(())
+}
+
+/// Folds a commit into a stream, each event checked against the state it came upon. Its events, as they read back from what was stored.
+fn follow<S: Folded + PartialEq + Debug>(
+    stream: &mut Stream<S>,
+    commit: &Commit,
+    check: &mut dyn FnMut(&S, &S::Event) -> Result<(), String>,
+) -> Result<Vec<S::Event>, String>
+where
+    S::Event: PartialEq + Debug,
+{
+    continues(commit, stream.last, stream.hash)?;
+    if commit.time < stream.time {
+        return Err(format!("recorded time never runs backwards: {} {}", commit.stream, commit.first));
+    }
+    let mut events = Vec::with_capacity(commit.events.len());
+    for stored in &commit.events {
+        let event = S::Event::decode(&stored.kind, stored.schema, &stored.body)
+            .map_err(|error| format!("{} {}: {error}", commit.stream, commit.first))?;
+        if event.body() != stored.body {
+            return Err(format!("an event is written as it reads: {}: {event:?}", stored.body));
+        }
+        check(&stream.state, &event)?;
+        stream.state.fold(&event, commit.time);
+        events.push(event);
+    }
+    (stream.last, stream.hash, stream.time) = (commit.last(), commit.hash, commit.time);
+    if let Some(snapshot) = &commit.snapshot {
+        let read: S = serde_json::from_str(&snapshot.state).map_err(|error| error.to_string())?;
+        if read != stream.state {
+            return Err(format!(
+                "a snapshot is the state that its events fold to: {}\n{read:#?}\n{:#?}",
+                commit.stream, stream.state
+            ));
+        }
+    }
+    Ok(events)
+}

@@ -38,6 +38,7 @@ struct Moto {
 }
 
 /// The emulator, started with the first test that asks for it.
+#[allow(clippy::print_stderr, reason = "what was not tested is said where people look for it")]
 fn moto() -> Option<&'static Moto> {
     static RUNNING: LazyLock<Option<Moto>> = LazyLock::new(|| {
         let Some(program) = env::var_os(MOTO).filter(|program| !program.is_empty()) else {

@@ -11,6 +11,7 @@ pub mod codebuild;
 pub mod codecommit;
 pub mod codedeploy;
 pub mod commands;
+pub mod ecs;
 pub mod failure;
 pub mod lambda_invoke;
 pub mod ledger;
@@ -21,6 +22,7 @@ pub mod rules;
 pub mod s3_deploy;
 pub mod s3_source;
 mod scratch;
+pub mod step_functions;
 
 use crate::client::{Client, RestRequest, Service};
 use engine::{
@@ -114,8 +116,10 @@ fn provider(action_type: &ActionTypeId) -> Option<&'static dyn Provider> {
         (Build | Compute, "Commands") => &commands::Commands,
         (Deploy, "CloudFormation") => &cloudformation::CloudFormation,
         (Deploy, "CodeDeploy") => &codedeploy::CodeDeploy,
+        (Deploy, "ECS") => &ecs::Ecs,
         (Deploy, "S3") => &s3_deploy::S3Deploy,
         (Invoke, "Lambda") => &lambda_invoke::LambdaInvoke,
+        (Invoke, "StepFunctions") => &step_functions::StepFunctions,
         _ => return None,
     };
     Some(provider)
@@ -129,7 +133,9 @@ fn no_provider(action_type: &ActionTypeId) -> Failure {
             "Mirror the repository to CodeCommit, or have its host upload an archive to a versioned bucket and use the \
              source `S3`."
         }
-        (_, "CodeDeployToECS" | "ECS") => "Deploy with CloudFormation, or with CodeBuild and `aws ecs`.",
+        (_, "CodeDeployToECS") => {
+            "Deploy with the provider `ECS`, with CloudFormation, or with CodeBuild and `aws deploy`."
+        }
         (_, "OpsWorks") => "AWS has retired the service.",
         _ if *owner == ActionOwner::Custom => "Its work is done by workers that ask for it.",
         _ => {

@@ -96,7 +96,7 @@ async fn a_write_whose_answer_is_lost_stands_once() {
     home.meet("TransactWriteItems", vec![Fault::AnswerLost, Fault::AnswerLost]);
     written(log.append(Batch { once: once("start#1"), ..batch(both.clone()) }).await);
     for commit in [single].into_iter().chain(both) {
-        assert_eq!(all(&log, &commit.stream).await, [commit.clone()]);
+        assert_eq!(all(&log, &commit.stream).await, std::slice::from_ref(&commit));
     }
 }
 
@@ -109,7 +109,7 @@ async fn a_busy_table_is_asked_again_and_given_up_in_the_end() {
     home.meet("PutItem", vec![throttled(), Fault::error(500, "InternalServerError"), throttled()]);
     written(log.append(batch([commit.clone()])).await);
     home.meet("Query", vec![throttled(), Fault::AnswerLost]);
-    assert_eq!(log.load(&commit.stream, 1).await.unwrap().commits, [commit.clone()]);
+    assert_eq!(log.load(&commit.stream, 1).await.unwrap().commits, std::slice::from_ref(&commit));
     let limits = Limits { attempts: 2, ..Limits::default() };
     let tables = home.tables.clone();
     home.faulty.set(move |_| throttled());
@@ -196,7 +196,6 @@ async fn twenty_processes_write_one_stream_and_a_lane_beside_it() {
     const WRITERS: usize = 20;
     let mut writers = tokio::task::JoinSet::new();
     let conflicts = Arc::new(AtomicUsize::new(0));
-    let begun = std::time::Instant::now();
     for writer in 0..WRITERS {
         // A log of its own to each, which knows nothing of the others.
         let (log, conflicts) = (home.log(), Arc::clone(&conflicts));
@@ -225,7 +224,8 @@ async fn twenty_processes_write_one_stream_and_a_lane_beside_it() {
         commits.iter().map(|commit| commit.command.to_string()).collect()
     };
     assert_eq!((lane.len(), commands(&lane)), (WRITERS, commands(&run)));
-    println!("{WRITERS} writers, {} conflicts, {:?}", conflicts.load(Ordering::Relaxed), begun.elapsed());
+    // Whoever lost read again and came again; how often is a matter of chance, but never more than everybody each time.
+    assert!(conflicts.load(Ordering::Relaxed) < WRITERS * WRITERS);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@
 //! One caller tells at a time; another leaves word, and the first looks again before it goes.
 
 mod history;
+pub mod settings;
 pub mod slack;
 mod teller;
 

@@ -8,7 +8,7 @@ use crate::{
 };
 use api::{ApiError, Code};
 use aws::client::{Client, Service};
-use engine::log::{BoxError, Commit};
+use engine::log::{BoxError, Commit, LogError};
 use events::{ExecutionId, Version};
 use handlers::{measure::Measure, permissions::Permissions, triggers::Host};
 use serde_json::{Value, json};
@@ -104,7 +104,11 @@ impl Home {
 
     /// The commit in an item of the log's table.
     pub fn commit(image: &Value) -> Option<Result<Commit, String>> {
-        Some(aws::log::commit(image).map_err(|error| error.to_string()))
+        Some(aws::log::commit(image).map_err(|error| match error {
+            // Nobody was asked, so nobody failed to answer.
+            LogError::Unavailable { subject, source } => format!("{subject}: {source}"),
+            other => other.to_string(),
+        }))
     }
 
     /// Tells the world of an execution's changes of state.

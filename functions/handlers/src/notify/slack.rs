@@ -111,7 +111,8 @@ fn request(way: &Way, call: Call<'_>) -> WebPost {
     match way {
         Way::Webhook { url } => {
             let (Call::Post(message) | Call::Reply { message, .. } | Call::Edit { message, .. }) = call;
-            WebPost { url: url.clone(), bearer: None, body: message.to_string() }
+            let body = with(json!({ "unfurl_links": false, "unfurl_media": false }), message);
+            WebPost { url: url.clone(), bearer: None, body: body.to_string() }
         }
         Way::Bot { token, channel, api } => {
             let (method, message, more) = match call {
@@ -121,15 +122,19 @@ fn request(way: &Way, call: Call<'_>) -> WebPost {
                 }
                 Call::Edit { message, ts } => ("chat.update", message, json!({ "ts": ts })),
             };
-            let mut body = json!({ "channel": channel, "unfurl_links": false, "unfurl_media": false });
-            for part in [message, &more] {
-                if let (Some(body), Some(part)) = (body.as_object_mut(), part.as_object()) {
-                    body.extend(part.iter().map(|(key, value)| (key.clone(), value.clone())));
-                }
-            }
+            let plain = json!({ "channel": channel, "unfurl_links": false, "unfurl_media": false });
+            let body = with(with(plain, message), &more);
             WebPost { url: format!("{api}/{method}"), bearer: Some(token.clone()), body: body.to_string() }
         }
     }
+}
+
+/// One object with the members of another.
+fn with(mut body: Value, more: &Value) -> Value {
+    if let (Some(body), Some(more)) = (body.as_object_mut(), more.as_object()) {
+        body.extend(more.iter().map(|(key, value)| (key.clone(), value.clone())));
+    }
+    body
 }
 
 enum Heard {

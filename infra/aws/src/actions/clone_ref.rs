@@ -58,6 +58,9 @@ pub async fn source(task: &Task<'_>, input: &InputArtifact) -> Result<Source, Fa
     if !is_clone_ref(&head) {
         return Ok(Source::Files(head));
     }
+    if head.size > BYTES_MAX {
+        return Err(unreadable(task.who, input, ObjectsError::TooLarge { bytes_max: BYTES_MAX }));
+    }
     let bytes = task.objects.get(&input.location, BYTES_MAX).await;
     let bytes = bytes.map_err(|error| unreadable(task.who, input, error))?;
     let read: Result<CloneRef, _> = serde_json::from_slice(&bytes);

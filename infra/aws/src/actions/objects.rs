@@ -180,18 +180,12 @@ impl Objects {
         Ok(xml(&answer).and_then(|xml| xml.text_of("Status")))
     }
 
-    /// An object's content, if it has no more bytes than that.
+    /// The content of an object that is known to have no more bytes than that.
     pub async fn get(&self, at: &ArtifactLocation, bytes_max: u64) -> Result<Bytes, ObjectsError> {
         let mut request = RestRequest::object("GetObject", Method::GET, &at.bucket, &at.key);
         request.answer_bytes = usize::try_from(bytes_max).ok();
         request.time = Some(time_for(bytes_max));
-        match self.client.rest(request).await {
-            Ok(answer) => Ok(answer.body),
-            Err(CallError::Unusable { reason, .. }) if reason.contains("larger than") => {
-                Err(ObjectsError::TooLarge { bytes_max })
-            }
-            Err(error) => Err(error.into()),
-        }
+        Ok(self.client.rest(request).await?.body)
     }
 
     /// A part of an object's content, both ends included.
@@ -204,7 +198,7 @@ impl Objects {
         Ok(self.client.rest(request).await?.body)
     }
 
-    /// Writes an object's content to a file.
+    /// Writes the content of an object that is known to have no more bytes than that to a file.
     pub async fn download(
         &self,
         at: &ArtifactLocation,

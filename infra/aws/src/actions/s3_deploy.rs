@@ -65,6 +65,10 @@ async fn start(task: &Task<'_>) -> Result<Step, Failure> {
     let order = order(task, extract)?;
     let input = task.input()?;
     let head = clone_ref::files(task, input).await?;
+    if extract && head.size > ARTIFACT_BYTES_MAX {
+        let error = ObjectsError::TooLarge { bytes_max: ARTIFACT_BYTES_MAX };
+        return Err(unreadable(task.who, input, error));
+    }
     let here_max = if extract { HERE_BYTES_MAX } else { COPIED_HERE_BYTES_MAX };
     if head.size > here_max && !task.has_time {
         return Ok(Step::TooLong);

@@ -9,7 +9,7 @@ use crate::{
 };
 use domain::{Effect, execution::Execution, react};
 use engine::log::{BoxError, Commit};
-use events::{ExecutionEvent, ExecutionId, LaneEvent, PipelineName, StreamKind, StreamName, codec::Stored};
+use events::{ExecutionEvent, ExecutionId, LaneEvent, PipelineName, StreamKind, Version, codec::Stored};
 
 /// What became of records.
 #[derive(Debug, Default)]
@@ -22,11 +22,12 @@ pub struct Relayed {
 
 /// Reacts to records.
 ///
-/// `publish` tells the world of the state changes of a stream, as far as it was not told yet.
+/// `publish` tells the world of an execution's changes of state, as far as it was not told yet; the version is that of the
+/// first event which is known to be new.
 pub async fn relay<H: Home>(
     home: &H,
     changes: &[Change],
-    publish: impl AsyncFn(&StreamName) -> Result<(), BoxError>,
+    publish: impl AsyncFn(&ExecutionId, Version) -> Result<(), BoxError>,
 ) -> Relayed {
     let (streams, mut unmet) = by_stream(changes);
     let mut measured = Vec::new();
@@ -37,7 +38,8 @@ pub async fn relay<H: Home>(
                 let went_well = of_run.unmet.is_empty();
                 unmet.extend(of_run.unmet);
                 measured.extend(of_run.measures);
-                if went_well && let Err(error) = publish(&stream).await {
+                let since = records.first().map_or(Version(1), |(_, commit)| commit.first);
+                if went_well && let Err(error) = publish(&id, since).await {
                     tracing::warn!(%stream, %error, "state changes could not be published");
                     let reason = format!("state changes of `{stream}` could not be published: {error}");
                     unmet.extend(records.iter().map(|(sequence, _)| Unmet::later(sequence, &reason)));

@@ -30,7 +30,12 @@ struct Stored {
 impl ParameterSecrets {
     /// Below `/towpath/<installation>`, encrypted with this KMS key, or with the account's own for parameters.
     pub fn new(client: &Client, installation: &str, key: Option<String>) -> Self {
-        Self { client: client.clone(), root: format!("/towpath/{}", escaped(installation)), key }
+        Self::below(client, &format!("/towpath/{}", escaped(installation)), key)
+    }
+
+    /// The same below another path, which begins with `/`.
+    pub fn below(client: &Client, root: &str, key: Option<String>) -> Self {
+        Self { client: client.clone(), root: root.trim_end_matches('/').to_owned(), key }
     }
 
     fn of_pipeline(&self, pipeline: &PipelineName) -> String {

@@ -7,7 +7,7 @@ use domain::{
     views::{OPEN, PIPELINES},
 };
 use engine::{log::BoxError, views::Views};
-use events::StreamName;
+use events::{ExecutionId, StreamName, Version};
 use handlers::{
     changes::{Change, Turn},
     project::project_changes,
@@ -19,7 +19,7 @@ fn shop() -> domain::pipeline::PipelineDeclaration {
     pipeline("shop").stage("Source", [source("Src")]).stage("Live", [deploy("Push").input("Src")]).build()
 }
 
-async fn nobody(_: &StreamName) -> Result<(), BoxError> {
+async fn nobody(_: &ExecutionId, _: Version) -> Result<(), BoxError> {
     Ok(())
 }
 
@@ -185,12 +185,12 @@ async fn changes_are_published_once_for_each_stream_and_again_when_that_failed()
     let name = create(&home, shop()).await;
     let id = start(&home, &name).await;
     let told = Mutex::new(Vec::new());
-    let publish = async |stream: &StreamName| -> Result<(), BoxError> {
-        told.lock().unwrap().push(stream.clone());
+    let publish = async |id: &ExecutionId, since: Version| -> Result<(), BoxError> {
+        told.lock().unwrap().push((id.clone(), since.0));
         Err("the bus does not answer".into())
     };
     let relayed = relay(&account.process(), &account.changes(), publish).await;
-    assert_eq!(*told.lock().unwrap(), [StreamName::execution(&id)]);
+    assert_eq!(*told.lock().unwrap(), [(id, 1)]);
     assert!(!relayed.unmet.is_empty());
     assert!(relayed.unmet.iter().all(|unmet| unmet.turn == Turn::Later));
     assert!(relayed.unmet[0].reason.contains("the bus does not answer"), "{}", relayed.unmet[0].reason);

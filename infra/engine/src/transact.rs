@@ -3,8 +3,8 @@
 use crate::{
     Engine,
     cache::{Cache, OnItsWay, Outcome, Slot, Warm},
-    lost::Probe,
     log::{Appended, Batch, Commit, Log, LogError, Once},
+    lost::Probe,
     ports::Actions,
     streams::{self, Folded, Head, Written},
 };

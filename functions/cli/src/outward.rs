@@ -72,7 +72,15 @@ impl Outward {
         });
         let channels = settings.slack.iter().map(channel).collect::<anyhow::Result<Vec<_>>>()?;
         let channels = Arc::new(channels);
-        let desk = (!channels.is_empty()).then(|| Desk { web, marks, channels, console, patience: PATIENCE });
+        let desk = (!channels.is_empty()).then(|| Desk {
+            web,
+            marks,
+            channels,
+            console,
+            patience: PATIENCE,
+            // The state folder is locked.
+            alone: true,
+        });
         for (file, is_wanted) in [(BUS_FILE, outlets.is_some()), (DESK_FILE, desk.is_some())] {
             if is_wanted {
                 begin(log, &state.join(file));

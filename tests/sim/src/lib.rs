@@ -6,6 +6,7 @@
 
 #![allow(unreachable_pub, reason = "what the modules share is public among them")]
 
+pub mod decision;
 pub mod definitions;
 mod ending;
 mod home;

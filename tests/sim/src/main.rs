@@ -1,4 +1,5 @@
-//! `sim --seeds N [--from SEED] [--threads T]`, `sim --seed S`, `sim --faults N`: see the library.
+//! `sim --seeds N [--from SEED] [--threads T]`, `sim --seed S`, `sim --faults N`, `sim --decision`: see
+//! the library.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the simulation reports to a terminal")]
 
 use anyhow::{Context, bail};
@@ -17,6 +18,7 @@ struct Arguments {
     from: u64,
     seed: Option<u64>,
     faults: Option<u64>,
+    decision: bool,
     threads: Option<usize>,
 }
 
@@ -35,6 +37,10 @@ fn arguments() -> anyhow::Result<Arguments> {
     let mut arguments = Arguments { from: 1, ..Arguments::default() };
     let mut given = std::env::args().skip(1);
     while let Some(flag) = given.next() {
+        if flag == "--decision" {
+            arguments.decision = true;
+            continue;
+        }
         let value = given.next().with_context(|| format!("`{flag}` needs a number"))?;
         let number: u64 =
             value.parse().with_context(|| format!("`{flag}` needs a number, found: {value}"))?;
@@ -53,12 +59,30 @@ fn arguments() -> anyhow::Result<Arguments> {
 }
 
 fn run(arguments: &Arguments) -> anyhow::Result<bool> {
+    if arguments.decision {
+        return decision();
+    }
     match (arguments.seed, arguments.seeds, arguments.faults) {
         (Some(seed), None, None) => Ok(replay(seed)),
         (None, Some(seeds), None) => Ok(many(arguments, seeds)),
         (None, None, Some(seeds)) => Ok(each_fault(arguments, seeds)),
         _ => bail!("say one of --seeds N, --faults N and --seed S"),
     }
+}
+
+/// What one decision costs.
+fn decision() -> anyhow::Result<bool> {
+    let measured = sim::decision::measure().map_err(anyhow::Error::msg)?;
+    let micros = |time: std::time::Duration| time.as_nanos() as f64 / 1000.0;
+    println!(
+        "a decision on a lane with 50 executions, 50 stages: median {:.1} µs, nine of ten within {:.1} µs; after {} \
+         events of the lane: {:.1} µs",
+        micros(measured.median),
+        micros(measured.ninth_tenth),
+        measured.history,
+        micros(measured.after_long_history),
+    );
+    Ok(true)
 }
 
 /// Each fault, with the first seed that notices it.

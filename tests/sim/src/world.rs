@@ -465,7 +465,7 @@ impl<const P: bool> World<P> {
             let change = [Change { sequence: position.0.to_string(), commit: Ok(commit) }];
             let dealt_with = async {
                 let unmet = match relays {
-                    true => relay::relay(&process.home, &change, async |_| Ok(())).await.unmet,
+                    true => relay::relay(&process.home, &change, async |_, _| Ok(())).await.unmet,
                     false => project::project_changes(&process.home, &change).await,
                 };
                 unmet.is_empty()

@@ -13,6 +13,7 @@ mod git_host;
 mod jobs;
 mod lists;
 mod lives;
+mod notifications;
 mod objects;
 mod pushes;
 mod revisions;

@@ -228,3 +228,196 @@ fn the_detail_says_what_it_is_about() {
     let fetched = last(&world, "e1", "Source/Src SUCCEEDED");
     assert!(fetched["output-artifacts"][0]["s3location"]["key"].is_string(), "{fetched}");
 }
+
+#[test]
+fn an_update_is_told_at_the_step_that_ends_the_run() {
+    let mut world = running();
+    world
+        .when_updated(pipeline("p").stage("Source", [source("Src")]).stage("Build", [action("A")]))
+        .accepted();
+    let from = world.told("e1").len();
+    world.succeed("e1", "A");
+    world.succeed("e1", "B");
+    assert_eq!(
+        since(&world, "e1", from),
+        ["Build/A SUCCEEDED #1", "Build/B SUCCEEDED #1", "Build CANCELED #1", "p CANCELED #1"]
+    );
+}
+
+#[test]
+fn a_stage_that_its_condition_skips_is_told_in_words_of_our_own() {
+    let gated = pipeline("p").stage("Source", [source("Src")]).stage("Deploy", [deploy("Push")]);
+    let mut world = given(gated.before_entry("SKIP", [rule("In")]).stage("After", [action("Tell")]));
+    world.start("e1");
+    world.succeed("e1", "Src");
+    let from = world.told("e1").len();
+    world.when_rule_fails("e1", "In").accepted();
+    assert_eq!(since(&world, "e1", from), ["Deploy SKIPPED #1", "After STARTED #1", "After/Tell STARTED #1"]);
+    assert_eq!(world.told("e1")[from].detail_type(), "Towpath Stage Skipped");
+}
+
+#[test]
+fn a_failed_run_that_is_let_pass_is_resumed_and_one_that_is_asked_goes_on_untold() {
+    let gated = pipeline("p").stage("Source", [source("Src")]).stage("Deploy", [deploy("Push")]);
+    let mut world = given(gated.before_entry("FAIL", [rule("In")]));
+    for run in ["e1", "e2"] {
+        world.start(run);
+        world.succeed(run, "Src");
+        let from = world.told(run).len();
+        if run == "e1" {
+            world.when_rule_fails(run, "In").accepted();
+            assert_eq!(since(&world, run, from), ["Deploy FAILED #1", "p FAILED #1"]);
+            world.when_overridden(run, "Deploy", events::ConditionType::BeforeEntry).accepted();
+            assert_eq!(
+                since(&world, run, from + 2),
+                ["p RESUMED #1", "Deploy RESUMED #1", "Deploy/Push STARTED #1"]
+            );
+            world.succeed(run, "Push");
+        } else {
+            world.when_overridden(run, "Deploy", events::ConditionType::BeforeEntry).accepted();
+            assert_eq!(since(&world, run, from), ["Deploy/Push STARTED #1"]);
+        }
+    }
+}
+
+#[test]
+fn a_run_that_gives_its_gate_away_tells_of_its_approval_and_stage_too() {
+    let definition = pipeline("p").stage("Source", [source("Src")]).stage("Prod", [approval("Ask")]);
+    let mut world = given(definition.mode(events::ExecutionMode::Queued));
+    let gate = events::GatePolicy { newer: events::Newer::Supersede, older: None };
+    world.policy.gates.insert(stage_name("Prod"), gate);
+    world.start("e1");
+    world.succeed("e1", "Src");
+    let from = world.told("e1").len();
+    world.start("e2");
+    world.succeed("e2", "Src");
+    assert_eq!(since(&world, "e1", from), ["Prod/Ask CANCELED #1", "Prod CANCELED #1", "p SUPERSEDED #1"]);
+}
+
+mod of_connections {
+    use domain::{
+        state_change::{Course, Happened, Surroundings, tell},
+        testing::*,
+    };
+    use events::{
+        ActionCategory, ActionExecutionId, ActionFailed, ActionName, ActionOwner, ActionStarted,
+        ActionSucceeded, ActionTypeId, Entry, ExecutionEnded, ExecutionEvent, ExecutionMode,
+        ExecutionStarted, FailureCode, PipelineName, PipelineVersion, Policy, Sequence, StageStarted,
+        Timestamp, Trigger, TriggerType, Version,
+    };
+    use serde_json::{Value, json};
+    use std::collections::BTreeMap;
+
+    fn started(kind: TriggerType) -> Vec<ExecutionEvent> {
+        let start = ExecutionStarted {
+            pipeline: PipelineName::parse("p").unwrap(),
+            pipeline_version: PipelineVersion(3),
+            incarnation: 0,
+            mode: ExecutionMode::Superseded,
+            sequence: Sequence(1),
+            trigger: Trigger { kind, detail: "arn:aws:codestar-connections:eu-west-1:1:connection/c".into() },
+            variables: BTreeMap::new(),
+            revisions: BTreeMap::new(),
+            rollback: None,
+            policy: Policy::default(),
+        };
+        let action = ActionStarted {
+            stage: stage_name("Source"),
+            action: ActionName::parse("Fetch").unwrap(),
+            action_execution: ActionExecutionId::parse("a1").unwrap(),
+            entry: Entry(1),
+            action_type: ActionTypeId {
+                category: ActionCategory::Source,
+                owner: ActionOwner::AWS,
+                provider: "CodeStarSourceConnection".into(),
+                version: "1".into(),
+            },
+            resolved: BTreeMap::new(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            deadline: Timestamp(10),
+            token: None,
+        };
+        vec![
+            ExecutionEvent::ExecutionStarted(start),
+            ExecutionEvent::StageStarted(StageStarted { stage: stage_name("Source"), entry: Entry(1) }),
+            ExecutionEvent::ActionStarted(action),
+        ]
+    }
+
+    fn fetched() -> ExecutionEvent {
+        let variables = [
+            ("AuthorDisplayName", "Ana"),
+            ("FullRepositoryName", "acme/shop"),
+            ("ProviderType", "GitHub"),
+            ("CommitMessage", "Fix cart"),
+            ("BranchName", "main"),
+            ("CommitId", "1a2b"),
+        ];
+        ExecutionEvent::ActionSucceeded(ActionSucceeded {
+            stage: stage_name("Source"),
+            action: ActionName::parse("Fetch").unwrap(),
+            action_execution: ActionExecutionId::parse("a1").unwrap(),
+            output_variables: variables.into_iter().map(|(key, value)| (key.into(), value.into())).collect(),
+            summary: None,
+            external_execution_id: None,
+            external_execution_url: None,
+            revision: None,
+            mocked: false,
+            by: None,
+            percent_complete: None,
+        })
+    }
+
+    fn failed() -> ExecutionEvent {
+        ExecutionEvent::ActionFailed(ActionFailed {
+            stage: stage_name("Source"),
+            action: ActionName::parse("Fetch").unwrap(),
+            action_execution: ActionExecutionId::parse("a1").unwrap(),
+            code: FailureCode::JobFailed,
+            message: "no such branch".into(),
+            summary: None,
+            external_execution_id: None,
+            external_execution_url: None,
+            timed_out: false,
+            by: None,
+        })
+    }
+
+    /// `execution-trigger` of each change of the whole run.
+    fn triggers(events: Vec<ExecutionEvent>) -> Vec<Value> {
+        let id = execution_id("e1");
+        let mut course = Course::default();
+        let around = Surroundings { execution: &id, region: "eu-west-1", definition: None };
+        let changes = events.iter().enumerate().flat_map(|(index, event)| {
+            let version = Version(index as u64 + 1);
+            tell(&mut course, Happened { event, version, at: Timestamp(1) }, around)
+        });
+        let whole = changes.filter(|change| change.stage().is_none());
+        whole
+            .map(|change| serde_json::from_str::<Value>(&change.body()).unwrap()["execution-trigger"].clone())
+            .collect()
+    }
+
+    #[test]
+    fn the_commit_is_told_with_every_change_of_the_run_once_it_was_fetched() {
+        let ends = [fetched(), ExecutionEvent::ExecutionFailed(ExecutionEnded {})];
+        let told = triggers(started(TriggerType::WebhookV2).into_iter().chain(ends).collect());
+        assert_eq!(told[0]["trigger-type"], "WebhookV2");
+        let commit = json!({
+            "author-display-name": "Ana", "full-repository-name": "acme/shop", "provider-type": "GitHub",
+            "commit-message": "Fix cart", "branch-name": "main", "commit-id": "1a2b",
+        });
+        assert_eq!(told[1], commit);
+    }
+
+    #[test]
+    fn a_run_that_failed_in_its_source_and_one_that_no_connection_started_tell_no_commit() {
+        let ends = [failed(), ExecutionEvent::ExecutionFailed(ExecutionEnded {})];
+        let told = triggers(started(TriggerType::WebhookV2).into_iter().chain(ends).collect());
+        assert_eq!(told[1], Value::Null);
+        let ends = [fetched(), ExecutionEvent::ExecutionSucceeded(ExecutionEnded {})];
+        let told = triggers(started(TriggerType::StartPipelineExecution).into_iter().chain(ends).collect());
+        assert_eq!(told[1], Value::Null);
+    }
+}

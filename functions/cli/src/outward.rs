@@ -12,7 +12,7 @@ use crate::{inbound::Known, machine::LocalService};
 use anyhow::Context;
 use bus::LocalBus;
 use engine::ports::Clock;
-use follow::{Heard, follow};
+use follow::{Heard, begin, follow};
 use handlers::{
     notify::{Channel, Desk, notify_of, slack::Way},
     publish::{Outlets, SOURCE_AT_HOME, Telling, publish},
@@ -45,6 +45,7 @@ impl Outward {
     /// From the settings; secrets are read once.
     pub fn of(
         service: &LocalService,
+        log: &SqliteLog,
         known: &Known,
         settings: &NotificationSettings,
         state: &Path,
@@ -71,19 +72,29 @@ impl Outward {
         });
         let channels = settings.slack.iter().map(channel).collect::<anyhow::Result<Vec<_>>>()?;
         let channels = Arc::new(channels);
-        let desk = (!channels.is_empty()).then(|| Desk { web, marks, channels, console, patience: PATIENCE });
+        let desk = (!channels.is_empty()).then(|| Desk {
+            web,
+            marks,
+            channels,
+            console,
+            patience: PATIENCE,
+            // The state folder is locked.
+            alone: true,
+        });
+        for (file, is_wanted) in [(BUS_FILE, outlets.is_some()), (DESK_FILE, desk.is_some())] {
+            if is_wanted {
+                begin(log, &state.join(file));
+            } else {
+                // Whoever is told later is told of what happens then.
+                let _ = std::fs::remove_file(state.join(file));
+            }
+        }
         Ok(Self { outlets, desk, state: state.to_owned() })
     }
 
     /// Begins to tell.
     pub fn tell(self, tasks: &mut JoinSet<()>, service: &LocalService, log: &Arc<SqliteLog>) {
         let Self { outlets, desk, state } = self;
-        for (file, is_wanted) in [(BUS_FILE, outlets.is_some()), (DESK_FILE, desk.is_some())] {
-            if !is_wanted {
-                // Whoever is told later is told of what happens then.
-                let _ = std::fs::remove_file(state.join(file));
-            }
-        }
         if let Some(outlets) = outlets {
             let service = service.clone();
             let told = move |heard: Heard| {

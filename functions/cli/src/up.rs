@@ -116,7 +116,7 @@ pub async fn up(args: Args) -> anyhow::Result<u8> {
         command: &crate::command_line(),
     };
     let machine = Machine::open(opening).await?;
-    let outward = Outward::of(&machine.service, &known, &settings.notifications, &dir)?;
+    let outward = Outward::of(&machine.service, &machine.log, &known, &settings.notifications, &dir)?;
     let keys = match given {
         Some(pair) => pair,
         None => {
@@ -153,6 +153,7 @@ pub async fn up(args: Args) -> anyhow::Result<u8> {
         served = serving.into_future() => served,
         // Whoever is in the middle of a large object tries again.
         () = async { let _ = told.await; tokio::time::sleep(LAST_REQUESTS_MAX).await } => Ok(()),
+        () = machine.sweep() => Ok(()),
     };
     drop(listening);
     anstream::println!("stopping: what runs is taken up again at the next start");

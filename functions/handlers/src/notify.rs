@@ -6,6 +6,7 @@
 //! One caller tells at a time; another leaves word, and the first looks again before it goes.
 
 mod history;
+pub mod settings;
 pub mod slack;
 mod teller;
 
@@ -37,7 +38,13 @@ pub struct Desk<W, M> {
     pub console: Option<String>,
     /// How long one call may wait for a channel that asks for time, or does not answer.
     pub patience: Duration,
+    /// Nobody else tells: whoever is noted to be telling is a process that is gone.
+    pub alone: bool,
 }
+
+/// How long one call may take where others tell too, milliseconds: 60 seconds. Who takes longer is taken to be gone soon
+/// after, before the platform calls again in its place.
+pub const CALL_MS_MAX: i64 = 60 * 1000;
 
 impl<W, M> Clone for Desk<W, M> {
     fn clone(&self) -> Self {
@@ -47,6 +54,7 @@ impl<W, M> Clone for Desk<W, M> {
             channels: Arc::clone(&self.channels),
             console: self.console.clone(),
             patience: self.patience,
+            alone: self.alone,
         }
     }
 }

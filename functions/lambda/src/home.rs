@@ -7,10 +7,21 @@ use crate::{
     telemetry::{Metrics, now_ms},
 };
 use api::{ApiError, Code};
-use aws::client::{Client, Service};
-use engine::log::{BoxError, Commit, LogError};
+use aws::{
+    client::{Client, Service},
+    outward::{DynamoMarks, HttpsWeb},
+};
+use engine::{
+    log::{BoxError, Commit, LogError},
+    outward::WEB_ANSWER_SECONDS_MAX,
+};
 use events::{ExecutionId, Version};
-use handlers::{measure::Measure, permissions::Permissions, triggers::Host};
+use handlers::{
+    measure::Measure,
+    notify::{Channel, Desk, settings::NoticeSettings},
+    permissions::Permissions,
+    triggers::Host,
+};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 use tokio::sync::Mutex;
@@ -33,7 +44,18 @@ pub struct Home {
     metrics: Metrics,
     permissions: Mutex<Option<Read<Permissions>>>,
     host_secrets: Mutex<BTreeMap<Host, Read<Option<String>>>>,
+    channels: Mutex<Option<Read<Noticed>>>,
 }
+
+/// Who is told, with what is needed for it.
+struct Noticed {
+    channels: Arc<Vec<Channel>>,
+    console: Option<String>,
+    web: Arc<HttpsWeb>,
+}
+
+/// Who tells people.
+pub type LambdaDesk = Desk<HttpsWeb, DynamoMarks>;
 
 /// Something that was read, and when.
 struct Read<T> {
@@ -68,6 +90,7 @@ impl Home {
             metrics,
             permissions: Mutex::default(),
             host_secrets: Mutex::default(),
+            channels: Mutex::default(),
             settings,
         }
     }
@@ -193,6 +216,54 @@ impl Home {
             Host::Bitbucket => "bitbucket",
         };
         format!("{prefix}hooks/{name}")
+    }
+
+    /// Who is told of changes of state until then; `None` when nobody is.
+    pub async fn desk(&self, until_ms: i64) -> Result<Option<LambdaDesk>, String> {
+        let Some(noticed) = self.noticed().await? else { return Ok(None) };
+        // The last call may take its time as well, and what was told must be noted.
+        let patience = left(until_ms).saturating_sub(Duration::from_secs(WEB_ANSWER_SECONDS_MAX + 5));
+        Ok((!noticed.channels.is_empty()).then(|| Desk {
+            web: Arc::clone(&noticed.web),
+            marks: Arc::new(DynamoMarks::new(&self.client, &self.settings.views_table)),
+            channels: Arc::clone(&noticed.channels),
+            console: noticed.console.clone(),
+            patience,
+            alone: false,
+        }))
+    }
+
+    async fn noticed(&self) -> Result<Option<Arc<Noticed>>, String> {
+        let Some(name) = &self.settings.notices else { return Ok(None) };
+        let mut kept = self.channels.lock().await;
+        if let Some(fresh) = kept.as_ref().and_then(|read| read.within(READ_KEPT_MS)) {
+            return Ok(Some(fresh));
+        }
+        let Some(text) = self.parameter(name).await? else { return Ok(None) };
+        let wanted = NoticeSettings::parse(&text).map_err(|error| format!("`{name}`: {error}"))?;
+        let mut secrets = BTreeMap::new();
+        for secret in wanted.secrets() {
+            if let Some(value) = self.parameter(secret).await? {
+                secrets.insert(secret.to_owned(), value);
+            }
+        }
+        let (channels, wrong) = wanted.channels(|secret| secrets.get(secret).cloned());
+        for error in wrong {
+            tracing::error!(%error, "a channel is told nothing");
+        }
+        let web = kept.as_ref().map(|read| Arc::clone(&read.value.web));
+        let value = Arc::new(Noticed {
+            channels: Arc::new(channels),
+            console: wanted.console.map(|url| url.trim_end_matches('/').to_owned()),
+            web: web.unwrap_or_else(|| Arc::new(self.web())),
+        });
+        *kept = Some(Read { at_ms: now_ms(), value: Arc::clone(&value) });
+        Ok(Some(value))
+    }
+
+    /// The way out to Slack: over TLS, unless this installation stands on an emulator.
+    fn web(&self) -> HttpsWeb {
+        if self.settings.plain_web { HttpsWeb::plain() } else { HttpsWeb::new() }
     }
 
     /// A parameter's value; `None` when there is none of that name, or it is empty.

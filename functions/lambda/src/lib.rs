@@ -5,6 +5,7 @@ pub mod adapters;
 pub mod api;
 pub mod entry;
 pub mod home;
+pub mod notify;
 pub mod project;
 pub mod relay;
 pub mod settings;

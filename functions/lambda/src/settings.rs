@@ -70,6 +70,10 @@ pub struct Settings {
     pub permissions: Option<String>,
     /// Pull requests of forks may start something.
     pub allow_forks: bool,
+    /// The SSM parameter that says who is told of changes of state.
+    pub notices: Option<String>,
+    /// Addresses outside of AWS may be called without TLS: for emulators.
+    pub plain_web: bool,
 }
 
 /// What carrying out effects needs.
@@ -216,6 +220,8 @@ impl Settings {
             dead_letters: reading.optional("TOWPATH_DEAD_LETTERS_URL"),
             permissions: reading.optional("TOWPATH_PERMISSIONS_PARAMETER"),
             allow_forks: forks == "true",
+            notices: reading.optional("TOWPATH_NOTICES_PARAMETER"),
+            plain_web: reading.optional("TOWPATH_PLAIN_WEB").is_some_and(|value| value == "true"),
         };
         match client {
             Ok(client) if reading.wrong.is_empty() => Ok(settings(client)),

@@ -41,6 +41,14 @@ struct Waiting {
     pause: Duration,
 }
 
+/// Where a reader goes on. Whoever is told from now on is told of what happens from now on, so this is to be called
+/// before anything can happen.
+pub(super) fn begin(log: &SqliteLog, file: &Path) -> Position {
+    let at = read(file).filter(|at| *at <= log.head()).unwrap_or_else(|| log.head());
+    note(file, at);
+    at
+}
+
 /// Follows the log until the task is dropped.
 pub(super) async fn follow<F, T>(log: Arc<SqliteLog>, file: PathBuf, whom: &'static str, told: F)
 where
@@ -48,9 +56,7 @@ where
     T: Future<Output = Result<(), String>> + Send,
 {
     let mut head = log.watch();
-    // Whoever is told from now on is told of what happens from now on.
-    let mut at = read(&file).filter(|at| *at <= log.head()).unwrap_or_else(|| log.head());
-    note(&file, at);
+    let mut at = begin(&log, &file);
     let mut waiting: BTreeMap<ExecutionId, Waiting> = BTreeMap::new();
     loop {
         let more = match log.follow(at, COMMITS).await {

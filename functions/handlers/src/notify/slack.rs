@@ -1,7 +1,7 @@
 //! Slack's two ways in: an incoming webhook, which takes messages and nothing else, and a bot's token, with which a
 //! message can be edited and answered to. See `spec/events-and-notifications.md`, section 5.1.
 
-use engine::ports::{Web, WebAnswer, WebPost};
+use engine::outward::{WEB_ANSWER_SECONDS_MAX, Web, WebAnswer, WebPost};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -69,6 +69,11 @@ pub(super) enum Failed {
 pub(super) struct Patience(pub(super) Duration);
 
 impl Patience {
+    /// Time went by without an answer.
+    fn spend(&mut self, time: Duration) {
+        self.0 = self.0.saturating_sub(time);
+    }
+
     /// Waits, unless it would be for too long.
     async fn wait<W: Web>(&mut self, web: &W, time: Duration) -> bool {
         let Some(left) = self.0.checked_sub(time) else { return false };
@@ -89,7 +94,10 @@ pub(super) async fn call<W: Web>(
     loop {
         let heard = match web.post(request(way, call)).await {
             Ok(answer) => read(way, &answer),
-            Err(error) => Heard::Trouble(error.to_string()),
+            Err(error) => {
+                patience.spend(Duration::from_secs(WEB_ANSWER_SECONDS_MAX));
+                Heard::Trouble(error.to_string())
+            }
         };
         let (time, reason) = match heard {
             Heard::Done(ts) => return Ok(ts),
@@ -111,7 +119,8 @@ fn request(way: &Way, call: Call<'_>) -> WebPost {
     match way {
         Way::Webhook { url } => {
             let (Call::Post(message) | Call::Reply { message, .. } | Call::Edit { message, .. }) = call;
-            WebPost { url: url.clone(), bearer: None, body: message.to_string() }
+            let body = with(json!({ "unfurl_links": false, "unfurl_media": false }), message);
+            WebPost { url: url.clone(), bearer: None, body: body.to_string() }
         }
         Way::Bot { token, channel, api } => {
             let (method, message, more) = match call {
@@ -121,15 +130,19 @@ fn request(way: &Way, call: Call<'_>) -> WebPost {
                 }
                 Call::Edit { message, ts } => ("chat.update", message, json!({ "ts": ts })),
             };
-            let mut body = json!({ "channel": channel, "unfurl_links": false, "unfurl_media": false });
-            for part in [message, &more] {
-                if let (Some(body), Some(part)) = (body.as_object_mut(), part.as_object()) {
-                    body.extend(part.iter().map(|(key, value)| (key.clone(), value.clone())));
-                }
-            }
+            let plain = json!({ "channel": channel, "unfurl_links": false, "unfurl_media": false });
+            let body = with(with(plain, message), &more);
             WebPost { url: format!("{api}/{method}"), bearer: Some(token.clone()), body: body.to_string() }
         }
     }
+}
+
+/// One object with the members of another.
+fn with(mut body: Value, more: &Value) -> Value {
+    if let (Some(body), Some(more)) = (body.as_object_mut(), more.as_object()) {
+        body.extend(more.iter().map(|(key, value)| (key.clone(), value.clone())));
+    }
+    body
 }
 
 enum Heard {

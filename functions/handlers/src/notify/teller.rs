@@ -1,7 +1,7 @@
 //! Telling one channel of one execution, from where it was left.
 
 use super::{
-    Channel, Desk, Notified, NotifyError,
+    CALL_MS_MAX, Channel, Desk, Notified, NotifyError,
     history::{AGE_MAX_MS, History, Unfolding},
     slack::{Call, Failed, Patience, Way, call},
 };
@@ -23,8 +23,9 @@ use events::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// How long somebody who tells may take before another takes over, milliseconds. Longer than a function may run.
-const HELD_MS: i64 = 5 * 60 * 1000;
+/// How long somebody who tells may take before another takes over, milliseconds. Longer than a call may take; and over
+/// when one that broke off is called again, which is a minute later at the soonest.
+const HELD_MS: i64 = CALL_MS_MAX + 40 * 1000;
 /// How long a mark is kept after the last change, milliseconds: 90 days, more than any approval may wait.
 const MARK_KEPT_MS: i64 = 90 * 24 * 60 * 60 * 1000;
 /// How often others may be faster before this one gives up.
@@ -75,7 +76,8 @@ pub(super) async fn tell<H: Home, W: Web, M: Marks>(
     for _ in 0..ATTEMPTS_MAX {
         teller.book.open().await?;
         let now = home.engine().clock().now();
-        if teller.book.note.held.as_ref().is_some_and(|held| held.until > now) {
+        let held = teller.book.note.held.as_ref().filter(|_| !desk.alone);
+        if held.is_some_and(|held| held.until > now) {
             teller.book.note.word += 1;
             if teller.book.write().await? {
                 teller.notified.left += 1;

@@ -19,6 +19,7 @@ fn desk(house: &House, channel: Channel) -> Table {
         channels: Arc::new(vec![channel]),
         console: Some("https://towpath.example.org".into()),
         patience: Duration::from_secs(60),
+        alone: false,
     }
 }
 
@@ -274,6 +275,17 @@ async fn while_one_tells_another_leaves_word_and_what_it_knew_of_is_told() {
     assert_eq!((&note["word"], &note["held"]["by"]), (&1.into(), &"somebody".into()));
     // Whoever it was is gone: when its time has run out, the next one tells.
     house.pass(2 * 3_600_000);
+    assert_eq!(tell(&house, &desk, &execution).await.posted, 1);
+}
+
+#[tokio::test]
+async fn where_nobody_else_tells_whoever_is_noted_is_gone() {
+    let house = House::new().await;
+    let desk = Desk { alone: true, ..desk(&house, webhook(&["started"])) };
+    let execution = house.start().await;
+    let key = format!("once#notice#{execution}#team");
+    let held = json!({ "version": 0, "held": { "by": "somebody", "until": i64::MAX } });
+    assert!(house.outlets.marks.put(&key, 0, &held.to_string(), Timestamp(0)).await.unwrap());
     assert_eq!(tell(&house, &desk, &execution).await.posted, 1);
 }
 

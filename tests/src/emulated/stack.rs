@@ -198,6 +198,11 @@ impl Stack {
         format!("/_aws/lambda-url/{id}/")
     }
 
+    /// A function URL on the emulator, whole.
+    pub fn url(&self, output: &str) -> String {
+        format!("http://{}{}", self.address, self.url_path(output))
+    }
+
     /// Sends an operation to the function URL, signed by a user.
     pub fn post_as(&self, user: &str, operation: &str, input: &Value) -> Answer {
         let client = Client::new(self.address).with_key(user, "test");

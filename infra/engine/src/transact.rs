@@ -450,7 +450,7 @@ fn batch(
     if pipeline.is_none() && envelope.command.relies_on_current_definition() {
         checks.push((names.pipeline.clone(), heads.pipeline.version));
     }
-    if lane.is_none() && envelope.command.relies_on_lane() {
+    if lane.is_none() && envelope.command.relies_on_lane(decision, &scope.execution) {
         checks.push((names.lane.clone(), heads.lane.version));
     }
     if let (Some(stream), None) = (&names.execution, &execution) {

@@ -122,7 +122,8 @@ fn action(name: &str, category: &str, provider: &str, configuration: Value) -> V
 /// A ZIP with one stored file.
 fn zipped(content: &str) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    zip.start_file("index.html", zip::write::SimpleFileOptions::default()).unwrap();
+    let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    zip.start_file("index.html", stored).unwrap();
     std::io::Write::write_all(&mut zip, content.as_bytes()).unwrap();
     zip.finish().unwrap().into_inner()
 }

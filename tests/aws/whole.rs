@@ -71,7 +71,9 @@ fn listen(home: &Home, slack: &Slack) {
         ("Endpoint", stack.output("InboxArn")),
     ];
     stack.aws.query(aws::client::Service::Sns, "Subscribe", &subscription);
-    let _ = slack;
+    let secret =
+        json!({"Name": "/towpath/towpath/slack/webhook", "Type": "SecureString", "Value": slack.url()});
+    stack.aws.json(aws::client::Service::Ssm, "PutParameter", &secret);
 }
 
 /// Waits for a message in the fixtures' queue.

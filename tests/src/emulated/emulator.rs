@@ -142,6 +142,8 @@ fn launch(folder: &Path, address: SocketAddr, endpoint: &str) -> Child {
         .env("MINISTACK_ACCOUNT_ID", ACCOUNT);
     // Functions get the keys of their roles, and what those may not do is refused.
     python.env("AUTH", "true");
+    // The stand-in for Slack has no TLS.
+    python.env("TOWPATH_PLAIN_WEB", "true");
     python.env("PERSIST_STATE", "1").env("STATE_DIR", folder.join("state"));
     python.env("S3_PERSIST", "1").env("S3_DATA_DIR", folder.join("state/s3"));
     python.env("TOWPATH_TEST_INVOCATIONS", folder.join("invocations.jsonl"));

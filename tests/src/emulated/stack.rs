@@ -168,7 +168,7 @@ impl Stack {
         let deploy =
             ["deploy", "--stack-name", NAME, "--template-file", file, "--capabilities", "CAPABILITY_IAM"];
         let administrator = format!("AdministratorArn=arn:aws:iam::{ACCOUNT}:user/{KEY}");
-        let parameters = ["--parameter-overrides", "Architecture=x86_64", &administrator];
+        let parameters = ["--parameter-overrides", "Architecture=x86_64", "WithSlack=true", &administrator];
         command(url, &folder, &[&deploy[..], &parameters].concat());
 
         let body = std::fs::read_to_string(FIXTURES).unwrap();

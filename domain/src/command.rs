@@ -1,6 +1,10 @@
 //! Commands: what someone wishes to happen. Every command may arrive twice.
 
-use crate::{execution::rollback::Past, pipeline::PipelineDeclaration};
+use crate::{
+    draft::Decision,
+    execution::{Execution, gate, rollback::Past},
+    pipeline::PipelineDeclaration,
+};
 use events::{
     ActionExecutionId, ActionName, ConditionType, Entry, ExecutionId, FailureCode, JobId, PipelineName,
     Policy, RuleExecutionId, RuleName, SourceRevision, StageName, StageRetryMode, StreamName, Timestamp,
@@ -328,10 +332,37 @@ impl Command {
         }
     }
 
-    /// True when the answer depends on the lane, so that the lane's stream must not have moved. Notes about an attempt
-    /// move nothing on: whatever the lane did meanwhile, the run hears of it by other means.
-    pub fn relies_on_lane(&self) -> bool {
-        !matches!(self.wish, Wish::NoteActionProgress { .. } | Wish::NoteRuleProgress { .. })
+    /// True when what was decided depends on the lane, so that the lane's stream must not have moved. Not so for notes
+    /// about an attempt, which move nothing on; nor for results inside of a stage: the run holds it until it leaves by
+    /// itself, and whatever else the lane did meanwhile (its pipeline was deleted), the run hears of it by `Settle`,
+    /// a step late. Only where a newer run may take its place at any moment does the lane count at every step.
+    ///
+    /// `run` is the run after the decision.
+    pub fn relies_on_lane(&self, decision: &Decision, run: &Execution) -> bool {
+        match self.wish {
+            Wish::NoteActionProgress { .. } | Wish::NoteRuleProgress { .. } => false,
+            Wish::RecordActionResult { .. } | Wish::OnJob { .. } => {
+                !decision.stays_among_actions() || gate::may_give_way(run)
+            }
+            Wish::CreatePipeline { .. }
+            | Wish::UpdatePipeline { .. }
+            | Wish::DeletePipeline
+            | Wish::TagPipeline { .. }
+            | Wish::UntagPipeline { .. }
+            | Wish::StartExecution { .. }
+            | Wish::StopExecution { .. }
+            | Wish::RetryStage { .. }
+            | Wish::RollbackStage { .. }
+            | Wish::StartRollback { .. }
+            | Wish::ExpireAction { .. }
+            | Wish::RecordRuleResult { .. }
+            | Wish::ExpireRule { .. }
+            | Wish::OverrideCondition { .. }
+            | Wish::RecordApproval { .. }
+            | Wish::DisableTransition { .. }
+            | Wish::EnableTransition { .. }
+            | Wish::Settle => true,
+        }
     }
 
     /// The wish's name, for log lines.

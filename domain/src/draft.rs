@@ -38,6 +38,47 @@ impl Decision {
     pub fn is_empty(&self) -> bool {
         self.pipeline.is_empty() && self.lane.is_empty() && self.execution.is_empty()
     }
+
+    /// It is about attempts at actions alone: how they went, and which ones start next in the stage the run is in.
+    pub(crate) fn stays_among_actions(&self) -> bool {
+        self.pipeline.is_empty()
+            && self.lane.is_empty()
+            && self.execution.iter().all(|event| match event {
+                ExecutionEvent::ActionStarted(_)
+                | ExecutionEvent::ActionProgressed(_)
+                | ExecutionEvent::ActionSucceeded(_)
+                | ExecutionEvent::ActionFailed(_)
+                | ExecutionEvent::JobQueued(_)
+                | ExecutionEvent::JobDispatched(_)
+                | ExecutionEvent::JobAcknowledged(_)
+                | ExecutionEvent::JobContinued(_)
+                | ExecutionEvent::ResultIgnored(_) => true,
+                ExecutionEvent::ExecutionStarted(_)
+                | ExecutionEvent::StageStarted(_)
+                | ExecutionEvent::StageRetried(_)
+                | ExecutionEvent::ActionAbandoned(_)
+                | ExecutionEvent::ConditionStarted(_)
+                | ExecutionEvent::ConditionEnded(_)
+                | ExecutionEvent::ConditionOverridden(_)
+                | ExecutionEvent::RuleStarted(_)
+                | ExecutionEvent::RuleProgressed(_)
+                | ExecutionEvent::RuleSucceeded(_)
+                | ExecutionEvent::RuleFailed(_)
+                | ExecutionEvent::RuleAbandoned(_)
+                | ExecutionEvent::RuleResultIgnored(_)
+                | ExecutionEvent::StageSkipped(_)
+                | ExecutionEvent::StageSucceeded(_)
+                | ExecutionEvent::StageFailed(_)
+                | ExecutionEvent::StageStopped(_)
+                | ExecutionEvent::StageCancelled(_)
+                | ExecutionEvent::StopRequested(_)
+                | ExecutionEvent::ExecutionSucceeded(_)
+                | ExecutionEvent::ExecutionFailed(_)
+                | ExecutionEvent::ExecutionStopped(_)
+                | ExecutionEvent::ExecutionCancelled(_)
+                | ExecutionEvent::ExecutionSuperseded(_) => false,
+            })
+    }
 }
 
 pub(crate) struct Draft<'a> {

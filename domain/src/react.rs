@@ -81,7 +81,9 @@ pub fn react_to_execution(
 /// What a lane's event asks of the world: whoever did not cause it must be told, and who is owed must be started.
 pub fn react_to_lane(pipeline: &PipelineName, event: &LaneEvent) -> Vec<Effect> {
     match event {
-        LaneEvent::StageHeld(held) if held.waited && !fault!(NobodyTold) => vec![tell_settle(pipeline, &held.execution)],
+        LaneEvent::StageHeld(held) if held.waited && !fault!(NobodyTold) => {
+            vec![tell_settle(pipeline, &held.execution)]
+        }
         LaneEvent::ExecutionWaits(waits) => told(pipeline, waits.displaces.as_ref()),
         LaneEvent::TransitionEnabled(enabled) => told(pipeline, enabled.displaces.as_ref()),
         // Who left by its own decision is not disturbed by this; who was sent away ends by it.

@@ -169,8 +169,8 @@ pub(crate) async fn a_secret_that_is_too_long_is_refused_with_its_size(client: &
     let secrets = ParameterSecrets::new(client, &fresh("towpath"), None);
     secrets.keep("long", &"x".repeat(4095)).await.unwrap();
     assert_eq!(secrets.recall("long").await.unwrap().unwrap().len(), 4095);
-    let error = secrets.keep("long", &"x".repeat(4097)).await.unwrap_err().to_string();
-    assert!(error.contains("4097 bytes") && !error.contains("xxx"), "{error}");
+    let error = secrets.keep("long", &"x".repeat(4096)).await.unwrap_err().to_string();
+    assert!(error.contains("4096 bytes") && !error.contains("xxx"), "{error}");
 }
 
 pub(crate) async fn a_role_lends_credentials_for_an_hour(client: &Client) {

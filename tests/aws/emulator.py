@@ -1,13 +1,16 @@
-"""The emulator `ministack`, with three things that AWS does and it does not.
+"""The emulator `ministack`, with five things that AWS does and it does not.
 
 - The front of a function URL with AWS_IAM tells the function who signed. Here the key is the name of a user; the
   signature is not checked, so what is told is only as good as a test's own word.
+- Every request comes over TLS, as a bucket's policy may ask: loopback has none, so it is said to be.
+- A build that has ended says so on the default bus, a moment after it was started. (It succeeds, and builds nothing.)
 - What was invoked, and for how long, is written to the file TOWPATH_TEST_INVOCATIONS, a line of JSON each: AWS writes
   that on the bill.
 - AWS's own services put events on the default bus, from sources that begin with `aws.` and are closed to everybody
   else. Here the tests do it for them.
 """
 
+import contextvars
 import functools
 import json
 import os
@@ -16,7 +19,10 @@ import threading
 import time
 
 from ministack.app import main
-from ministack.services import eventbridge, lambda_svc
+from ministack.core import iam_evaluator
+from ministack.services import codebuild, eventbridge, lambda_svc
+
+BUILD_SECONDS = 0.5
 
 build_event = lambda_svc._build_function_url_event
 
@@ -43,6 +49,59 @@ def with_caller(url_id, account_id, region, method, path, headers, *rest, **name
 
 lambda_svc._build_function_url_event = with_caller
 eventbridge._put_events = functools.partial(eventbridge._put_events, allow_aws_source=True)
+
+
+
+class OverTls:
+    """Where a request came from, over TLS."""
+
+    def __init__(self, origin):
+        self.origin = origin
+
+    def get(self):
+        address, _ = self.origin.get()
+        return address, True
+
+    def set(self, value):
+        return self.origin.set(value)
+
+    def reset(self, token):
+        return self.origin.reset(token)
+
+
+iam_evaluator._request_origin = OverTls(iam_evaluator._request_origin)
+
+start_build = codebuild._start_build
+
+
+@functools.wraps(start_build)
+def with_news(data):
+    answer = start_build(data)
+    build = json.loads(answer[2]).get("build")
+    if build:
+        context = contextvars.copy_context()
+        threading.Timer(BUILD_SECONDS, context.run, [tell, build]).start()
+    return answer
+
+
+def tell(build):
+    detail = {
+        "build-status": build["buildStatus"],
+        "project-name": build["projectName"],
+        "build-id": build["arn"],
+        "current-phase": "COMPLETED",
+        "version": "1",
+    }
+    entry = {
+        "Source": "aws.codebuild",
+        "DetailType": "CodeBuild Build State Change",
+        "Detail": json.dumps(detail),
+        "Resources": [build["arn"]],
+    }
+    eventbridge._put_events({"Entries": [entry]})
+
+
+codebuild._start_build = with_news
 
 dispatch = lambda_svc._execute_function_dispatch
 writing = threading.Lock()

@@ -84,7 +84,8 @@ pub(crate) fn throttled(home: &mut Home) {
     // Every third call of DynamoDB, forty times.
     let count = std::sync::atomic::AtomicUsize::new(0);
     let fault = meter.spoil(40, What::Refuse(400, "ProvisionedThroughputExceededException"), move |call| {
-        call.service == "dynamodb" && count.fetch_add(1, std::sync::atomic::Ordering::SeqCst).is_multiple_of(3)
+        call.service == "dynamodb"
+            && count.fetch_add(1, std::sync::atomic::Ordering::SeqCst).is_multiple_of(3)
     });
     home.push(name, "throttled");
     let execution = started(home, name, 2);

@@ -5,7 +5,7 @@ use super::{
     stage::{ATTEMPT, ROLE, Stage, archive, asked, input, job, output, resumed, rule},
 };
 use engine::{
-    action::{ActionJob, EnvironmentVariable, EnvironmentVariableType, FailureCode, Run},
+    action::{ActionJob, EnvironmentVariable, EnvironmentVariableType, FailureCode, Region, Run},
     ports::Actions as _,
     rule::RuleOutcome,
 };
@@ -214,10 +214,9 @@ async fn the_actions_own_role_is_assumed_from_the_pipelines_and_a_refusal_names_
     let stage = stage();
     stage.service.on("StartBuild", started());
     let roles = vec![ROLE.to_owned(), "arn:aws:iam::444455556666:role/builder".to_owned()];
-    stage.begun(&ActionJob { roles: roles.clone(), region: Some("us-east-2".into()), ..build() }).await;
+    stage.begun(&ActionJob { roles: roles.clone(), ..build() }).await;
     let call = stage.service.call("StartBuild");
     assert_eq!(call.who, "builder");
-    assert!(call.headers["authorization"].contains("/us-east-2/codebuild/"), "{:?}", call.headers);
     let assumed: Vec<String> =
         stage.service.calls("AssumeRole").iter().map(|call| call.who.clone()).collect();
     assert_eq!(assumed, ["own", "pipeline"]);
@@ -231,6 +230,39 @@ async fn the_actions_own_role_is_assumed_from_the_pipelines_and_a_refusal_names_
         "{}",
         failure.message
     );
+}
+
+#[tokio::test]
+async fn a_build_in_another_region_gets_its_artifacts_there_and_they_come_back() {
+    let stage = stage();
+    stage.service.on("StartBuild", started());
+    let region = Region { name: "us-east-2".into(), bucket: Some("store-us".into()), encryption_key: None };
+    let job = ActionJob { region: Some(region), ..build() };
+    let begun = stage.begun(&job).await;
+    let call = stage.service.call("StartBuild");
+    assert!(call.headers["authorization"].contains("/us-east-2/codebuild/"), "{:?}", call.headers);
+    assert_eq!(call.input["sourceLocationOverride"], "store-us/shop/Source/k1");
+    assert_eq!(call.input["artifactsOverride"]["location"], "store-us");
+    assert!(stage.service.object("store-us/shop/Source/k1").is_some());
+    let copied = stage.service.call("CopyObject");
+    assert!(copied.headers["authorization"].contains("/us-east-2/s3/"), "{:?}", copied.headers);
+    stage.service.on("BatchGetBuilds", described("SUCCEEDED", json!({})));
+    stage.service.put("store-us/shop/Built/k2", "made there");
+    stage.succeeded(&asked(&job, &begun)).await;
+    assert_eq!(stage.service.object("store/shop/Built/k2").unwrap().bytes, b"made there");
+    let region = Region { name: "us-east-2".into(), bucket: None, encryption_key: None };
+    let failure = stage.failed(&ActionJob { region: Some(region), ..build() }).await;
+    assert_eq!(failure.code, FailureCode::ConfigurationError);
+    assert!(failure.message.contains("no artifact store"), "{}", failure.message);
+}
+
+#[tokio::test]
+async fn a_role_that_may_not_look_begins_anew_under_the_same_token() {
+    let stage = stage();
+    stage.service.on("ListBuildsForProject", refusal("AccessDeniedException", "no"));
+    stage.service.on("StartBuild", started());
+    stage.begun(&resumed(&build())).await;
+    assert_eq!(stage.service.call("StartBuild").input["idempotencyToken"], ATTEMPT);
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ mod moto;
 mod objects;
 mod rules;
 mod service;
+mod services;
 mod sources;
 mod stacks;
 mod stage;

@@ -71,12 +71,19 @@ pub(crate) struct Object {
     pub(crate) headers: BTreeMap<String, String>,
 }
 
+/// An object that comes in parts.
+struct Upload {
+    at: String,
+    headers: BTreeMap<String, String>,
+    parts: BTreeMap<u32, Vec<u8>>,
+}
+
 #[derive(Default)]
 struct State {
     script: BTreeMap<String, VecDeque<Reply>>,
     calls: Vec<Call>,
     objects: BTreeMap<String, Object>,
-    uploads: BTreeMap<String, (String, BTreeMap<String, String>, BTreeMap<u32, Vec<u8>>)>,
+    uploads: BTreeMap<String, Upload>,
 }
 
 /// The stand-in. Ends with the test.
@@ -246,16 +253,16 @@ fn s3(state: &mut State, call: &Call) -> Option<Reply> {
         }
         "CreateMultipartUpload" => {
             let id = format!("upload-{}", state.uploads.len());
-            state.uploads.insert(id.clone(), (at, kept(call), BTreeMap::new()));
+            state.uploads.insert(id.clone(), Upload { at, headers: kept(call), parts: BTreeMap::new() });
             Reply::Xml(format!("<R><UploadId>{id}</UploadId></R>"))
         }
         "UploadPart" => {
-            let parts = &mut state.uploads.get_mut(&query["uploadId"])?.2;
+            let parts = &mut state.uploads.get_mut(&query["uploadId"])?.parts;
             parts.insert(query["partNumber"].parse().unwrap(), call.body.clone());
             Reply::Raw(200, vec![("etag", format!("\"{}\"", query["partNumber"]))], Vec::new())
         }
         "CompleteMultipartUpload" => {
-            let (at, headers, parts) = state.uploads.remove(&query["uploadId"])?;
+            let Upload { at, headers, parts } = state.uploads.remove(&query["uploadId"])?;
             state.objects.insert(at, Object { bytes: parts.into_values().flatten().collect(), headers });
             Reply::Xml("<CompleteMultipartUploadResult/>".to_owned())
         }

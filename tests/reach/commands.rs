@@ -112,6 +112,40 @@ fn a_run_that_is_waited_for_gives_its_outcome_as_a_code() {
 }
 
 #[test]
+fn a_pipeline_is_put_out_of_a_file_or_a_template() {
+    let shop = Shop::new();
+    let quick = pipeline("quick", vec![source(), stage("Say", vec![commands("Say", &["true"])])]);
+    shop.folder.write("quick.json", &quick.to_string());
+    shop.call(&["put", "quick.json"]).exits(0).says(&["quick is created, version 1"]);
+    shop.call(&["put", "quick.json"]).exits(0).says(&["quick is updated, version 2"]);
+    shop.folder.write("broken.json", r#"{"pipeline":{"name":"broken","stages":[]}}"#);
+    shop.call(&["put", "broken.json"]).exits(2).complains(&["broken.json"]);
+    let template = json!({ "Resources": { "Pipeline": { "Type": "AWS::CodePipeline::Pipeline", "Properties": {
+        "Name": "templated",
+        "RoleArn": { "Fn::Sub": "arn:aws:iam::${AWS::AccountId}:role/r" },
+        "PipelineType": "V2",
+        "ArtifactStore": { "Type": "S3", "Location": "release-artifacts-123456789012" },
+        "DisableInboundStageTransitions": [{ "StageName": "Gate", "Reason": "freeze" }],
+        "Stages": [
+            { "Name": "Source", "Actions": [{ "Name": "Checkout",
+                "ActionTypeId": { "Category": "Source", "Owner": "AWS", "Provider": "CodeCommit", "Version": "1" },
+                "Configuration": { "RepositoryName": "shop", "BranchName": "main", "PollForSourceChanges": false },
+                "OutputArtifacts": [{ "Name": "Code" }] }] },
+            { "Name": "Gate", "Actions": [{ "Name": "Sign",
+                "ActionTypeId": { "Category": "Approval", "Owner": "AWS", "Provider": "Manual", "Version": "1" } }] },
+        ],
+    } } } });
+    shop.folder.write("template.json", &template.to_string());
+    shop.call(&["put", "template.json"]).exits(2).complains(&["`--account`"]);
+    shop.call(&["put", "template.json", "--account", "111122223333"])
+        .exits(0)
+        .says(&["templated is created"]);
+    let told = shop.server.client.call("GetPipeline", &json!({ "name": "templated" }));
+    assert_eq!(told["pipeline"]["roleArn"], "arn:aws:iam::111122223333:role/r");
+    shop.call(&["state", "templated"]).exits(0).says(&[": freeze"]);
+}
+
+#[test]
 fn the_same_commands_speak_to_a_server_on_this_machine() {
     let folder = Folder::new();
     let server = Server::start(&folder);

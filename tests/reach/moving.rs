@@ -299,6 +299,7 @@ fn the_report_says_what_each_pipeline_needs() {
         "`OAuthToken` is a secret",
         "the transition into `Live` is closed, and is closed in Towpath too: freeze",
         "- arn:aws:iam::123456789012:role/pipeline-role",
+        "\"aws:PrincipalArn\": \"arn:aws:iam::123456789012:role/towpath/*\"",
     ] {
         assert!(report.contains(text), "`{text}` is not in\n{report}");
     }

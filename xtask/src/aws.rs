@@ -58,6 +58,11 @@ pub(crate) fn up(options: &UpOptions) -> anyhow::Result<()> {
 pub(crate) fn test(options: &TestOptions) -> anyhow::Result<()> {
     let begun = Instant::now();
     let installed = installed()?;
+    // Tests call it beside themselves, but cargo builds only what their own package names.
+    tools::step("Building `towpath`");
+    if !tools::shown(&mut tools::cargo(&["build", "--locked", "--package", "cli"])?)? {
+        bail!("`towpath` does not build");
+    }
     tools::step("Tests of the home on AWS");
     let mut test = tools::cargo(&["test", "--locked", "--package", "tests", "--test", "aws", "--"])?;
     // One after the other: they share an emulator, and some take it down.

@@ -29,6 +29,10 @@ pub(crate) struct Options {
     /// Break the house on purpose, one fault after the other, and say which seed notices each
     #[arg(long)]
     faults: bool,
+
+    /// Measure what one decision costs instead
+    #[arg(long, conflicts_with_all = ["seeds", "from", "seed", "faults"])]
+    decision: bool,
 }
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
@@ -36,6 +40,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     anyhow::ensure!(tools::shown(&mut tools::cargo(&arguments)?)?, "the simulation does not build");
     let mut simulation = Command::new(tools::target()?.join("sim/sim"));
     match options.seed {
+        _ if options.decision => drop(simulation.arg("--decision")),
         Some(seed) => drop(simulation.args(["--seed", &seed.to_string()])),
         None => {
             let (seeds, from) = (options.seeds.to_string(), options.from.to_string());

@@ -10,6 +10,9 @@ const REQUIREMENTS: &str = include_str!("../requirements.txt");
 /// The emulator of AWS that the adapters are tested on; the same folder as for `cargo xtask aws-test`.
 const EMULATOR: &str = include_str!("../requirements-emulator.txt");
 
+/// Another emulator, of the services that carry out actions; the same folder as for `cargo xtask bench moto`.
+const MOTO: &str = include_str!("../requirements-bench.txt");
+
 /// Where an example's tests run on a copy of it, so that the clone stays as it is.
 const EXAMPLE: &str = "examples/shop-api";
 
@@ -30,6 +33,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let cache = tools::cache()?;
     let python = venv::make(&cache.join("venv"), REQUIREMENTS, ("aws", "--version"))?;
     let emulator = venv::make(&cache.join("emulator"), EMULATOR, ("python", "--version"))?;
+    let moto = venv::make(&cache.join("bench-venv"), MOTO, ("moto_server", "--help"))?;
     let node_modules = clients::node_modules(&cache.join("javascript-client"))?;
 
     let mut failed = if options.no_check { Vec::new() } else { check::checks()? };
@@ -43,6 +47,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
             installed.extend([
                 ("TOWPATH_TEST_PYTHON", python.join("python")),
                 ("TOWPATH_TEST_MINISTACK", emulator.join("ministack")),
+                ("TOWPATH_TEST_MOTO", moto.join("moto_server")),
                 ("TOWPATH_TEST_NODE_MODULES", node_modules),
                 ("TOWPATH_TEST_RUST_CLIENT", client),
             ]);

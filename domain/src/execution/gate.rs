@@ -4,7 +4,7 @@
 //! Everything is read from the run's own start and its lane, never from settings: those are asked once, when a run
 //! starts.
 
-use super::{ExecutionStatus, Start, action, advance};
+use super::{Execution, ExecutionStatus, Start, action, advance};
 use crate::{
     draft::Draft,
     lane::admit::{self, Arrival},
@@ -86,6 +86,15 @@ pub(crate) fn is_latest(
         || (is_source && start.policy.is_extended());
     let latest = draft.scope.lane.last_entered(stage).is_some_and(|hold| hold.execution == *id);
     (latest || !matters) && admit::overtaken(draft, &arrival, definition).is_none()
+}
+
+/// A newer run may take the place of this one in the stage it is in.
+pub(crate) fn may_give_way(run: &Execution) -> bool {
+    let gate = |start: &Start| {
+        let gate = start.policy.gates.get(&run.current_stage()?.stage)?;
+        Some(gate.newer == Newer::Supersede && start.rollback.is_none())
+    };
+    run.start.as_ref().and_then(gate).unwrap_or(false)
 }
 
 /// Lets a newer run take the place of one that waits for nothing but approvals, or would ask for one now, where its

@@ -55,7 +55,12 @@ pub(crate) fn automatic(draft: &mut Draft<'_>, definition: &PipelineDeclaration,
     let asked = definition.stage(stage).and_then(|declared| declared.on_failure.as_ref());
     let Some(mode) = asked.and_then(OnFailure::retry_mode) else { return false };
     let execution = &draft.scope.execution;
-    let Some(run) = execution.stage(stage).filter(|run| run.auto_retries == 0 || fault!(RetriedForEver) && run.auto_retries < 3) else { return false };
+    let Some(run) = execution
+        .stage(stage)
+        .filter(|run| run.auto_retries == 0 || fault!(RetriedForEver) && run.auto_retries < 3)
+    else {
+        return false;
+    };
     if execution.is_rollback() || draft.is_outdated() {
         return false;
     }

@@ -147,6 +147,11 @@ pub fn set(fault: Option<Fault>) {
     ACTIVE.set(fault);
 }
 
+/// The defect this thread lives with.
+pub fn active() -> Option<Fault> {
+    ACTIVE.get()
+}
+
 /// This thread lives with that defect.
 pub fn is(fault: Fault) -> bool {
     ACTIVE.get() == Some(fault)

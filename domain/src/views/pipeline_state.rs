@@ -124,9 +124,14 @@ fn stage_of<'a>(state: &'a Execution, event: &'a ExecutionEvent) -> Option<&'a S
         | ExecutionEvent::StageStopped(ended)
         | ExecutionEvent::StageCancelled(ended) => Some(&ended.stage),
         ExecutionEvent::StopRequested(_) => state.current_stage().map(|run| &run.stage),
+        // What is noted of a result that no longer counts is part of the attempt's row.
+        ExecutionEvent::ResultIgnored(ignored) => {
+            state.attempt(&ignored.action_execution).map(|(stage, _)| &stage.stage)
+        }
+        ExecutionEvent::RuleResultIgnored(ignored) => {
+            state.rule(&ignored.rule_execution).map(|(stage, _, _)| &stage.stage)
+        }
         ExecutionEvent::ExecutionStarted(_)
-        | ExecutionEvent::ResultIgnored(_)
-        | ExecutionEvent::RuleResultIgnored(_)
         | ExecutionEvent::ExecutionSucceeded(_)
         | ExecutionEvent::ExecutionFailed(_)
         | ExecutionEvent::ExecutionStopped(_)

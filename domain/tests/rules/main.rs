@@ -11,6 +11,7 @@ mod gates;
 mod jobs;
 mod lanes;
 mod laws;
+mod looked_after;
 mod modes;
 mod overrides;
 mod progress;

@@ -33,6 +33,8 @@ pub type LocalService = Service<Arc<SqliteLog>, LocalActions, SettledViews, Secr
 
 /// Commits that the projector reads at a time.
 const PROJECT_COMMITS: usize = 512;
+/// How often what was left alone is taken up.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// Timers that may have fired and wait to be sent.
 const FIRED_TIMERS_MAX: usize = 1024;
 
@@ -157,6 +159,19 @@ impl Machine {
             return Err(met.unwrap_or_else(|| anyhow::anyhow!("the listings are not kept any more")));
         }
         Ok(sweep::resume_all(&self.service, only).await?)
+    }
+
+    /// Once a minute takes up what was left alone: by an append whose answer was lost, or a log that could not be
+    /// read for long. Never ends.
+    pub async fn sweep(&self) {
+        loop {
+            tokio::time::sleep(SWEEP_EVERY).await;
+            match sweep::take_up(&self.service).await {
+                Ok(0) => {}
+                Ok(taken) => tracing::debug!(taken, "swept"),
+                Err(error) => tracing::warn!(%error, "what was left alone could not be taken up"),
+            }
+        }
     }
 
     /// The artifact store.

@@ -50,6 +50,7 @@ On a Towpath elsewhere, or on CodePipeline (`--url`, TOWPATH_URL, `--profile`):
   pipelines       list pipelines
   state           where a pipeline stands
   executions      what ran
+  put             create a pipeline out of a file, or update it
   start, stop     start and stop an execution
   approve         answer an approval; `--reject` says no
   retry, rollback try a failed stage again; take a stage back to an earlier execution

@@ -6,6 +6,7 @@ mod approve;
 mod doors;
 mod executions;
 pub mod pipelines;
+mod put;
 mod retry;
 mod rollback;
 mod start;
@@ -63,6 +64,7 @@ pub enum Command {
     Pipelines(pipelines::Args),
     State(state::Args),
     Executions(executions::Args),
+    Put(put::Args),
     Start(start::Args),
     Stop(stop::Args),
     Approve(approve::Args),
@@ -78,6 +80,7 @@ impl Command {
             Self::Pipelines(args) => &mut args.common,
             Self::State(args) => &mut args.common,
             Self::Executions(args) => &mut args.common,
+            Self::Put(args) => &mut args.common,
             Self::Start(args) => &mut args.common,
             Self::Stop(args) => &mut args.common,
             Self::Approve(args) => &mut args.common,
@@ -97,6 +100,7 @@ pub async fn run(mut command: Command, outer: Reach) -> anyhow::Result<u8> {
         Command::Pipelines(args) => pipelines::run(args).await,
         Command::State(args) => state::run(args).await,
         Command::Executions(args) => executions::run(args).await,
+        Command::Put(args) => put::run(args).await,
         Command::Start(args) => start::run(args).await,
         Command::Stop(args) => stop::run(args).await,
         Command::Approve(args) => approve::run(args).await,

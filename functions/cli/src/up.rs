@@ -153,6 +153,7 @@ pub async fn up(args: Args) -> anyhow::Result<u8> {
         served = serving.into_future() => served,
         // Whoever is in the middle of a large object tries again.
         () = async { let _ = told.await; tokio::time::sleep(LAST_REQUESTS_MAX).await } => Ok(()),
+        () = machine.sweep() => Ok(()),
     };
     drop(listening);
     anstream::println!("stopping: what runs is taken up again at the next start");

@@ -67,6 +67,23 @@ async fn resume_owed<H: Home>(
     }
 }
 
+/// Takes up what is due, and does not wait for what comes of it: for a process that does all the work itself, of which
+/// some takes hours. What it has in hand is let be. Returns how many executions were taken up.
+pub async fn take_up<H: Home>(home: &H) -> Result<usize, ProjectError> {
+    let mut taken = resume_owed(home, None).await?.len();
+    let now = home.engine().clock().now();
+    let mut after: Option<String> = None;
+    loop {
+        let rows = home.views().page(OPEN, after.as_deref(), PAGE_ROWS, false).await?;
+        let Some(last) = rows.last() else { return Ok(taken) };
+        after = Some(last.q.clone());
+        for id in rows.into_iter().filter_map(|row| due(row, now)) {
+            home.engine().resume(&id).await?;
+            taken += 1;
+        }
+    }
+}
+
 /// How much one sweep may do.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {

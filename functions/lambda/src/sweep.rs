@@ -13,10 +13,13 @@ use serde_json::{Value, json};
 
 /// Executions under way that one sweep looks at, most.
 const ROWS_MAX: usize = 5_000;
+/// What is kept of the time for ending what was taken up last, milliseconds.
+const SETTLING_MS: i64 = 8_000;
 
 /// Takes up what is due.
 pub async fn handle(home: &Home, call: Call) -> Result<Value, Failed> {
-    let bounds = Bounds { rows: ROWS_MAX, until: Timestamp(call.until_ms) };
+    let until = Timestamp(call.until_ms.saturating_sub(SETTLING_MS));
+    let bounds = Bounds { rows: ROWS_MAX, until };
     let swept = home.within(call.until_ms, sweep(&home.service, bounds)).await?.map_err(Failed::later)?;
     // An idle installation says nothing, and pays for nothing.
     if swept.open + swept.owed > 0 {

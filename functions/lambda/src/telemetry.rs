@@ -10,7 +10,11 @@ pub use lines::Lines;
 pub use metrics::Metrics;
 
 use std::sync::{Mutex, PoisonError};
-use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    filter::{LevelFilter, Targets},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 /// What every line says besides its own: by what an invocation is found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -54,6 +58,11 @@ pub fn init(filter: Option<&str>) {
         Some(Err(_)) => (default(), true),
         None => (default(), false),
     };
+    // What the runtime says of failures and panics, these lines say better.
+    let targets = targets.with_target("lambda_runtime", LevelFilter::OFF);
+    std::panic::set_hook(Box::new(
+        |panic| tracing::error!(%panic, "a defect of ours: the invocation breaks off"),
+    ));
     // Set before by a test, perhaps; then that stays.
     let _ = tracing_subscriber::registry().with(targets).with(Lines::to_stdout()).try_init();
     if is_bad {

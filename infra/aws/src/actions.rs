@@ -11,16 +11,19 @@ pub mod codebuild;
 pub mod codecommit;
 pub mod codedeploy;
 pub mod commands;
+pub mod ecs;
 pub mod failure;
 pub mod lambda_invoke;
 pub mod ledger;
 pub mod lend;
 pub mod objects;
 pub mod provider;
+mod regions;
 pub mod rules;
 pub mod s3_deploy;
 pub mod s3_source;
 mod scratch;
+pub mod step_functions;
 
 use crate::client::{Client, RestRequest, Service};
 use engine::{
@@ -34,7 +37,7 @@ use ledger::{Ledger, Work};
 use lend::Lend;
 use objects::Objects;
 use provider::{Provider, Step, Task, configuration, unavailable};
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{borrow::Cow, path::PathBuf, sync::Arc, time::Duration};
 
 /// How long a claim holds for a few calls, in milliseconds: as long as they take with every repetition, and more.
 const CLAIM_MS: i64 = 2 * 60 * 1000;
@@ -114,8 +117,10 @@ fn provider(action_type: &ActionTypeId) -> Option<&'static dyn Provider> {
         (Build | Compute, "Commands") => &commands::Commands,
         (Deploy, "CloudFormation") => &cloudformation::CloudFormation,
         (Deploy, "CodeDeploy") => &codedeploy::CodeDeploy,
+        (Deploy, "ECS") => &ecs::Ecs,
         (Deploy, "S3") => &s3_deploy::S3Deploy,
         (Invoke, "Lambda") => &lambda_invoke::LambdaInvoke,
+        (Invoke, "StepFunctions") => &step_functions::StepFunctions,
         _ => return None,
     };
     Some(provider)
@@ -129,7 +134,9 @@ fn no_provider(action_type: &ActionTypeId) -> Failure {
             "Mirror the repository to CodeCommit, or have its host upload an archive to a versioned bucket and use the \
              source `S3`."
         }
-        (_, "CodeDeployToECS" | "ECS") => "Deploy with CloudFormation, or with CodeBuild and `aws ecs`.",
+        (_, "CodeDeployToECS") => {
+            "Deploy with the provider `ECS`, with CloudFormation, or with CodeBuild and `aws deploy`."
+        }
         (_, "OpsWorks") => "AWS has retired the service.",
         _ if *owner == ActionOwner::Custom => "Its work is done by workers that ask for it.",
         _ => {
@@ -168,42 +175,41 @@ impl AwsActions {
         known_as: &str,
         began: Timestamp,
     ) -> Result<Run<Outcome>, Failure> {
+        let elsewhere = regions::elsewhere(job, self.0.client.region());
+        let near = match elsewhere.filter(|_| provider.wants_artifacts_near()) {
+            Some(region) => Cow::Owned(regions::moved(job, region)?),
+            None => Cow::Borrowed(job),
+        };
+        let effort = Effort { provider, job, near, known_as, began };
         match &job.begun {
-            Some(id) => self.ask(provider, job, known_as, id).await,
-            None => self.begin(provider, job, known_as, began).await,
+            Some(id) => self.ask(&effort, id).await,
+            None => self.begin(&effort).await,
         }
     }
 
-    async fn ask(
-        &self,
-        provider: &dyn Provider,
-        job: &ActionJob,
-        known_as: &str,
-        id: &str,
-    ) -> Result<Run<Outcome>, Failure> {
-        let step = async { provider.poll(&self.task(job).await?, id).await };
+    async fn ask(&self, effort: &Effort<'_>, id: &str) -> Result<Run<Outcome>, Failure> {
+        let step = async {
+            let task = self.task(&effort.near, effort.is_moved()).await?;
+            self.finished(effort, &task, effort.provider.poll(&task, id).await?).await
+        };
         match step.await {
             Ok(Step::Done(success)) => Ok(Run::Ended(Outcome::Succeeded(success))),
             Ok(Step::Begun(begun)) if begun.external_execution_id == id => Ok(Run::Elsewhere),
-            Ok(Step::Begun(begun)) => Ok(self.begun(job, known_as, begun).await),
+            Ok(Step::Begun(begun)) => Ok(self.begun(effort, begun).await),
             Ok(Step::NotYet) => Ok(Run::Elsewhere),
-            Ok(Step::TooLong) => self.hand_on(job).await,
+            Ok(Step::TooLong) => self.hand_on(effort.job).await,
             // The work is none the worse for it that nobody could ask how it goes.
             Err(failure) if failure.code == FailureCode::SystemUnavailable => {
-                tracing::warn!(attempt = %job.action_execution, reason = failure.message, "a provider did not say");
+                let attempt = &effort.job.action_execution;
+                tracing::warn!(%attempt, reason = failure.message, "a provider did not say");
                 Ok(Run::Elsewhere)
             }
             Err(failure) => Err(failure),
         }
     }
 
-    async fn begin(
-        &self,
-        provider: &dyn Provider,
-        job: &ActionJob,
-        known_as: &str,
-        began: Timestamp,
-    ) -> Result<Run<Outcome>, Failure> {
+    async fn begin(&self, effort: &Effort<'_>) -> Result<Run<Outcome>, Failure> {
+        let Effort { provider, job, began, .. } = effort;
         if provider.is_long(job) && !self.has_time() {
             return self.hand_on(job).await;
         }
@@ -218,26 +224,17 @@ impl AwsActions {
                 return Ok(Run::Elsewhere);
             }
         }
-        let task = self.task(job).await?;
+        let task = self.task(&effort.near, effort.is_moved()).await?;
         // Nobody can have died holding the claim of an attempt that is younger than a claim.
         let may_be_known = job.resumed || now.0 >= began.0.saturating_add(CLAIM_MS);
-        let known = if may_be_known { provider.find(&task).await? } else { None };
+        let known = if may_be_known { found(*provider, &task).await? } else { None };
         let step = match known {
-            Some(id) => self.known(provider, &task, id).await,
-            None => match provider.start(&task).await {
-                // It was asked, and did not answer: perhaps it heard.
-                Err(failure) if failure.code == FailureCode::SystemUnavailable => {
-                    match provider.find(&task).await.ok().flatten() {
-                        Some(id) => self.known(provider, &task, id).await,
-                        None => Err(failure),
-                    }
-                }
-                step => step,
-            },
+            Some(id) => self.known(*provider, &task, id).await,
+            None => self.start(effort, &task).await,
         };
-        match step? {
+        match self.finished(effort, &task, step?).await? {
             Step::Done(success) => Ok(Run::Ended(Outcome::Succeeded(success))),
-            Step::Begun(begun) => Ok(self.begun(job, known_as, begun).await),
+            Step::Begun(begun) => Ok(self.begun(effort, begun).await),
             Step::NotYet => {
                 self.release(attempt, &holder).await;
                 Ok(Run::Elsewhere)
@@ -247,6 +244,33 @@ impl AwsActions {
                 self.hand_on(job).await
             }
         }
+    }
+
+    async fn start(&self, effort: &Effort<'_>, task: &Task<'_>) -> Result<Step, Failure> {
+        let Effort { provider, job, near, .. } = effort;
+        if let Some(way) = effort.way(task, self.0.client.region()) {
+            way.bring(job, near).await?;
+        }
+        match provider.start(task).await {
+            // It was asked, and did not answer: perhaps it heard.
+            Err(failure) if failure.code == FailureCode::SystemUnavailable => {
+                match found(*provider, task).await.ok().flatten() {
+                    Some(id) => self.known(*provider, task, id).await,
+                    None => Err(failure),
+                }
+            }
+            step => step,
+        }
+    }
+
+    /// Fetches what work elsewhere has left, when it is done.
+    async fn finished(&self, effort: &Effort<'_>, task: &Task<'_>, step: Step) -> Result<Step, Failure> {
+        if matches!(step, Step::Done(_))
+            && let Some(way) = effort.way(task, self.0.client.region())
+        {
+            way.take_back(effort.job, &effort.near).await?;
+        }
+        Ok(step)
     }
 
     /// Work that was begun before: where it stands, or at least what it is called.
@@ -262,7 +286,8 @@ impl AwsActions {
     }
 
     /// Notes whose work it is, so that word of its end finds the way.
-    async fn begun(&self, job: &ActionJob, known_as: &str, begun: Begun) -> Run<Outcome> {
+    async fn begun(&self, effort: &Effort<'_>, begun: Begun) -> Run<Outcome> {
+        let Effort { job, known_as, .. } = effort;
         let noted = self.0.ledger.note(known_as, &begun.external_execution_id, &Work::of(job)).await;
         if let Err(error) = noted {
             // Then no event helps, and `sweep` asks.
@@ -314,8 +339,9 @@ impl AwsActions {
         }
     }
 
-    /// What a provider is handed: with clients that act in the job's roles.
-    async fn task<'a>(&'a self, job: &'a ActionJob) -> Result<Task<'a>, Failure> {
+    /// What a provider is handed: with clients that act in the job's roles. Its artifacts are in the pipeline's Region, or
+    /// near the provider.
+    async fn task<'a>(&'a self, job: &'a ActionJob, is_near: bool) -> Result<Task<'a>, Failure> {
         let Shared { client: own, lend, settings, .. } = &*self.0;
         let (mut client, mut who) = (own.clone(), OWN);
         if settings.identity == Identity::Roles {
@@ -324,17 +350,17 @@ impl AwsActions {
                 who = role;
             }
         }
-        let home_region = own.region();
-        let region = job.region.as_deref().filter(|region| !region.is_empty()).unwrap_or(home_region);
-        let objects = Objects::new(client.clone());
+        let home = own.region();
+        let region = regions::elsewhere(job, home).map_or(home, |region| region.name.as_str());
+        let there = if region == home { client.clone() } else { client.in_region(region) };
         Ok(Task {
             job,
-            client: if region == home_region { client } else { client.in_region(region) },
+            objects: Objects::new(if is_near { there.clone() } else { client }),
+            client: there,
             region,
-            home_region,
+            artifact_region: if is_near { region } else { home },
             account: own.account(),
             who,
-            objects,
             encryption_key: job.encryption_key.as_deref(),
             lend: &**lend,
             now: self.now(),
@@ -343,6 +369,43 @@ impl AwsActions {
             scratch: &settings.scratch,
             compute_project: settings.compute_project.as_deref(),
         })
+    }
+}
+
+/// An attempt that is carried out.
+struct Effort<'a> {
+    provider: &'a dyn Provider,
+    /// As the pipeline has it.
+    job: &'a ActionJob,
+    /// As the provider gets it: with artifacts in its own Region, if it wants that.
+    near: Cow<'a, ActionJob>,
+    known_as: &'a str,
+    began: Timestamp,
+}
+
+impl Effort<'_> {
+    fn is_moved(&self) -> bool {
+        matches!(self.near, Cow::Owned(_))
+    }
+
+    fn way<'a>(&self, task: &Task<'a>, home: &str) -> Option<regions::Way<'a>> {
+        self.is_moved().then(|| regions::Way::new(&task.client, home, task.region, task.who))
+    }
+}
+
+/// Work that was begun before. A role that may not look is one of CodePipeline's, which never did: then the service's
+/// own token has to do, as far as there is one.
+async fn found(provider: &dyn Provider, task: &Task<'_>) -> Result<Option<String>, Failure> {
+    match provider.find(task).await {
+        Err(failure) if failure.code == FailureCode::PermissionError => {
+            tracing::warn!(
+                attempt = task.token(),
+                reason = failure.message,
+                "nobody may look what was begun"
+            );
+            Ok(None)
+        }
+        found => found,
     }
 }
 
@@ -385,7 +448,7 @@ impl Actions for AwsActions {
 impl AwsActions {
     async fn ask_to_stop(&self, provider: &dyn Provider, job: &ActionJob) {
         let Some(id) = &job.begun else { return };
-        let stopped = async { provider.stop(&self.task(job).await?, id).await };
+        let stopped = async { provider.stop(&self.task(job, false).await?, id).await };
         match stopped.await {
             Ok(()) => {
                 tracing::info!(attempt = %job.action_execution, external = id, "a provider was asked to stop")

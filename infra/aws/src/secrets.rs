@@ -8,8 +8,8 @@ use events::{ActionName, PipelineName, StageName};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// Bytes of one parameter of the tier that costs nothing.
-const VALUE_BYTES_MAX: usize = 4096;
+/// Bytes of one value: a parameter of the tier that costs nothing holds 4,096, the mark before the value among them.
+const VALUE_BYTES_MAX: usize = 4095;
 
 /// The secrets of one installation. Clones are the same.
 #[derive(Debug, Clone)]

@@ -30,8 +30,8 @@ pub struct ActionJob {
     pub action_type: ActionTypeId,
     /// The roles in whose name it is carried out: the pipeline's, and the action's own, which is assumed from it.
     pub roles: Vec<String>,
-    /// Where the provider works; the pipeline's Region when absent.
-    pub region: Option<String>,
+    /// Where the provider works, where the definition says so; the pipeline's Region when absent.
+    pub region: Option<Region>,
     /// The key that the artifacts are encrypted with; the bucket's own way when absent.
     pub encryption_key: Option<String>,
     /// Configuration with every `#{namespace.key}` replaced.
@@ -53,6 +53,17 @@ pub struct ActionJob {
     pub resumed: bool,
     /// When the attempt times out.
     pub deadline: Timestamp,
+}
+
+/// A Region that a definition names, and where artifacts are kept there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Region {
+    /// Its name.
+    pub name: String,
+    /// The bucket of the pipeline's artifact store in that Region; `None` when it has none there.
+    pub bucket: Option<String>,
+    /// The key of that store; the bucket's own way when absent.
+    pub encryption_key: Option<String>,
 }
 
 /// One entry of `environmentVariables`.

@@ -1,7 +1,9 @@
 //! From a run's state to the job of one attempt at an action or a rule.
 
 use crate::{
-    action::{ActionJob, EnvironmentVariable, EnvironmentVariableType, InputArtifact, OutputArtifact},
+    action::{
+        ActionJob, EnvironmentVariable, EnvironmentVariableType, InputArtifact, OutputArtifact, Region,
+    },
     rule::RuleJob,
 };
 use domain::{
@@ -48,7 +50,7 @@ pub fn job(
         entry: place.attempt.entry,
         action_type: declared.action_type_id.clone(),
         roles: roles(definition, declared.role_arn.as_ref()),
-        region: declared.region.clone(),
+        region: declared.region.as_deref().map(|name| region(definition, name)),
         encryption_key: encryption_key(definition, &[&run.outputs, &run.inputs]),
         configuration,
         commands: declared.commands.iter().map(resolve).collect(),
@@ -101,7 +103,7 @@ pub fn rule_job(
         provider: run.provider.clone(),
         version: run.version.clone(),
         roles: roles(definition, declared.role_arn.as_ref()),
-        region: declared.region.clone(),
+        region: declared.region.as_deref().map(|name| region(definition, name)),
         encryption_key: encryption_key(definition, &[&run.inputs]),
         configuration,
         commands: declared.commands.iter().map(resolve).collect(),
@@ -114,6 +116,16 @@ pub fn rule_job(
 
 fn roles(definition: &PipelineDeclaration, own: Option<&impl ToString>) -> Vec<String> {
     [definition.role_arn.to_string()].into_iter().chain(own.map(ToString::to_string)).collect()
+}
+
+/// A Region, with the artifact store that the pipeline has there.
+fn region(definition: &PipelineDeclaration, name: &str) -> Region {
+    let store = definition.artifact_stores.as_ref().and_then(|stores| stores.get(name));
+    Region {
+        name: name.to_owned(),
+        bucket: store.map(|store| store.location.to_string()),
+        encryption_key: store.and_then(|store| Some(store.encryption_key.as_ref()?.id.clone())),
+    }
 }
 
 /// The key of the artifact store that these artifacts belong to.

@@ -57,10 +57,14 @@ impl<L: Log, A: Actions> Engine<L, A> {
                 match engine.is_written(&probe).await {
                     Ok(true) => return engine.carry_out(effects),
                     Ok(false) => return,
-                    Err(error) => tracing::debug!(%error, "it is not known yet whether an append was written"),
+                    Err(error) => {
+                        tracing::debug!(%error, "it is not known yet whether an append was written")
+                    }
                 }
             }
-            tracing::warn!("it is not known whether an append was written; the next sweep takes up what it asks for");
+            tracing::warn!(
+                "it is not known whether an append was written; the next sweep takes up what it asks for"
+            );
         });
     }
 

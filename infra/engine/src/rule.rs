@@ -8,7 +8,7 @@ pub mod alarm;
 pub mod check;
 pub mod window;
 
-use crate::action::{ActionJob, ActionTypeId, Failure, InputArtifact, Outcome, Success};
+use crate::action::{ActionJob, ActionTypeId, Failure, InputArtifact, Outcome, Region, Success};
 use events::{
     ActionCategory, ActionName, ActionOwner, ConditionType, Entry, ExecutionId, PipelineName,
     RuleExecutionId, RuleName, StageName, Timestamp,
@@ -40,8 +40,8 @@ pub struct RuleJob {
     pub version: String,
     /// The roles in whose name it is asked: the pipeline's, and the rule's own, which is assumed from it.
     pub roles: Vec<String>,
-    /// Where the provider works; the pipeline's Region when absent.
-    pub region: Option<String>,
+    /// Where the provider works, where the definition says so; the pipeline's Region when absent.
+    pub region: Option<Region>,
     /// The key that the artifacts are encrypted with; the bucket's own way when absent.
     pub encryption_key: Option<String>,
     /// Configuration with every `#{namespace.key}` replaced.

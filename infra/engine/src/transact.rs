@@ -3,8 +3,8 @@
 use crate::{
     Engine,
     cache::{Cache, OnItsWay, Outcome, Slot, Warm},
-    lost::Probe,
     log::{Appended, Batch, Commit, Log, LogError, Once},
+    lost::Probe,
     ports::Actions,
     streams::{self, Folded, Head, Written},
 };
@@ -450,7 +450,7 @@ fn batch(
     if pipeline.is_none() && envelope.command.relies_on_current_definition() {
         checks.push((names.pipeline.clone(), heads.pipeline.version));
     }
-    if lane.is_none() && envelope.command.relies_on_lane() {
+    if lane.is_none() && envelope.command.relies_on_lane(decision, &scope.execution) {
         checks.push((names.lane.clone(), heads.lane.version));
     }
     if let (Some(stream), None) = (&names.execution, &execution) {

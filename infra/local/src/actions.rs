@@ -19,7 +19,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 /// Actions carried out at the same time; more wait their turn.
 pub const ACTIONS_AT_ONCE_MAX: usize = 64;
@@ -87,11 +87,13 @@ impl LocalActions {
         self.shared.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does one attempt's work unless it is being done already, or the process is about to end.
+    /// Does one attempt's work, when it is its turn, unless it is being done already, or the process is about to end.
+    /// It is known from here on, so that it can be called off while it waits.
     async fn attempt<T, W: Future<Output = T>>(
         &self,
         id: ActionExecutionId,
         log: PathBuf,
+        takes_turn: bool,
         work: impl FnOnce(Site) -> W,
         broken: impl FnOnce(Failure) -> T,
     ) -> Run<T> {
@@ -102,6 +104,11 @@ impl LocalActions {
                 return Run::Elsewhere;
             }
             running.insert(id.clone(), cancel);
+        }
+        let turn = if takes_turn { self.turn(cancelled.clone()).await } else { None };
+        if takes_turn && turn.is_none() {
+            self.lock().remove(&id);
+            return Run::Elsewhere;
         }
         let outcome = match ActionLog::open(&log, self.shared.settings.limits.log_bytes) {
             Ok(log) => work(self.site(log, cancelled.clone())).await,
@@ -115,6 +122,15 @@ impl LocalActions {
         match *cancelled.borrow() {
             true => Run::Elsewhere,
             false => Run::Ended(outcome),
+        }
+    }
+
+    /// Waits for a turn; `None` when the attempt was called off before.
+    async fn turn(&self, mut cancelled: watch::Receiver<bool>) -> Option<SemaphorePermit<'_>> {
+        tokio::select! {
+            biased;
+            _ = cancelled.wait_for(|cancelled| *cancelled) => None,
+            turn = self.shared.turns.acquire() => turn.ok(),
         }
     }
 
@@ -167,26 +183,19 @@ impl Actions for LocalActions {
     }
 
     async fn run(&self, job: ActionJob) -> Run<Outcome> {
-        let Ok(_turn) = self.shared.turns.acquire().await else { return Run::Elsewhere };
         let id = job.action_execution.clone();
         let log = log_path(&self.shared.state, &job.execution, &job.stage, &job.action, &id);
         let work = |site: Site| async move { runners::run(&job, &site).await };
-        self.attempt(id, log, work, Outcome::Failed).await
+        self.attempt(id, log, true, work, Outcome::Failed).await
     }
 
     async fn run_rule(&self, job: RuleJob) -> Run<RuleOutcome> {
-        let _turn = match rules::works(&job.provider) {
-            true => match self.shared.turns.acquire().await {
-                Ok(turn) => Some(turn),
-                Err(_) => return Run::Elsewhere,
-            },
-            false => None,
-        };
+        let takes_turn = rules::works(&job.provider);
         let RuleJob { execution, stage, condition, rule, rule_execution, .. } = &job;
         let id = ActionExecutionId::from(rule_execution);
         let log = rule_log_path(&self.shared.state, execution, stage, *condition, rule, rule_execution);
         let work = |site: Site| async move { rules::run(&job, &site).await };
-        self.attempt(id, log, work, RuleOutcome::Failed).await
+        self.attempt(id, log, takes_turn, work, RuleOutcome::Failed).await
     }
 
     fn leaves_to_workers(&self, action_type: &ActionTypeId) -> bool {
@@ -201,5 +210,34 @@ impl Actions for LocalActions {
         if let Some(cancel) = self.lock().get(attempt) {
             cancel.send_replace(true);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_attempt_that_waits_for_its_turn_can_be_called_off() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Arc::new(Settings::default());
+        let actions = LocalActions::new(settings, folder.path(), "us-east-1", "123456789012", false);
+        let turns = u32::try_from(ACTIONS_AT_ONCE_MAX).unwrap();
+        let all = actions.shared.turns.acquire_many(turns).await.unwrap();
+        let id = ActionExecutionId::parse("a1").unwrap();
+        let waiting = tokio::spawn({
+            let (actions, id) = (actions.clone(), id.clone());
+            async move {
+                let log = actions.shared.state.join("log");
+                actions.attempt(id, log, true, async |_| "worked", |_| "broken").await
+            }
+        });
+        while actions.lock().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        actions.cancel(&id);
+        assert_eq!(waiting.await.unwrap(), Run::Elsewhere);
+        assert!(actions.lock().is_empty());
+        drop(all);
     }
 }

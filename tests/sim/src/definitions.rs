@@ -66,7 +66,8 @@ pub fn custom_types(pipeline: &Value) -> Vec<Value> {
             types.push(jenkins_type());
             continue;
         }
-        let property = |name: &String| json!({ "name": name, "required": false, "key": false, "secret": false });
+        let property =
+            |name: &String| json!({ "name": name, "required": false, "key": false, "secret": false });
         let names = action["configuration"].as_object().into_iter().flat_map(|map| map.keys());
         types.push(json!({
             "category": id["category"], "provider": id["provider"], "version": id["version"],
@@ -106,7 +107,8 @@ pub fn made(name: &str, prng: &mut Prng) -> Value {
         }
         _ => {
             stages.push(gated(stage("Gate", vec![approval("Ask")]), mode, prng));
-            let deploys = vec![deploy("Push", 1, "app.zip"), deploy("Copy", 1, "copy.zip"), function("Probe")];
+            let deploys =
+                vec![deploy("Push", 1, "app.zip"), deploy("Copy", 1, "copy.zip"), function("Probe")];
             stages.push(gated(stage("Deploy", deploys), mode, prng));
         }
     }

@@ -10,12 +10,14 @@ use domain::{
     views::{OPEN, OWING, PIPELINES, Row, listing::pipeline_partition},
 };
 use engine::{
-    log::{Log, Loaded, Position},
+    log::{Loaded, Log, Position},
     memory::MemoryViews,
     streams::{self, Folded},
     views::Views,
 };
-use events::{ActionCategory, Entry, ExecutionId, PipelineName, Sequence, StageName, StreamName, TriggerType, Version};
+use events::{
+    ActionCategory, Entry, ExecutionId, PipelineName, Sequence, StageName, StreamName, TriggerType, Version,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Debug,
@@ -95,7 +97,8 @@ async fn same_fold<S: Folded + PartialEq + Debug>(
 ) -> Result<(), String> {
     let from_snapshot = shared.memory.load(name, S::FOLD).await.map_err(|error| error.to_string())?;
     let (short, _) = streams::fold::<S>(name, &from_snapshot).map_err(|error| error.to_string())?;
-    let commits = shared.memory.read(name, Version(0), usize::MAX).await.map_err(|error| error.to_string())?;
+    let commits =
+        shared.memory.read(name, Version(0), usize::MAX).await.map_err(|error| error.to_string())?;
     let whole = Loaded { base: None, commits };
     let (long, _) = streams::fold::<S>(name, &whole).map_err(|error| error.to_string())?;
     let observer = shared.observer();
@@ -107,10 +110,7 @@ async fn same_fold<S: Folded + PartialEq + Debug>(
 }
 
 /// What a process keeps warm is what is written.
-async fn knows_what_is_written<const P: bool>(
-    shared: &Shared,
-    process: &Process<P>,
-) -> Result<(), String> {
+async fn knows_what_is_written<const P: bool>(shared: &Shared, process: &Process<P>) -> Result<(), String> {
     let engine = &process.home.engine;
     let ids: Vec<ExecutionId> = shared.observer().executions.keys().cloned().collect();
     for id in ids {
@@ -146,7 +146,9 @@ async fn rows_are_folds<const P: bool>(shared: &Shared, process: &Process<P>) ->
     for partition in [OPEN, OWING] {
         let left = bodies(&shared.views, partition).await?;
         if !left.is_empty() {
-            return Err(format!("nothing is listed as under way when all has ended: `{partition}`: {left:?}"));
+            return Err(format!(
+                "nothing is listed as under way when all has ended: `{partition}`: {left:?}"
+            ));
         }
     }
     for partition in partitions {

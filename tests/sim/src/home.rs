@@ -50,7 +50,8 @@ impl<const P: bool> Process<P> {
     /// Starts a process over what earlier ones have left behind.
     pub fn start(shared: &Arc<Shared>, region: &str) -> Self {
         let number = shared.fresh();
-        let skew = if shared.plan.is_calm() { 0 } else { shared.dice(Die::World).below(4_000) as i64 - 2_000 };
+        let skew =
+            if shared.plan.is_calm() { 0 } else { shared.dice(Die::World).below(4_000) as i64 - 2_000 };
         let life = Life::new(number, skew);
         let log = SimLog::new(shared, &life);
         let (fire, mut fired) = mpsc::unbounded_channel();
@@ -110,6 +111,10 @@ impl<const P: bool> Process<P> {
                 Err(error) => shared.note(|| format!("process {number} could not sweep: {error}")),
             }
             return;
+        }
+        if shared.plan.seed.is_multiple_of(2) && shared.is_troubled() {
+            let taken = sweep::take_up(&self.home).await;
+            return shared.note(|| format!("process {number} swept what is due: {taken:?}"));
         }
         match sweep::resume_all(&self.home, None).await {
             Ok(resumed) => shared.note(|| format!("process {number} swept: {} under way", resumed.len())),
@@ -303,7 +308,6 @@ impl Views for SimViews {
         self.shared.views.drop_all(reader)
     }
 }
-
 
 /// Makes all rows anew from these commits, in one go, by what a process that has just started would read.
 pub async fn project_anew<const P: bool>(

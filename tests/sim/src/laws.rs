@@ -79,9 +79,7 @@ pub fn of_run_event(before: &Execution, event: &ExecutionEvent) -> Result<(), St
         ExecutionEvent::StageStarted(started) if before.status == ExecutionStatus::Stopping => {
             Err(format!("who was asked to stop enters nothing: {started:?}"))
         }
-        ExecutionEvent::ActionStarted(_) | ExecutionEvent::StageStarted(_)
-            if before.status.is_terminal() =>
-        {
+        ExecutionEvent::ActionStarted(_) | ExecutionEvent::StageStarted(_) if before.status.is_terminal() => {
             Err(format!("who has ended begins nothing: {event:?}"))
         }
         ExecutionEvent::ExecutionSucceeded(_)

@@ -6,6 +6,7 @@
 
 #![allow(unreachable_pub, reason = "what the modules share is public among them")]
 
+pub mod decision;
 pub mod definitions;
 mod ending;
 mod home;
@@ -24,6 +25,7 @@ mod world;
 pub use shrink::shrunk;
 pub use world::Tally;
 
+use domain::testing::faults::{self, Fault};
 use plan::{Plan, Trimmed};
 use std::{
     sync::{
@@ -124,17 +126,31 @@ impl Campaign {
     }
 }
 
+/// The first seed, of so many, that breaks a law when the house has this fault, with the law. Several threads look;
+/// the answer is the same however many they are.
+pub fn noticed(fault: Fault, from: u64, seeds: u64, threads: usize) -> Option<(u64, String)> {
+    let done = campaign_with(from, seeds, threads, 1, &|| faults::set(Some(fault)));
+    done.violations.into_iter().next()
+}
+
 /// The story of a seed, told on a thread of its own so that its panics are kept.
 pub fn told(seed: u64, trimmed: &Trimmed) -> Lived {
     panics::keep();
     let trimmed = trimmed.clone();
+    let fault = faults::active();
     let named = thread::Builder::new().name(format!("{}told", panics::THREAD));
-    let thread = match named.spawn(move || live(seed, &trimmed, true)) {
+    let lived = move || {
+        faults::set(fault);
+        live(seed, &trimmed, true)
+    };
+    let thread = match named.spawn(lived) {
         Ok(thread) => thread,
         Err(error) => panic!("a thread cannot be started: {error}"),
     };
     match thread.join() {
         Ok(lived) => lived,
-        Err(_) => Lived { seed, outcome: Err("it panicked outside of its tasks".to_owned()), trace: Vec::new() },
+        Err(_) => {
+            Lived { seed, outcome: Err("it panicked outside of its tasks".to_owned()), trace: Vec::new() }
+        }
     }
 }

@@ -23,11 +23,7 @@ pub struct SimLog<const PIPELINED: bool> {
 
 impl<const PIPELINED: bool> Clone for SimLog<PIPELINED> {
     fn clone(&self) -> Self {
-        Self {
-            shared: Arc::clone(&self.shared),
-            life: Arc::clone(&self.life),
-            line: Arc::clone(&self.line),
-        }
+        Self { shared: Arc::clone(&self.shared), life: Arc::clone(&self.life), line: Arc::clone(&self.line) }
     }
 }
 

@@ -1,8 +1,10 @@
-//! `sim --seeds N [--from SEED] [--threads T]`, `sim --seed S`: see the library.
+//! `sim --seeds N [--from SEED] [--threads T]`, `sim --seed S`, `sim --faults N`, `sim --decision`: see
+//! the library.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the simulation reports to a terminal")]
 
 use anyhow::{Context, bail};
-use sim::{campaign, shrunk};
+use domain::testing::faults::FAULTS;
+use sim::{campaign, noticed, shrunk};
 use std::{process::ExitCode, time::Instant};
 
 /// Violations that are told at the end of a campaign.
@@ -15,6 +17,8 @@ struct Arguments {
     seeds: Option<u64>,
     from: u64,
     seed: Option<u64>,
+    faults: Option<u64>,
+    decision: bool,
     threads: Option<usize>,
 }
 
@@ -33,25 +37,75 @@ fn arguments() -> anyhow::Result<Arguments> {
     let mut arguments = Arguments { from: 1, ..Arguments::default() };
     let mut given = std::env::args().skip(1);
     while let Some(flag) = given.next() {
+        if flag == "--decision" {
+            arguments.decision = true;
+            continue;
+        }
         let value = given.next().with_context(|| format!("`{flag}` needs a number"))?;
-        let number: u64 = value.parse().with_context(|| format!("`{flag}` needs a number, found: {value}"))?;
+        let number: u64 =
+            value.parse().with_context(|| format!("`{flag}` needs a number, found: {value}"))?;
         match flag.as_str() {
             "--seeds" => arguments.seeds = Some(number),
             "--from" => arguments.from = number,
+            "--faults" => arguments.faults = Some(number),
             "--seed" => arguments.seed = Some(number),
             "--threads" => arguments.threads = Some(usize::try_from(number)?),
-            _ => bail!("unknown flag `{flag}`: use --seeds N [--from SEED] [--threads T], or --seed S"),
+            _ => bail!(
+                "unknown flag `{flag}`: use --seeds N or --faults N [--from SEED] [--threads T], or --seed S"
+            ),
         }
     }
     Ok(arguments)
 }
 
 fn run(arguments: &Arguments) -> anyhow::Result<bool> {
-    match (arguments.seed, arguments.seeds) {
-        (Some(seed), None) => Ok(replay(seed)),
-        (None, Some(seeds)) => Ok(many(arguments, seeds)),
-        _ => bail!("say either --seeds N or --seed S"),
+    if arguments.decision {
+        return decision();
     }
+    match (arguments.seed, arguments.seeds, arguments.faults) {
+        (Some(seed), None, None) => Ok(replay(seed)),
+        (None, Some(seeds), None) => Ok(many(arguments, seeds)),
+        (None, None, Some(seeds)) => Ok(each_fault(arguments, seeds)),
+        _ => bail!("say one of --seeds N, --faults N and --seed S"),
+    }
+}
+
+/// What one decision costs.
+fn decision() -> anyhow::Result<bool> {
+    let measured = sim::decision::measure().map_err(anyhow::Error::msg)?;
+    let micros = |time: std::time::Duration| time.as_nanos() as f64 / 1000.0;
+    println!(
+        "a decision on a lane with 50 executions, 50 stages: median {:.1} µs, nine of ten within {:.1} µs; after {} \
+         events of the lane: {:.1} µs",
+        micros(measured.median),
+        micros(measured.ninth_tenth),
+        measured.history,
+        micros(measured.after_long_history),
+    );
+    Ok(true)
+}
+
+/// Each fault, with the first seed that notices it.
+fn each_fault(arguments: &Arguments, seeds: u64) -> bool {
+    println!("| fault | seed | noticed as |\n|---|---|---|");
+    let mut missed = 0;
+    for fault in FAULTS {
+        match noticed(*fault, arguments.from, seeds, threads(arguments)) {
+            Some((seed, law)) => {
+                println!("| {} | {seed} | {} |", fault.story(), law.split(':').next().unwrap_or_default());
+            }
+            None => {
+                missed += 1;
+                println!("| {} | – | not within {seeds} seeds |", fault.story());
+            }
+        }
+    }
+    println!("{} faults, {missed} not noticed", FAULTS.len());
+    missed == 0
+}
+
+fn threads(arguments: &Arguments) -> usize {
+    arguments.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
 /// One seed with its story; a failing one made small.
@@ -75,7 +129,7 @@ fn replay(seed: u64) -> bool {
 }
 
 fn many(arguments: &Arguments, seeds: u64) -> bool {
-    let threads = arguments.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let threads = threads(arguments);
     let begun = Instant::now();
     let done = campaign(arguments.from, seeds, threads, usize::MAX);
     let seconds = begun.elapsed().as_secs_f64();

@@ -19,8 +19,8 @@ use engine::{
     streams::Folded,
 };
 use events::{
-    ActionExecutionId, ArtifactLocation, ExecutionEvent, ExecutionId, JobId,
-    PipelineName, StreamKind, StreamName, Timestamp, Version, codec::Stored,
+    ActionExecutionId, ArtifactLocation, ExecutionEvent, ExecutionId, JobId, PipelineName, StreamKind,
+    StreamName, Timestamp, Version, codec::Stored,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -229,7 +229,8 @@ impl Observer {
     fn count(&mut self, event: &ExecutionEvent) -> Result<(), String> {
         let (ended, how): (ActionExecutionId, _) = match event {
             ExecutionEvent::ActionStarted(event) => {
-                if let Some(twice) = event.outputs.iter().find(|it| !self.places.insert(it.location.clone())) {
+                if let Some(twice) = event.outputs.iter().find(|it| !self.places.insert(it.location.clone()))
+                {
                     return Err(format!("a place is never used twice: {twice:?}"));
                 }
                 if !self.attempts.insert(event.action_execution.clone()) {

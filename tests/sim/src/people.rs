@@ -87,7 +87,9 @@ pub fn act(observer: &Observer, names: &[PipelineName], prng: &mut Prng) -> Opti
             let open = run.current_stage().and_then(|stage| Some((stage, stage.conditions.last()?)));
             let (stage, condition) = match open.filter(|_| prng.chance(85)) {
                 Some((run, asked)) => (run.stage.to_string(), asked.condition),
-                None => (any_stage(prng), *prng.pick(&[ConditionType::BeforeEntry, ConditionType::OnSuccess])),
+                None => {
+                    (any_stage(prng), *prng.pick(&[ConditionType::BeforeEntry, ConditionType::OnSuccess]))
+                }
             };
             let condition = match condition {
                 ConditionType::BeforeEntry => "BEFORE_ENTRY",

@@ -157,7 +157,8 @@ impl SimActions {
         let me = self.life.number;
         let (told, done) = {
             if !self.shared.observer().knows(id) {
-                self.shared.blame(|| format!("nothing is begun that might still vanish: {id:?} is not in the log"));
+                self.shared
+                    .blame(|| format!("nothing is begun that might still vanish: {id:?} is not in the log"));
             }
             let mut provider = self.shared.provider();
             let now = self.shared.elapsed();

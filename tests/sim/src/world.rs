@@ -146,7 +146,11 @@ impl<const P: bool> World<P> {
                     // Nobody sweeps, so nothing may be left to time out, in a calm world of that kind.
                     if !P && self.shared.plan.is_calm() {
                         dice.below(5)
-                    } else if dice.chance(6) { 31 * 24 * 60 } else { dice.below(90) }
+                    } else if dice.chance(6) {
+                        31 * 24 * 60
+                    } else {
+                        dice.below(90)
+                    }
                 };
                 self.shared.note(|| format!("{minutes} minutes pass"));
                 tokio::time::sleep(Duration::from_secs(60 * minutes as u64)).await;
@@ -180,7 +184,9 @@ impl<const P: bool> World<P> {
             (!runs.is_empty()).then(|| self.shared.dice(Die::World).pick(runs).clone())
         };
         let Some(id) = chosen else { return };
-        let Some(durable) = self.shared.observer().executions.get(&id).map(|stream| stream.last) else { return };
+        let Some(durable) = self.shared.observer().executions.get(&id).map(|stream| stream.last) else {
+            return;
+        };
         let read = process.home.engine.execution_at(&id);
         let read = tokio::select! {
             biased;
@@ -192,7 +198,9 @@ impl<const P: bool> World<P> {
             self.shared.observer().blame(|| format!("a reader sees what is durable: `{id}` at {version}"));
         }
         let stream = events::StreamName::execution(&id);
-        let Ok(commits) = self.shared.memory.read(&stream, events::Version(0), usize::MAX).await else { return };
+        let Ok(commits) = self.shared.memory.read(&stream, events::Version(0), usize::MAX).await else {
+            return;
+        };
         let mut then = domain::execution::Execution::default();
         let mut at = events::Version(0);
         for commit in commits.iter().take_while(|commit| commit.last() <= version) {
@@ -334,7 +342,8 @@ impl<const P: bool> World<P> {
 
     fn anybody(&self) -> Arc<Process<P>> {
         let processes = self.processes.lock().unwrap_or_else(PoisonError::into_inner);
-        let index = if processes.len() == 1 { 0 } else { self.shared.dice(Die::Delivery).below(processes.len()) };
+        let index =
+            if processes.len() == 1 { 0 } else { self.shared.dice(Die::Delivery).below(processes.len()) };
         Arc::clone(&processes[index])
     }
 
@@ -356,7 +365,8 @@ impl<const P: bool> World<P> {
             }
             tokio::time::sleep(Duration::from_secs(60)).await;
             self.verdict()?;
-            let is_still = self.shared.observer().at == before && self.on_its_way.load(Ordering::Relaxed) == 0;
+            let is_still =
+                self.shared.observer().at == before && self.on_its_way.load(Ordering::Relaxed) == 0;
             still = if is_still { still + 1 } else { 0 };
             if still > 0 && ending::unfinished(&self.shared.observer()).is_none() {
                 return Ok(());
@@ -455,7 +465,7 @@ impl<const P: bool> World<P> {
             let change = [Change { sequence: position.0.to_string(), commit: Ok(commit) }];
             let dealt_with = async {
                 let unmet = match relays {
-                    true => relay::relay(&process.home, &change, async |_| Ok(())).await.unmet,
+                    true => relay::relay(&process.home, &change, async |_, _| Ok(())).await.unmet,
                     false => project::project_changes(&process.home, &change).await,
                 };
                 unmet.is_empty()
@@ -481,7 +491,8 @@ fn definitions_of(shared: &Shared) -> Vec<Value> {
         let chosen = if from_folder { definitions::of_folder(&mut dice) } else { None };
         let definition = chosen.unwrap_or_else(|| definitions::made(name, &mut dice));
         // Stores lie in one Region, the first one's.
-        let fits = definitions.iter().all(|first| definitions::region(first) == definitions::region(&definition));
+        let fits =
+            definitions.iter().all(|first| definitions::region(first) == definitions::region(&definition));
         if fits && definitions.iter().all(|first| first["name"] != definition["name"]) {
             definitions.push(definition);
         }

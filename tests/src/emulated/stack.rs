@@ -26,7 +26,7 @@ pub const KEY: &str = "test";
 /// How long something may take that takes a second or two on an idle machine.
 pub const SOON: Duration = Duration::from_secs(60);
 /// What pipelines work on, as a stack of its own.
-const FIXTURES: &str = include_str!("../../aws/fixtures.json");
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/aws/fixtures.json");
 
 /// Calls AWS, and waits for the answer.
 pub struct Aws {
@@ -171,7 +171,8 @@ impl Stack {
         let parameters = ["--parameter-overrides", "Architecture=x86_64", &administrator];
         command(url, &folder, &[&deploy[..], &parameters].concat());
 
-        let fixtures = [("StackName", "fixtures"), ("TemplateBody", FIXTURES)];
+        let body = std::fs::read_to_string(FIXTURES).unwrap();
+        let fixtures = [("StackName", "fixtures"), ("TemplateBody", &body)];
         let capability = ("Capabilities.member.1", "CAPABILITY_NAMED_IAM");
         aws.query(Service::CloudFormation, "CreateStack", &[&fixtures[..], &[capability]].concat());
         let mut outputs = aws.outputs(NAME);
@@ -195,6 +196,11 @@ impl Stack {
         let url = self.output(output);
         let id = url.trim_start_matches("https://").split('.').next().unwrap();
         format!("/_aws/lambda-url/{id}/")
+    }
+
+    /// A function URL on the emulator, whole.
+    pub fn url(&self, output: &str) -> String {
+        format!("http://{}{}", self.address, self.url_path(output))
     }
 
     /// Sends an operation to the function URL, signed by a user.
@@ -231,8 +237,10 @@ impl Stack {
         let so = eventually(SOON, || {
             last = self.status(pipeline, execution);
             std::thread::sleep(Duration::from_millis(100));
-            last == wanted
+            // A run that has ended stays as it is.
+            ["Succeeded", "Failed", "Stopped", wanted].contains(&last.as_str())
         });
+        let so = so && last == wanted;
         let state = || self.call("GetPipelineState", &json!({"name": pipeline}));
         assert!(so, "{pipeline} {execution} is {last}, not {wanted}: {:#}", state());
     }

@@ -15,6 +15,8 @@ pub const LAMBDA: &str = "lambda";
 const HEADING: &str = "Which Towpath";
 /// What a function URL's host ends with, after its Region.
 const FUNCTION_URL: &str = ".on.aws";
+/// What the path of a function URL holds where one server stands for all of them: an emulator, `cargo lambda watch`.
+const FUNCTION_PATH: &str = "/lambda-url/";
 
 /// How a command that speaks to a Towpath elsewhere is told which one.
 #[derive(Args, Clone, Debug, Default)]
@@ -110,7 +112,9 @@ impl Reach {
             Some(region) => region,
             None => region.known()?,
         };
-        let service = sign_for.map(SignFor::as_str).or(host_service).unwrap_or(sigv4::SERVICE);
+        let path_service = url.path().contains(FUNCTION_PATH).then_some(LAMBDA);
+        let service = sign_for.map(SignFor::as_str).or(host_service).or(path_service);
+        let service = service.unwrap_or(sigv4::SERVICE);
         Ok(Endpoint { url, service, region })
     }
 
@@ -267,8 +271,9 @@ mod tests {
     fn other_addresses_are_signed_for_codepipeline_unless_told() {
         let local = found(at("http://127.0.0.1:4500"), &[]).unwrap();
         assert_eq!(local, ("http://127.0.0.1:4500/".into(), sigv4::SERVICE, "eu-west-1".into()));
-        let told = Reach { sign_for: Some(SignFor::Lambda), ..at("http://127.0.0.1:9/lambda-url/api/") };
+        let told = Reach { sign_for: Some(SignFor::Lambda), ..at("https://pipes.example.com") };
         assert_eq!(found(told, &[]).unwrap().1, LAMBDA);
+        assert_eq!(found(at("http://127.0.0.1:9/_aws/lambda-url/api/"), &[]).unwrap().1, LAMBDA);
         assert_eq!(
             found(with("own"), &[]).unwrap(),
             ("https://pipes.example.com/".into(), LAMBDA, "us-east-1".into())

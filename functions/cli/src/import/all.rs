@@ -165,12 +165,10 @@ fn report(from: &str, imported: &[Imported]) -> String {
     }
     line("\n## Roles\n");
     line(
-        "Towpath takes the roles that CodePipeline took. Each of them must let Towpath's own role take it: add this to \
-         its trust policy, with the ARN that the stack of Towpath puts out.\n",
+        "Towpath takes the roles that CodePipeline took, if the parameter `ActionRoleArns` of its stack allows them. Each of \
+         them must let Towpath's functions take it; this is the statement to add to its trust policy:\n",
     );
-    line(
-        "```json\n{ \"Effect\": \"Allow\", \"Principal\": { \"AWS\": \"<Towpath's role>\" }, \"Action\": \"sts:AssumeRole\" }\n```\n",
-    );
+    line(&format!("```json\n{}\n```\n", trust(imported)));
     let roles: BTreeSet<&String> = imported.iter().flat_map(|one| &one.roles).collect();
     roles.iter().for_each(|role| line(&format!("- {role}")));
     line("\n## What starts them\n");
@@ -193,4 +191,19 @@ fn report(from: &str, imported: &[Imported]) -> String {
         }
     }
     text
+}
+
+/// The statement by which a role lets itself be taken.
+fn trust(imported: &[Imported]) -> String {
+    // arn:aws:iam::111122223333:role/name
+    let role = imported.iter().flat_map(|one| &one.roles).next().map_or("", String::as_str);
+    let mut parts = role.split(':');
+    let (partition, account) = (parts.nth(1).unwrap_or("aws"), parts.nth(2).unwrap_or("<account>"));
+    let statement = json!({
+        "Effect": "Allow",
+        "Principal": { "AWS": format!("arn:{partition}:iam::{account}:root") },
+        "Action": "sts:AssumeRole",
+        "Condition": { "ArnLike": { "aws:PrincipalArn": format!("arn:{partition}:iam::{account}:role/towpath/*") } },
+    });
+    format!("{statement:#}")
 }

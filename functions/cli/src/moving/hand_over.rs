@@ -18,6 +18,8 @@ use std::{
 
 /// How often a side that is still at work is looked at.
 const LOOK: Duration = Duration::from_secs(2);
+/// How long sources may be fetched while neither side runs the pipeline.
+const FETCHING_MAX: Duration = Duration::from_secs(120);
 
 /// Hands several pipelines over, one after the other.
 pub async fn all(from: &Side, to: &Side, names: &[String], wait_minutes: u32) -> anyhow::Result<u8> {
@@ -42,7 +44,7 @@ async fn hand_over(from: &Side, to: &Side, name: &str, wait: Duration) -> anyhow
         anstream::println!("  {}: the transition into {old_second} is closed", from.name);
     }
     let old = idle(from, name, wait).await?;
-    let new = to.must_stand(name).await?;
+    let new = fetched(to, name).await?;
     let runs = Runs { old: from.runs(name).await?, new: to.runs(name).await? };
     for (run, verdict) in runs.at_the_new_door(&old, &new) {
         let shown = shown(run);
@@ -76,6 +78,13 @@ async fn hand_over(from: &Side, to: &Side, name: &str, wait: Duration) -> anyhow
                 to.name
             ),
         }
+    }
+    for (stage, id) in old.waiting_behind() {
+        let id = words::short(id);
+        anstream::println!(
+            "  {}: {id} waits in front of {stage}, and goes on there when that is opened; stop it if it shall not",
+            from.name
+        );
     }
     anstream::println!("  {} runs {name}; {} holds it", to.name, from.name);
     Ok(())
@@ -130,6 +139,24 @@ async fn idle(side: &Side, name: &str, wait: Duration) -> anyhow::Result<Standin
             "{} is still at work in {at_work}; nothing new gets there. The same command goes on once that has ended, or waits \
              for it with `--wait MINUTES`",
             side.name
+        );
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Waits until what is being fetched stands at the door: what it holds decides whether it may enter.
+async fn fetched(side: &Side, name: &str) -> anyhow::Result<Standing> {
+    let begun = Instant::now();
+    loop {
+        let standing = side.must_stand(name).await?;
+        if !standing.is_fetching() {
+            return Ok(standing);
+        }
+        ensure!(
+            begun.elapsed() < FETCHING_MAX,
+            "{} has been fetching sources for {} s: the same command goes on once that has ended",
+            side.name,
+            FETCHING_MAX.as_secs()
         );
         tokio::time::sleep(LOOK).await;
     }

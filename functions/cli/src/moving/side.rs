@@ -149,20 +149,24 @@ impl Standing {
 
     /// Its name.
     pub fn second_name(&self) -> &str {
-        self.second().stage_name.as_deref().unwrap_or_default()
+        name_of(self.second())
+    }
+
+    /// Whether sources are being fetched.
+    pub fn is_fetching(&self) -> bool {
+        self.stages.iter().take(1).any(goes_on)
     }
 
     /// The executions that wait at the door.
     pub fn waiting(&self) -> Vec<&str> {
-        let second = self.second();
-        let all = second.inbound_executions.iter().flatten().chain(&second.inbound_execution);
-        let mut ids: Vec<&str> = Vec::new();
-        for one in all.filter(|one| one.status.as_str() == "InProgress") {
-            if !ids.contains(&one.pipeline_execution_id.as_str()) {
-                ids.push(&one.pipeline_execution_id);
-            }
-        }
-        ids
+        waiting_at(self.second())
+    }
+
+    /// The executions that wait further behind, by stage.
+    pub fn waiting_behind(&self) -> Vec<(&str, &str)> {
+        let behind = self.stages.iter().skip(2);
+        let of = |stage| waiting_at(stage).into_iter().map(move |id| (name_of(stage), id));
+        behind.flat_map(of).collect()
     }
 
     /// The execution that last went through the door.
@@ -172,11 +176,7 @@ impl Standing {
 
     /// The stages behind the door in which something goes on.
     pub fn at_work(&self) -> Vec<&str> {
-        let goes_on = |stage: &&StageState| {
-            let latest = stage.latest_execution.as_ref();
-            latest.is_some_and(|latest| matches!(latest.status.as_str(), "InProgress" | "Stopping"))
-        };
-        self.stages.iter().skip(1).filter(goes_on).filter_map(|stage| stage.stage_name.as_deref()).collect()
+        self.stages.iter().skip(1).filter(|stage| goes_on(stage)).map(name_of).collect()
     }
 }
 
@@ -196,6 +196,27 @@ impl Run {
     pub fn has_the_same_as(&self, other: &Self) -> bool {
         !self.revisions.is_empty() && self.revisions == other.revisions
     }
+}
+
+fn name_of(stage: &StageState) -> &str {
+    stage.stage_name.as_deref().unwrap_or_default()
+}
+
+fn goes_on(stage: &StageState) -> bool {
+    let latest = stage.latest_execution.as_ref();
+    latest.is_some_and(|latest| matches!(latest.status.as_str(), "InProgress" | "Stopping"))
+}
+
+/// Those in front of a stage, each once: the service names the first of them twice.
+fn waiting_at(stage: &StageState) -> Vec<&str> {
+    let all = stage.inbound_executions.iter().flatten().chain(&stage.inbound_execution);
+    let mut ids: Vec<&str> = Vec::new();
+    for one in all.filter(|one| one.status.as_str() == "InProgress") {
+        if !ids.contains(&one.pipeline_execution_id.as_str()) {
+            ids.push(&one.pipeline_execution_id);
+        }
+    }
+    ids
 }
 
 /// The letters that a reason may have, and space for all others.

@@ -32,11 +32,8 @@ const AT_ONCE_MAX: usize = 32;
 const TURN_MAX: Duration = Duration::from_secs(10);
 /// How long a connection may take to come about.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
-/// How long a function may take to begin its answer: as long as one may run behind a function URL that anybody waits
-/// for.
-const ANSWER_BEGINS_MAX: Duration = Duration::from_secs(60);
-/// How long an answer may stand still once it has begun.
-const STILL_MAX: Duration = Duration::from_secs(30);
+/// How long an answer may take to begin, and stand still once it has begun. The function itself has half of it.
+const STILL_MAX: Duration = Duration::from_secs(60);
 /// Bytes of an answer, most: twice of what a function may answer.
 const ANSWER_BYTES_MAX: u64 = 12 << 20;
 /// Bytes of a refusal that are read.
@@ -195,19 +192,13 @@ impl Forward {
         let Endpoint { service, region, .. } = &self.endpoint;
         sigv4::sign(&mut onward, &keys.credentials, region, service, sigv4::Moment::now())?;
         let onward = reqwest::Request::try_from(onward).map_err(broken)?;
-        match tokio::time::timeout(ANSWER_BEGINS_MAX, self.http.execute(onward)).await {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => {
-                let error = crate::in_words(&error.into());
-                let text = format!("{} does not answer: {error}", self.endpoint.url);
-                Err(ApiError::new(Code::ServiceUnavailable, text))
-            }
-            Err(_) => {
-                let text =
-                    format!("{} did not answer within {} s", self.endpoint.url, ANSWER_BEGINS_MAX.as_secs());
-                Err(ApiError::new(Code::ServiceUnavailable, text))
-            }
-        }
+        self.http.execute(onward).await.map_err(|error| {
+            let text = match error.is_timeout() {
+                true => format!("{} did not answer within {} s", self.endpoint.url, STILL_MAX.as_secs()),
+                false => format!("{} does not answer: {}", self.endpoint.url, crate::in_words(&error.into())),
+            };
+            ApiError::new(Code::ServiceUnavailable, text)
+        })
     }
 
     async fn returned(&self, response: reqwest::Response) -> Result<Response<Body>, ApiError> {

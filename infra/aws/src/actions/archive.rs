@@ -65,7 +65,7 @@ pub async fn read_if_there(
                 let first = chunk * sparse.chunk_bytes;
                 let last = (first + sparse.chunk_bytes).min(head.size) - 1;
                 let bytes = task.objects.range(&input.location, first, last).await;
-                let bytes = bytes.map_err(|error| unreadable(task, input, error))?;
+                let bytes = bytes.map_err(|error| unreadable(task.who, input, error))?;
                 sparse.chunks.insert(chunk, bytes);
             }
             Err(Extract::TooLarge) => {

@@ -2,6 +2,7 @@
 //! where to clone it from. Only builds can use it. AWS's own format is not public; this one is ours.
 
 use super::{
+    failure,
     objects::{Head, ObjectsError},
     provider::{Task, configuration},
 };
@@ -58,7 +59,7 @@ pub async fn source(task: &Task<'_>, input: &InputArtifact) -> Result<Source, Fa
         return Ok(Source::Files(head));
     }
     let bytes = task.objects.get(&input.location, BYTES_MAX).await;
-    let bytes = bytes.map_err(|error| unreadable(task, input, error))?;
+    let bytes = bytes.map_err(|error| unreadable(task.who, input, error))?;
     let read: Result<CloneRef, _> = serde_json::from_slice(&bytes);
     match read {
         Ok(reference) if reference.schema == SCHEMA => Ok(Source::Clone(reference)),
@@ -87,7 +88,7 @@ pub async fn files(task: &Task<'_>, input: &InputArtifact) -> Result<Head, Failu
 }
 
 async fn head(task: &Task<'_>, input: &InputArtifact) -> Result<Head, Failure> {
-    task.objects.head(&input.location).await.map_err(|error| unreadable(task, input, error))
+    task.objects.head(&input.location).await.map_err(|error| unreadable(task.who, input, error))
 }
 
 fn is_clone_ref(head: &Head) -> bool {
@@ -95,7 +96,7 @@ fn is_clone_ref(head: &Head) -> bool {
 }
 
 /// Why an input artifact cannot be read.
-pub fn unreadable(task: &Task<'_>, input: &InputArtifact, error: ObjectsError) -> Failure {
+pub fn unreadable(who: &str, input: &InputArtifact, error: ObjectsError) -> Failure {
     let ArtifactLocation { bucket, key } = &input.location;
     match error {
         ObjectsError::Missing => configuration(format!(
@@ -107,6 +108,6 @@ pub fn unreadable(task: &Task<'_>, input: &InputArtifact, error: ObjectsError) -
             "The input artifact `{}` has more than {bytes_max} bytes, which is more than this action can use.",
             input.name
         )),
-        ObjectsError::Call(error) => task.failed(*error),
+        ObjectsError::Call(error) => failure::of(&error, who),
     }
 }

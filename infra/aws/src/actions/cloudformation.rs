@@ -42,6 +42,10 @@ impl Provider for CloudFormation {
         Box::pin(find(task))
     }
 
+    fn wants_artifacts_near(&self) -> bool {
+        true
+    }
+
     fn stop<'a>(&'a self, task: &'a Task<'a>, id: &'a str) -> Answer<'a, ()> {
         Box::pin(stop(task, id))
     }

@@ -46,6 +46,10 @@ impl Provider for CodeBuild {
         })
     }
 
+    fn wants_artifacts_near(&self) -> bool {
+        true
+    }
+
     fn stop<'a>(&'a self, task: &'a Task<'a>, id: &'a str) -> Answer<'a, ()> {
         Box::pin(async move { stop(task, id, task.flag("BatchEnabled")?).await })
     }

@@ -39,6 +39,10 @@ impl Provider for CodeDeploy {
         Box::pin(find(task))
     }
 
+    fn wants_artifacts_near(&self) -> bool {
+        true
+    }
+
     fn stop<'a>(&'a self, task: &'a Task<'a>, id: &'a str) -> Answer<'a, ()> {
         Box::pin(async move {
             let input = json!({ "deploymentId": id, "autoRollbackEnabled": false });

@@ -27,6 +27,10 @@ impl Provider for Commands {
         Box::pin(async move { codebuild::find(task, project(task)?, false).await })
     }
 
+    fn wants_artifacts_near(&self) -> bool {
+        true
+    }
+
     fn stop<'a>(&'a self, task: &'a Task<'a>, id: &'a str) -> Answer<'a, ()> {
         Box::pin(codebuild::stop(task, id, false))
     }

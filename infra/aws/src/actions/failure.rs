@@ -92,7 +92,15 @@ fn denied(service: &str, operation: &str, message: &str, who: &str) -> String {
         true => "A policy denies it expressly: take that statement out, or make an exception in it.",
         false => "Allow it in a policy of that role.",
     };
-    ended(&format!("Permission `{permission}`{resource} is missing for {who}. {do_what} AWS said: {message}"))
+    let doubt = match (service, operation) {
+        ("s3", "HeadObject" | "GetObject") => {
+            " Without `s3:ListBucket`, S3 says the same of an object that is not there."
+        }
+        _ => "",
+    };
+    ended(&format!(
+        "Permission `{permission}`{resource} is missing for {who}. {do_what}{doubt} AWS said: {message}"
+    ))
 }
 
 /// What AWS says of a call that it refuses: `User: arn:aws:sts::1:assumed-role/NAME/SESSION is not authorized to

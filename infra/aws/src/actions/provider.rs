@@ -36,6 +36,12 @@ pub trait Provider: Send + Sync + 'static {
         false
     }
 
+    /// True when the service takes artifacts of its own Region only, so that those of an action in another Region are
+    /// copied there and back. False where they are read and written by this process alone.
+    fn wants_artifacts_near(&self) -> bool {
+        false
+    }
+
     /// Asks for work to be stopped.
     fn stop<'a>(&'a self, task: &'a Task<'a>, id: &'a str) -> Answer<'a, ()> {
         let _ = (task, id);
@@ -81,13 +87,13 @@ pub struct Task<'a> {
     pub client: Client,
     /// The Region in which the action works.
     pub region: &'a str,
-    /// The Region of the pipeline, and of its artifacts.
-    pub home_region: &'a str,
+    /// The Region of the artifacts.
+    pub artifact_region: &'a str,
     /// The account of this installation, 12 digits.
     pub account: &'a str,
     /// In whose name calls are made, for messages: a role's ARN, or words.
     pub who: &'a str,
-    /// The artifacts, in the pipeline's Region.
+    /// The artifacts: in the pipeline's Region, or near the provider if it wants them there.
     pub objects: Objects,
     /// The key that artifacts are encrypted with, unless the bucket decides.
     pub encryption_key: Option<&'a str>,

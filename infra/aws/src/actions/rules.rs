@@ -93,7 +93,7 @@ async fn watch(actions: &AwsActions, job: &RuleJob) -> Result<Result<Look, Strin
         Err(message) => return Ok(Err(message)),
     };
     let action = job.as_action(ActionCategory::Invoke, "CloudWatchAlarm");
-    let task = actions.task(&action).await?;
+    let task = actions.task(&action, false).await?;
     let params = [
         ("AlarmNames.member.1", watch.name.as_str()),
         ("AlarmTypes.member.1", "MetricAlarm"),

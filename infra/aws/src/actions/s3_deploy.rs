@@ -145,7 +145,7 @@ async fn put_files(task: &Task<'_>, order: &Order<'_>) -> Result<usize, Failure>
     let input = task.input()?;
     let archive = Scratch::new(task.scratch, task.token());
     let downloaded = task.objects.download(&input.location, archive.path(), ARTIFACT_BYTES_MAX).await;
-    downloaded.map_err(|error| unreadable(task, input, error))?;
+    downloaded.map_err(|error| unreadable(task.who, input, error))?;
     let (sender, receiver) = mpsc::channel(WAITING_FILES);
     let (scratch, token) = (task.scratch.to_owned(), task.token().to_owned());
     // The archive's handle goes along: its file must outlast the reading.

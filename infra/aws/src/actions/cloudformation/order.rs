@@ -176,8 +176,8 @@ async fn template(task: &Task<'_>) -> Result<(&'static str, String), Failure> {
 /// The address of an object in the Region of the artifacts.
 pub(super) fn object_url(task: &Task<'_>, bucket: &str, key: &str) -> String {
     let key: Vec<String> = key.split('/').map(percent_encoded).collect();
-    let suffix = if task.home_region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-    format!("https://s3.{}.{suffix}/{bucket}/{}", task.home_region, key.join("/"))
+    let suffix = if task.artifact_region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+    format!("https://s3.{}.{suffix}/{bucket}/{}", task.artifact_region, key.join("/"))
 }
 
 async fn template_configuration(task: &Task<'_>) -> Result<TemplateConfiguration, Failure> {

@@ -51,7 +51,7 @@ pub(super) async fn succeeded(
                     location: output.location.clone(),
                     revision: None,
                 };
-                return Err(of_build(unreadable(task, &as_input, error), id, url));
+                return Err(of_build(unreadable(task.who, &as_input, error), id, url));
             }
         }
     }

@@ -1,6 +1,8 @@
 //! What is published is a contract as well: consumers of CodePipeline's events read it. The samples are read and
 //! written back member by member.
 
+#![allow(clippy::unwrap_used, reason = "clippy knows only functions marked as tests, not their helpers")]
+
 use events::outbound::{ActionChange, ChangeDetail, PipelineChange, StageChange};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;

@@ -245,11 +245,11 @@ fn a_secret_that_is_missing_or_open_to_others_is_named_before_anything_starts() 
     let (folder, _) = folder("[[notifications.slack]]\nname = \"team\"\nwebhook-file = \"hook\"\n");
     fs::write(folder.at("hook"), "https://hooks.slack.test/geheim").unwrap();
     fs::set_permissions(folder.at("hook"), fs::Permissions::from_mode(0o644)).unwrap();
-    let refused = folder.towpath(&["up", "--port", "0"]).exits(1).complains(&["`team`", "chmod 600"]);
+    let refused = folder.towpath(&["up", "--port", "0"]).exits(2).complains(&["`team`", "chmod 600"]);
     assert!(!refused.err.contains("geheim"), "{}", refused.err);
     folder.write(
         "towpath.toml",
         "[[notifications.slack]]\nname = \"team\"\nwebhook-env = \"TOWPATH_NO_SUCH\"\n",
     );
-    folder.towpath(&["up", "--port", "0"]).exits(1).complains(&["`TOWPATH_NO_SUCH` is not set"]);
+    folder.towpath(&["up", "--port", "0"]).exits(2).complains(&["`TOWPATH_NO_SUCH` is not set"]);
 }

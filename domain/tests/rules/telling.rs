@@ -2,6 +2,8 @@
 //! told last is what a run, a stage and an attempt are holds in every other test here as well: see
 //! `domain::testing::laws::of_telling`.
 
+#![allow(clippy::unwrap_used, reason = "clippy knows only functions marked as tests, not their helpers")]
+
 use domain::{state_change::StateChange, testing::*};
 use events::outbound::ChangeDetail;
 use serde_json::Value;

@@ -140,7 +140,7 @@ async fn take_local(
 }
 
 fn success(job: &ActionJob, asked: &Asked<'_>, taken: Taken, remote: Option<&str>) -> Success {
-    let Commit { id, message, author_seconds, committer_seconds } = taken.commit;
+    let Commit { id, message, author, author_seconds, committer_seconds } = taken.commit;
     let name = asked.repository.rsplit('/').next().unwrap_or(&asked.repository).to_owned();
     let mut variables = BTreeMap::from([
         ("CommitId", id.clone()),
@@ -155,6 +155,8 @@ fn success(job: &ActionJob, asked: &Asked<'_>, taken: Taken, remote: Option<&str
             variables.insert("FullRepositoryName", asked.repository.clone());
             let arn = job.configuration.get("ConnectionArn").cloned().unwrap_or_default();
             variables.insert("ConnectionArn", arn);
+            variables.insert("AuthorDisplayName", author.0);
+            variables.insert("AuthorEmail", author.1);
             summary = connection_summary(remote, &message);
         }
         "GitHub" => {

@@ -29,6 +29,8 @@ pub(super) struct Commit {
     pub(super) id: String,
     /// Without the line ends after it.
     pub(super) message: String,
+    /// Whoever wrote it: name and mail address, as they wrote them.
+    pub(super) author: (String, String),
     /// Since 1970.
     pub(super) author_seconds: i64,
     /// Since 1970.
@@ -285,9 +287,17 @@ fn parse_commit(id: String, body: &[u8]) -> Commit {
     Commit {
         id,
         message: message.trim_end().to_owned(),
+        author: person(field("author").unwrap_or_default()),
         author_seconds: seconds("author"),
         committer_seconds: seconds("committer"),
     }
+}
+
+/// Name and mail address out of `Name <mail> 1572319941 +0100`.
+fn person(line: &str) -> (String, String) {
+    let (name, rest) = line.split_once('<').unwrap_or((line, ""));
+    let mail = rest.split_once('>').map_or("", |(mail, _)| mail);
+    (name.trim().to_owned(), mail.trim().to_owned())
 }
 
 #[cfg(test)]
@@ -301,6 +311,7 @@ mod tests {
             gpgsig -----BEGIN\n author fake 7 +0000\n -----END\nencoding ISO-8859-1\n\nGr\xfc\xdfe\n\nmore\n\n";
         let commit = parse_commit("ab".into(), body);
         assert_eq!((commit.author_seconds, commit.committer_seconds), (1_572_319_941, 5));
+        assert_eq!(commit.author, ("A B".to_owned(), "a@b".to_owned()));
         assert_eq!(commit.message, "Gr\u{fc}\u{df}e\n\nmore");
     }
 

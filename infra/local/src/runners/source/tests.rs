@@ -88,6 +88,8 @@ async fn each_provider_reports_its_own_variables_and_summary() {
         variables(&success),
         [
             ("AuthorDate", "2019-10-29T03:32:21Z"),
+            ("AuthorDisplayName", "Ann"),
+            ("AuthorEmail", "ann@example.com"),
             ("BranchName", "main"),
             ("CommitId", id.as_str()),
             ("CommitMessage", "Add things\n\nbody"),

@@ -251,7 +251,7 @@ pub fn detail(detail: &Detail<'_>) -> Value {
             let sign = stage_sign(Some(*status), false);
             vec![format!("{sign} *{}* {} after {took}", escaped(stage, 100), words(*status))]
         }
-        Detail::Failed(failures) if failures.is_empty() => vec!["❌ The execution failed".to_owned()],
+        Detail::Failed([]) => vec!["❌ The execution failed".to_owned()],
         Detail::Failed(failures) => failures
             .iter()
             .take(TOLD_MAX)

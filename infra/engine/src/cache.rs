@@ -41,14 +41,14 @@ impl Outcome {
     }
 
     /// It is durable, or will never be.
-    pub(crate) fn is_durable(self, durable: bool) {
+    pub(crate) fn tell(self, durable: bool) {
         self.0.send_replace(Some(durable));
     }
 }
 
 impl OnItsWay {
     /// Waits for its outcome; false when what it would have written never came to be.
-    pub(crate) async fn is_durable(mut self) -> bool {
+    pub(crate) async fn lasts(mut self) -> bool {
         self.0.wait_for(Option::is_some).await.is_ok_and(|outcome| *outcome == Some(true))
     }
 

@@ -202,7 +202,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
                 drop(slot);
                 self.log().barrier().await;
                 if let Some(append) = rests_on
-                    && !append.is_durable().await
+                    && !append.lasts().await
                 {
                     return Ok(None);
                 }
@@ -229,7 +229,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
         };
         let answer = self.answered(&probe, answer.await, &[]).await;
         let is_written = matches!(answer, Ok(Appended::Written));
-        outcome.is_durable(is_written);
+        outcome.tell(is_written);
         if let Some(mut slot) = held.filter(|_| !is_written) {
             *slot = None;
         }

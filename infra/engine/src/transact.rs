@@ -179,7 +179,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
         };
         let answer = self.answered(&probe, answer.await, &effects).await;
         let is_written = matches!(answer, Ok(Appended::Written));
-        outcome.is_durable(is_written);
+        outcome.tell(is_written);
         if let Some(mut locked) = held.filter(|_| !is_written) {
             // Before the locks go: nobody may see what was not written.
             if !fault!(StaleStateKept) {
@@ -321,7 +321,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
             }
             self.log().barrier().await;
             let is_durable = match rests_on {
-                Some(append) => append.is_durable().await,
+                Some(append) => append.lasts().await,
                 None => true,
             };
             if is_durable {
@@ -421,7 +421,7 @@ impl Rests {
     /// Waits for all of them; false when one was refused.
     async fn are_durable(self) -> bool {
         for append in [self.pipeline, self.lane, self.execution].into_iter().flatten() {
-            if !append.is_durable().await {
+            if !append.lasts().await {
                 return false;
             }
         }

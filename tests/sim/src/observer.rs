@@ -285,11 +285,15 @@ fn continues(commit: &Commit, last: Version, hash: Hash) -> Result<(), String> {
     Ok(())
 }
 
-/// Folds a commit into a stream, each event checked against the state it came upon. Its events, as they read back from what was stored.
+/// What an event must be, for the state it came upon.
+type Check<'a, S> = dyn FnMut(&S, &<S as Folded>::Event) -> Result<(), String> + 'a;
+
+/// Folds a commit into a stream, each event checked against the state it came upon. Its events, as they read back from
+/// what was stored.
 fn follow<S: Folded + PartialEq + Debug>(
     stream: &mut Stream<S>,
     commit: &Commit,
-    check: &mut dyn FnMut(&S, &S::Event) -> Result<(), String>,
+    check: &mut Check<'_, S>,
 ) -> Result<Vec<S::Event>, String>
 where
     S::Event: PartialEq + Debug,

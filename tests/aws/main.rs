@@ -46,7 +46,8 @@ const fn test(name: &'static str, when: When, needs_our_emulator: bool, run: fn(
 
 const TESTS: &[Test] = &[
     test("a_push_goes_all_the_way_to_production_and_people_hear_of_it", When::Always, false, whole::a_push),
-    test("a_pipeline_of_ten_actions_costs_what_it_may", When::Always, true, cost::ten_actions),
+    test("a_pipeline_of_ten_actions_costs_no_more_than_it_did", When::Asked, true, cost::ten_actions),
+    test("a_failure_and_the_recovery_are_told_in_slack", When::Asked, true, whole::slack),
     test("callers_may_do_what_the_table_says", When::Asked, false, operators::permissions),
     test("an_event_that_comes_twice_starts_once", When::Asked, false, deliveries::twice),
     test("news_of_a_build_may_come_late_early_and_often", When::Asked, false, deliveries::disorder),

@@ -8,6 +8,9 @@ use std::fmt::Write as _;
 /// `/s3/pricing/`, `/cloudwatch/pricing/`, `/sns/pricing/`).
 pub const PRICES_OF: &str = "us-east-1, on demand, no free tier, read 2026-11-29";
 
+/// The row that is not added up.
+const TIME: &str = "Lambda GB-seconds (of debug builds, on the emulator)";
+
 /// Dollars for a million write units of DynamoDB.
 const WRITE_UNITS: f64 = 0.625;
 /// Dollars for a million read units of DynamoDB.
@@ -32,7 +35,7 @@ const LOG_GB: f64 = 0.50;
 /// What was counted for one or several executions.
 #[derive(Debug, Default, Clone)]
 pub struct Bill {
-    /// Starts and ends of actions.
+    /// Changes of state of actions, stages and executions: what was told on the bus.
     pub transitions: f64,
     rows: Vec<Row>,
 }
@@ -45,8 +48,8 @@ struct Row {
 }
 
 impl Bill {
-    /// Adds up what was called and invoked for so many transitions.
-    pub fn of(calls: &[Call], invocations: &[Invocation], transitions: usize) -> Self {
+    /// Adds up what was called and invoked.
+    pub fn of(calls: &[Call], invocations: &[Invocation]) -> Self {
         let million = 1e6;
         let sum = |of: &dyn Fn(&Call) -> f64| calls.iter().map(of).sum::<f64>();
         let table = |call: &Call, kind: Kind| if kind_of(call) == kind { call.units.write } else { 0.0 };
@@ -64,7 +67,7 @@ impl Bill {
             row("write units, views", sum(&|call| table(call, Kind::Views)), WRITE_UNITS / million),
             row("read units", sum(&|call| call.units.read), READ_UNITS / million),
             row("Lambda invocations", invocations.len() as f64, INVOCATIONS / million),
-            row("Lambda GB-seconds", invocations.iter().map(gb_seconds).sum(), GB_SECOND),
+            row(TIME, invocations.iter().map(gb_seconds).sum(), GB_SECOND),
             row("events on the bus", count("events", &entries), EVENTS / million),
             row("S3 PUT and LIST", count("s3", &writes_object), S3_WRITES / million),
             row("S3 GET", count("s3", &|call| 1.0 - writes_object(call)), S3_READS / million),
@@ -76,12 +79,14 @@ impl Bill {
                 LOG_GB,
             ),
         ];
-        Self { transitions: transitions as f64, rows }
+        Self { transitions: count("events", &entries), rows }
     }
 
-    /// Dollars for a million transitions.
+    /// Dollars for a million transitions, without the time of the functions: that is the emulator's, with functions built
+    /// for debugging, and says nothing of AWS.
     pub fn per_million(&self) -> f64 {
-        self.rows.iter().map(|row| row.count * row.dollars_of_one).sum::<f64>() / self.transitions * 1e6
+        let rows = self.rows.iter().filter(|row| row.what != TIME);
+        rows.map(|row| row.count * row.dollars_of_one).sum::<f64>() / self.transitions * 1e6
     }
 
     /// How many of something there were for each transition.

@@ -14,10 +14,12 @@ use tests::{
 const QUIET: Duration = Duration::from_secs(4);
 /// How long that may take to come about.
 const QUIET_MAX: Duration = Duration::from_secs(60);
-/// Write units for a transition on the hot path: what is aimed at, and what was reached. More than that is a step back.
-const WRITE_UNITS: (f64, f64) = (2.0, 3.5);
-/// Dollars for a million transitions, in the same way.
-const DOLLARS: (f64, f64) = (3.0, 6.0);
+/// What is aimed at, and what was reached, by changes of state. More than that is a step back.
+struct Bar {
+    what: &'static str,
+    aim: f64,
+    reached: f64,
+}
 
 pub(crate) fn ten_actions(home: &mut Home) {
     let name = "ten";
@@ -53,21 +55,31 @@ pub(crate) fn ten_actions(home: &mut Home) {
     let bill = Bill::of(&calls, &invoked);
     let table = bill.markdown("An execution of ten actions, with views and events");
     println!("{table}\n{}", detail(&calls, &invoked));
+    if let Some(file) = env::var_os("TOWPATH_TEST_CALLS") {
+        let lines = calls.iter().map(|call| {
+            format!("{:?} {} {} {:?} {}\n", call.at, call.service, call.operation, call.units, call.body)
+        });
+        fs::write(file, lines.collect::<String>()).unwrap();
+    }
     if let Some(file) = env::var_os("TOWPATH_TEST_COSTS") {
         fs::write(file, &table).unwrap();
     }
     // Ten actions, four stages after the source and the source's, the execution: each starts and ends.
-    assert_eq!(bill.transitions, 32.0, "{table}");
+    assert_eq!((bill.changes, bill.of_actions), (32.0, 20.0), "{table}");
+    // The hot path is what an execution waits for: the log, who carries out what, and who is invoked for it.
     let appending = invoked.iter().filter(|one| ["trigger", "work"].contains(&one.function.as_str())).count();
-    let appending = appending as f64 / bill.transitions;
-    assert!(appending <= 1.0, "{appending:.2} invocations for a transition on the hot path\n{table}");
-    let hot =
-        bill.per_transition("write units, log") + bill.per_transition("write units, claims and external ids");
-    let dollars = bill.per_million();
-    for (what, found, (aim, reached)) in
-        [("write units on the hot path", hot, WRITE_UNITS), ("dollars per million", dollars, DOLLARS)]
-    {
-        println!("{what}: {found:.2}, aimed at {aim}: {}", if found <= aim { "met" } else { "NOT MET" });
+    let hot = bill.count("write units, log") + bill.count("write units, claims and external ids");
+    let (own, _) = bill.dollars();
+    for (Bar { what, aim, reached }, count) in [
+        (Bar { what: "write units on the hot path", aim: 2.0, reached: 2.2 }, hot),
+        (Bar { what: "invocations on the hot path", aim: 1.0, reached: 1.0 }, appending as f64),
+        (Bar { what: "dollars per million, of Towpath", aim: 3.0, reached: 4.2 }, own * 1e6),
+    ] {
+        for (of, by) in [("change of state", bill.changes), ("start or end of an action", bill.of_actions)] {
+            let (found, word) = (count / by, if count / by <= aim { "met" } else { "NOT MET" });
+            println!("{what}, for a {of}: {found:.2}, aimed at {aim}: {word}");
+        }
+        let found = count / bill.changes;
         assert!(found <= reached, "{what}: {found:.2}, and it was {reached} before\n{table}");
     }
 }

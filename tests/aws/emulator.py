@@ -1,7 +1,7 @@
 """The emulator `ministack`, with five things that AWS does and it does not.
 
-- The front of a function URL with AWS_IAM tells the function who signed. Here the key is the name of a user; the
-  signature is not checked, so what is told is only as good as a test's own word.
+- The front of a function URL with AWS_IAM tells the function who signed. Here the key is the name of a user.
+  The signature is checked for keys that IAM made, and not for `test`, which is the account itself.
 - Every request comes over TLS, as a bucket's policy may ask: loopback has none, so it is said to be.
 - A build that has ended says so on the default bus, a moment after it was started. (It succeeds, and builds nothing.)
 - What was invoked, and for how long, is written to the file TOWPATH_TEST_INVOCATIONS, a line of JSON each: AWS writes

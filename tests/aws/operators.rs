@@ -12,10 +12,15 @@ use tests::{emulated::stack::SOON, processes::eventually};
 pub(crate) fn permissions(home: &mut Home) {
     let (stack, name) = (&home.stack, "permissions");
     home.create(name, &[stage("Approve", &[home.approval("Wait")])]);
+    // Whom IAM does not let in gets no answer of ours.
+    let (id, secret) = stack.user("stranger", None);
+    let knocks = stack.post_as((&id, &secret), "GetPipelineState", &json!({"name": name}));
+    assert_eq!(knocks.status, 403, "{:?}", knocks.refusal());
     // Somebody who is not in the table may look.
-    let looks = stack.post_as("somebody", "GetPipelineState", &json!({"name": name}));
+    let (id, secret) = stack.user("reader", Some(stack.output("CallerPolicyArn")));
+    let looks = stack.post_as((&id, &secret), "GetPipelineState", &json!({"name": name}));
     assert_eq!(looks.status, 200, "{:?}", looks.refusal());
-    let starts = stack.post_as("somebody", "StartPipelineExecution", &json!({"name": name}));
+    let starts = stack.post_as((&id, &secret), "StartPipelineExecution", &json!({"name": name}));
     let refusal = starts.refusal();
     assert!(refusal.code.contains("AccessDenied") || refusal.code.contains("NotAuthorized"), "{refusal:?}");
     assert!(refusal.message.contains("StartPipelineExecution"), "{refusal:?}");

@@ -163,13 +163,14 @@ impl Stack {
         let folder = installed("TOWPATH_TEST_FUNCTIONS");
         let packaged = tempfile::NamedTempFile::new().unwrap();
         let file = packaged.path().to_str().unwrap();
-        let package = ["package", "--template-file", "template.yaml", "--s3-bucket", "deployments"];
+        let package =
+            ["cloudformation", "package", "--template-file", "template.yaml", "--s3-bucket", "deployments"];
         command(url, &folder, &[&package[..], &["--output-template-file", file]].concat());
         let deploy =
             ["deploy", "--stack-name", NAME, "--template-file", file, "--capabilities", "CAPABILITY_IAM"];
         let administrator = format!("AdministratorArn=arn:aws:iam::{ACCOUNT}:user/{KEY}");
         let parameters = ["--parameter-overrides", "Architecture=x86_64", "WithSlack=true", &administrator];
-        command(url, &folder, &[&deploy[..], &parameters].concat());
+        command(url, &folder, &[&["cloudformation"], &deploy[..], &parameters].concat());
 
         let body = std::fs::read_to_string(FIXTURES).unwrap();
         let fixtures = [("StackName", "fixtures"), ("TemplateBody", &body)];
@@ -191,6 +192,20 @@ impl Stack {
         self.outputs.get(name).unwrap_or_else(|| panic!("no output `{name}`: {:?}", self.outputs))
     }
 
+    /// Makes a user of IAM with this policy; the key they sign with, and its secret.
+    pub fn user(&self, name: &str, policy: Option<&str>) -> (String, String) {
+        let (url, folder) = (format!("http://{}", self.address), std::env::temp_dir());
+        let iam = |arguments: &[&str]| command(&url, &folder, &[&["iam"], arguments].concat());
+        iam(&["create-user", "--user-name", name]);
+        if let Some(policy) = policy {
+            iam(&["attach-user-policy", "--user-name", name, "--policy-arn", policy]);
+        }
+        let query = ["--query", "AccessKey.[AccessKeyId, SecretAccessKey]", "--output", "text"];
+        let key = iam(&[&["create-access-key", "--user-name", name], &query[..]].concat());
+        let (id, secret) = key.trim().split_once('\t').expect("two columns");
+        (id.to_owned(), secret.to_owned())
+    }
+
     /// The path of a function URL on the emulator, from the output that names it.
     pub fn url_path(&self, output: &str) -> String {
         let url = self.output(output);
@@ -203,9 +218,9 @@ impl Stack {
         format!("http://{}{}", self.address, self.url_path(output))
     }
 
-    /// Sends an operation to the function URL, signed by a user.
-    pub fn post_as(&self, user: &str, operation: &str, input: &Value) -> Answer {
-        let client = Client::new(self.address).with_key(user, "test");
+    /// Sends an operation to the function URL, signed with a key.
+    pub fn post_as(&self, (key, secret): (&str, &str), operation: &str, input: &Value) -> Answer {
+        let client = Client::new(self.address).with_key(key, secret);
         let target = format!("CodePipeline_20150709.{operation}");
         let path = self.url_path("ApiUrl");
         client.send(&client.signed_for("lambda", &path, &target, input.to_string().as_bytes())).unwrap()
@@ -213,7 +228,7 @@ impl Stack {
 
     /// Calls an operation at the function URL.
     pub fn try_call(&self, operation: &str, input: &Value) -> Result<Value, Refusal> {
-        let answer = self.post_as(KEY, operation, input);
+        let answer = self.post_as((KEY, "test"), operation, input);
         if answer.status == 200 { Ok(answer.json()) } else { Err(answer.refusal()) }
     }
 
@@ -275,13 +290,15 @@ impl Stack {
     }
 }
 
-fn command(url: &str, folder: &Path, arguments: &[&str]) {
+/// Runs the `aws` command; what it says.
+fn command(url: &str, folder: &Path, arguments: &[&str]) -> String {
     let mut aws = Command::new(installed("TOWPATH_TEST_AWS"));
-    aws.arg("cloudformation").args(arguments).current_dir(folder).stdin(Stdio::null());
+    aws.args(arguments).current_dir(folder).stdin(Stdio::null());
     aws.env("AWS_ENDPOINT_URL", url).env("AWS_ACCESS_KEY_ID", KEY).env("AWS_SECRET_ACCESS_KEY", "test");
     aws.env("AWS_DEFAULT_REGION", REGION).env("AWS_CONFIG_FILE", "/dev/null");
     aws.env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null").env_remove("AWS_PROFILE");
     let done = aws.output().unwrap();
     let said = String::from_utf8_lossy(&done.stderr) + String::from_utf8_lossy(&done.stdout);
-    assert!(done.status.success(), "aws cloudformation {arguments:?}: {said}");
+    assert!(done.status.success(), "aws {arguments:?}: {said}");
+    String::from_utf8(done.stdout).unwrap()
 }

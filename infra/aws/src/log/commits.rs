@@ -2,17 +2,19 @@
 //!
 //! | | |
 //! |---|---|
-//! | `e` | the events, as JSON: `[[type, schema, body], …]`, each body byte for byte as it was written |
+//! | `e` | the events, as JSON: `[[type, schema, body], …]`, each body byte for byte as it was written; packed with zlib where that saves a write unit |
 //! | `v` | version of the last event |
 //! | `t` | recorded time, milliseconds since 1970 |
 //! | `w` | id of the command |
 //! | `a` | who sent it |
 //! | `h` | the chain's hash |
-//! | `z` | on some commits the state after it: `f`, which fold made it, and `d`, the state as JSON |
+//! | `z` | on some commits the state after it: `f`, which fold made it, and `d`, the state as JSON, packed where `e` is |
 //!
 //! Every byte of a name is paid for with every write.
 
-use crate::item::{Item, bytes, bytes_of, number, number_of, size, text, text_of};
+use crate::item::{
+    Item, bytes, bytes_of, number, number_of, packed, size, text, text_of, unpacked, write_units,
+};
 use domain::limits::ITEM_BYTES_MAX;
 use engine::log::{BrokenChain, Commit, Hash, LogError, Snapshot, StoredEvent};
 use events::{CommandId, StreamName, Timestamp, Version};
@@ -26,8 +28,25 @@ use std::borrow::Cow;
 const SNAPSHOT_BYTES: usize = 4 * 1024;
 const SNAPSHOT_BYTES_EACH_EVENT: usize = 32;
 
-/// The item of a commit. A snapshot that would not be worth its price, or does not fit, is left out.
+/// The item of a commit, packed where that makes it cheaper.
 pub(super) fn encode(commit: &Commit) -> Result<Item, LogError> {
+    let plain = plain(commit)?;
+    let mut small = plain.clone();
+    pack(Some(&mut small), "e");
+    pack(small.get_mut("z").and_then(|z| z.get_mut("M")?.as_object_mut()), "d");
+    let is_cheaper = write_units(size(&small)) < write_units(size(&plain));
+    Ok(if is_cheaper { small } else { plain })
+}
+
+fn pack(item: Option<&mut Item>, name: &str) {
+    let Some(item) = item else { return };
+    if let Some(small) = text_of(item, name).map(packed) {
+        item.insert(name.to_owned(), small);
+    }
+}
+
+/// The item of a commit. A snapshot that would not be worth its price, or does not fit, is left out.
+fn plain(commit: &Commit) -> Result<Item, LogError> {
     let unreadable = |reason| LogError::Unreadable { stream: commit.stream.clone(), reason };
     let mut item = Item::new();
     item.insert("s".to_owned(), text(commit.stream.as_str()));
@@ -91,7 +110,9 @@ pub(super) fn decode(item: &Item) -> Result<Commit, LogError> {
     let stream = text_of(item, "s").and_then(|name| StreamName::parse(name).ok()).ok_or_else(nameless)?;
     let first = Version(number_of(item, "n").ok_or_else(nameless)?);
     let broken = |what| BrokenChain { stream: stream.clone(), version: first, what };
-    let stored: Vec<Event<'_>> = text_of(item, "e")
+    let text = unpacked(item, "e");
+    let stored: Vec<Event<'_>> = text
+        .as_deref()
         .and_then(|text| serde_json::from_str(text).ok())
         .ok_or_else(|| broken("its events are not readable"))?;
     let event = |Event(kind, schema, body): Event<'_>| StoredEvent {
@@ -122,7 +143,7 @@ pub(super) fn decode(item: &Item) -> Result<Commit, LogError> {
 /// A snapshot is a convenience: one that cannot be read is none.
 fn snapshot(item: &Item) -> Option<Snapshot> {
     let parts = item.get("z")?.get("M")?.as_object()?;
-    Some(Snapshot { fold: number_of(parts, "f")?, state: text_of(parts, "d")?.to_owned() })
+    Some(Snapshot { fold: number_of(parts, "f")?, state: unpacked(parts, "d")?.into_owned() })
 }
 
 /// Version and hash a stream has after the commit in an item.
@@ -131,9 +152,9 @@ pub(super) fn head(item: &Item) -> Option<(Version, Hash)> {
     Some((Version(number_of(item, "v")?), Hash(hash)))
 }
 
-/// What an item of this commit weighs in bytes, as DynamoDB counts them.
+/// What an item of this commit weighs in bytes, as DynamoDB counts them, before it is packed.
 pub fn weight(commit: &Commit) -> Result<usize, LogError> {
-    encode(commit).map(|item| size(&item))
+    plain(commit).map(|item| size(&item))
 }
 
 #[cfg(test)]
@@ -163,6 +184,16 @@ mod tests {
         for body in ["", "{", "{} ", "{}{}", "}],[{"] {
             assert!(encode(&stored(5, body, None)).is_err(), "{body:?}");
         }
+    }
+
+    #[test]
+    fn a_commit_of_more_than_a_write_unit_is_packed_and_comes_back() {
+        let body = format!("{{\"keys\": [{}1]}}", "\"shop/Source/2554df85712bef6a\",".repeat(60));
+        let before = stored(5, &body, Some(&body));
+        let item = encode(&before).unwrap();
+        assert!(write_units(size(&item)) == 1 && item["e"]["S"].is_null(), "{item:?}");
+        assert_eq!(decode(&item).unwrap(), before);
+        assert!(weight(&before).unwrap() > 3 * 1024);
     }
 
     #[test]

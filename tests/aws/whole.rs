@@ -23,7 +23,7 @@ pub(crate) fn a_push(home: &mut Home) {
     );
     let failure = message(home, |message| event(message)["detail"]["state"] == "FAILED");
     let failure = event(&failure);
-    assert_eq!(failure["source"], "towpath.codepipeline", "{failure}");
+    assert_eq!(failure["source"], "codepipeline.selfhosted", "{failure}");
     assert_eq!(failure["detail-type"], "CodePipeline Pipeline Execution State Change", "{failure}");
     assert_eq!(failure["detail"]["pipeline"], name, "{failure}");
 
@@ -56,7 +56,7 @@ pub(crate) fn a_push(home: &mut Home) {
 pub(crate) fn slack(home: &mut Home) {
     let (stack, name) = (&home.stack, "slack");
     let slack = Slack::start(1);
-    let secret = json!({"Name": "/towpath/towpath/slack/webhook", "Type": "SecureString", "Value": slack.url(),
+    let secret = json!({"Name": "/towpath/towpath/notices/webhook", "Type": "SecureString", "Value": slack.url(),
         "Overwrite": true});
     stack.aws.json(aws::client::Service::Ssm, "PutParameter", &secret);
     // What the function read of its settings before holds for a minute.

@@ -3,7 +3,7 @@
 
 use super::{Row, by_entry, json, listing::pipeline_partition};
 use crate::execution::{AttemptRun, ConditionRun, Execution, ExecutionType, RetryTrigger, StageStatus};
-use events::{ConditionType, Entry, ExecutionEvent, ExecutionId, StageName, Version};
+use events::{ActionExecutionId, ConditionType, Entry, ExecutionEvent, ExecutionId, StageName, Version};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -51,7 +51,7 @@ pub const STAGE_PREFIX: &str = "stage#";
 /// Prefix of action rows; then stage, `/` (no stage name holds one) and action.
 pub const ACTION_PREFIX: &str = "action#";
 
-/// Rows of the stages and actions that some events touched.
+/// Rows of what some events touched: a row is written when it changes, and not whenever its stage does.
 pub fn rows<'a>(
     id: &ExecutionId,
     state: &Execution,
@@ -60,35 +60,36 @@ pub fn rows<'a>(
 ) -> Vec<Row> {
     let Some(start) = &state.start else { return Vec::new() };
     let p = pipeline_partition(&start.pipeline, start.incarnation);
-    let touched: BTreeSet<&StageName> =
-        events.into_iter().filter_map(|event| stage_of(state, event)).collect();
+    let mut touched = Touched::default();
+    events.into_iter().for_each(|event| touched.add(state, event));
     let mut rows = Vec::new();
-    for run in state.stages.iter().filter(|run| touched.contains(&run.stage)) {
-        let stage = StageRow {
-            execution: id.clone(),
-            status: run.status,
-            entry: run.entry,
-            execution_type: start.execution_type(),
-            manual_retries: run.manual_retries,
-            auto_retries: run.auto_retries,
-            latest_retry: run.retry.map(|retry| retry.trigger),
-        };
-        let v = by_entry(run.entry, version);
-        rows.push(Row {
-            p: p.clone(),
-            q: format!("{STAGE_PREFIX}{}", run.stage),
-            v,
-            body: Some(json(&stage)),
-        });
-        for gate in [ConditionType::BeforeEntry, ConditionType::OnSuccess, ConditionType::OnFailure] {
+    for run in &state.stages {
+        let is_whole = touched.whole.contains(&run.stage);
+        let by_stage = by_entry(run.entry, version);
+        if is_whole || touched.stages.contains(&run.stage) {
+            let stage = StageRow {
+                execution: id.clone(),
+                status: run.status,
+                entry: run.entry,
+                execution_type: start.execution_type(),
+                manual_retries: run.manual_retries,
+                auto_retries: run.auto_retries,
+                latest_retry: run.retry.map(|retry| retry.trigger),
+            };
+            let q = format!("{STAGE_PREFIX}{}", run.stage);
+            rows.push(Row { p: p.clone(), q, v: by_stage, body: Some(json(&stage)) });
+        }
+        let gates = [ConditionType::BeforeEntry, ConditionType::OnSuccess, ConditionType::OnFailure];
+        for gate in gates.into_iter().filter(|_| is_whole || touched.gates.contains(&run.stage)) {
             let newest = run.conditions.iter().rev().find(|condition| condition.condition == gate);
             let Some(condition) = newest else { continue };
             let row = ConditionRow { execution: id.clone(), condition: condition.clone() };
             let q = condition_key(&run.stage, gate);
-            rows.push(Row { p: p.clone(), q, v: by_entry(run.entry, version), body: Some(json(&row)) });
+            rows.push(Row { p: p.clone(), q, v: by_stage, body: Some(json(&row)) });
         }
         let mut seen = BTreeSet::new();
-        for attempt in run.attempts.iter().rev().filter(|attempt| seen.insert(attempt.action.clone())) {
+        let newest = run.attempts.iter().rev().filter(|attempt| seen.insert(attempt.action.clone()));
+        for attempt in newest.filter(|run| is_whole || touched.attempts.contains(&run.action_execution)) {
             let row = ActionRow { execution: id.clone(), attempt: attempt.clone() };
             let q = format!("{ACTION_PREFIX}{}/{}", run.stage, attempt.action);
             rows.push(Row { p: p.clone(), q, v: by_entry(attempt.entry, version), body: Some(json(&row)) });
@@ -97,45 +98,78 @@ pub fn rows<'a>(
     rows
 }
 
-fn stage_of<'a>(state: &'a Execution, event: &'a ExecutionEvent) -> Option<&'a StageName> {
-    match event {
-        ExecutionEvent::StageStarted(started) => Some(&started.stage),
-        ExecutionEvent::StageRetried(retried) => Some(&retried.stage),
-        ExecutionEvent::ActionStarted(started) => Some(&started.stage),
-        ExecutionEvent::ActionSucceeded(succeeded) => Some(&succeeded.stage),
-        ExecutionEvent::ActionFailed(failed) => Some(&failed.stage),
-        ExecutionEvent::ActionAbandoned(abandoned) => Some(&abandoned.stage),
-        ExecutionEvent::JobQueued(queued) => Some(&queued.stage),
-        ExecutionEvent::JobDispatched(dispatched) => Some(&dispatched.stage),
-        ExecutionEvent::JobAcknowledged(acknowledged) => Some(&acknowledged.stage),
-        ExecutionEvent::JobContinued(continued) => Some(&continued.stage),
-        ExecutionEvent::ActionProgressed(progressed) => Some(&progressed.stage),
-        ExecutionEvent::RuleProgressed(progressed) => Some(&progressed.stage),
-        ExecutionEvent::ConditionStarted(started) => Some(&started.stage),
-        ExecutionEvent::ConditionEnded(ended) => Some(&ended.stage),
-        ExecutionEvent::ConditionOverridden(overridden) => Some(&overridden.stage),
-        ExecutionEvent::RuleStarted(started) => Some(&started.stage),
-        ExecutionEvent::RuleSucceeded(succeeded) => Some(&succeeded.stage),
-        ExecutionEvent::RuleFailed(failed) => Some(&failed.stage),
-        ExecutionEvent::RuleAbandoned(abandoned) => Some(&abandoned.stage),
-        ExecutionEvent::StageSkipped(ended)
-        | ExecutionEvent::StageSucceeded(ended)
-        | ExecutionEvent::StageFailed(ended)
-        | ExecutionEvent::StageStopped(ended)
-        | ExecutionEvent::StageCancelled(ended) => Some(&ended.stage),
-        ExecutionEvent::StopRequested(_) => state.current_stage().map(|run| &run.stage),
-        // What is noted of a result that no longer counts is part of the attempt's row.
-        ExecutionEvent::ResultIgnored(ignored) => {
-            state.attempt(&ignored.action_execution).map(|(stage, _)| &stage.stage)
+/// What some events touched.
+#[derive(Default)]
+struct Touched<'a> {
+    /// Stages with everything in them.
+    whole: BTreeSet<&'a StageName>,
+    /// Stages alone.
+    stages: BTreeSet<&'a StageName>,
+    /// The conditions of these stages.
+    gates: BTreeSet<&'a StageName>,
+    /// Attempts at actions.
+    attempts: BTreeSet<&'a ActionExecutionId>,
+}
+
+impl<'a> Touched<'a> {
+    fn add(&mut self, state: &'a Execution, event: &'a ExecutionEvent) {
+        match event {
+            // It sets attempts and conditions aside.
+            ExecutionEvent::StageRetried(retried) => {
+                self.whole.insert(&retried.stage);
+            }
+            ExecutionEvent::StageStarted(started) => {
+                self.stages.insert(&started.stage);
+            }
+            ExecutionEvent::StageSkipped(ended)
+            | ExecutionEvent::StageSucceeded(ended)
+            | ExecutionEvent::StageFailed(ended)
+            | ExecutionEvent::StageStopped(ended)
+            | ExecutionEvent::StageCancelled(ended) => {
+                self.stages.insert(&ended.stage);
+            }
+            ExecutionEvent::StopRequested(_) => {
+                self.stages.extend(state.current_stage().map(|run| &run.stage));
+            }
+            ExecutionEvent::ActionStarted(event) => self.attempt(&event.action_execution),
+            ExecutionEvent::ActionSucceeded(event) => self.attempt(&event.action_execution),
+            ExecutionEvent::ActionFailed(event) => self.attempt(&event.action_execution),
+            ExecutionEvent::ActionAbandoned(event) => self.attempt(&event.action_execution),
+            ExecutionEvent::JobQueued(event) => self.attempt(&event.action_execution),
+            ExecutionEvent::JobDispatched(event) => self.attempt(&event.action_execution),
+            ExecutionEvent::JobAcknowledged(event) => self.attempt(&event.action_execution),
+            ExecutionEvent::JobContinued(event) => self.attempt(&event.action_execution),
+            ExecutionEvent::ActionProgressed(event) => self.attempt(&event.action_execution),
+            // What is noted of a result that no longer counts is part of the attempt's row.
+            ExecutionEvent::ResultIgnored(event) => self.attempt(&event.action_execution),
+            ExecutionEvent::ConditionStarted(event) => self.gate(&event.stage),
+            ExecutionEvent::ConditionEnded(event) => self.gate(&event.stage),
+            // The stage is under way again with it.
+            ExecutionEvent::ConditionOverridden(event) => {
+                self.whole.insert(&event.stage);
+            }
+            ExecutionEvent::RuleStarted(event) => self.gate(&event.stage),
+            ExecutionEvent::RuleProgressed(event) => self.gate(&event.stage),
+            ExecutionEvent::RuleSucceeded(event) => self.gate(&event.stage),
+            ExecutionEvent::RuleFailed(event) => self.gate(&event.stage),
+            ExecutionEvent::RuleAbandoned(event) => self.gate(&event.stage),
+            ExecutionEvent::RuleResultIgnored(ignored) => {
+                self.gates.extend(state.rule(&ignored.rule_execution).map(|(stage, _, _)| &stage.stage));
+            }
+            ExecutionEvent::ExecutionStarted(_)
+            | ExecutionEvent::ExecutionSucceeded(_)
+            | ExecutionEvent::ExecutionFailed(_)
+            | ExecutionEvent::ExecutionStopped(_)
+            | ExecutionEvent::ExecutionCancelled(_)
+            | ExecutionEvent::ExecutionSuperseded(_) => {}
         }
-        ExecutionEvent::RuleResultIgnored(ignored) => {
-            state.rule(&ignored.rule_execution).map(|(stage, _, _)| &stage.stage)
-        }
-        ExecutionEvent::ExecutionStarted(_)
-        | ExecutionEvent::ExecutionSucceeded(_)
-        | ExecutionEvent::ExecutionFailed(_)
-        | ExecutionEvent::ExecutionStopped(_)
-        | ExecutionEvent::ExecutionCancelled(_)
-        | ExecutionEvent::ExecutionSuperseded(_) => None,
+    }
+
+    fn attempt(&mut self, attempt: &'a ActionExecutionId) {
+        self.attempts.insert(attempt);
+    }
+
+    fn gate(&mut self, stage: &'a StageName) {
+        self.gates.insert(stage);
     }
 }

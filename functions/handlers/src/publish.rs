@@ -153,6 +153,10 @@ where
                 break;
             }
             place.seen += 1;
+            // Whatever came meanwhile is told by whoever hears of that.
+            if commits.len() < COMMITS_MAX {
+                return Ok(published);
+            }
         }
     }
     Err(PublishError::Contended(execution.clone()))
@@ -246,9 +250,11 @@ impl Told {
         let telling = &*outlets.telling;
         let here = Here { region: home.engine().region(), account: home.engine().account() };
         let mut told = Self::default();
+        // One run follows one definition.
+        let mut known = None;
         for commit in commits {
             for (version, event) in decoded(commit) {
-                let definition = definition(home, course, &event).await?;
+                let definition = definition(home, course, &event, &mut known).await?;
                 let around =
                     Surroundings { execution, region: here.region, definition: definition.as_deref() };
                 let changes = tell(course, Happened { event: &event, version, at: commit.time }, around);
@@ -312,6 +318,7 @@ async fn definition<H: Home>(
     home: &H,
     course: &Course,
     event: &ExecutionEvent,
+    known: &mut Option<Arc<PipelineDeclaration>>,
 ) -> Result<Option<Arc<PipelineDeclaration>>, LogError> {
     let is_of_action = matches!(
         event,
@@ -321,8 +328,10 @@ async fn definition<H: Home>(
             | ExecutionEvent::ActionAbandoned(_)
     );
     let Some((pipeline, version)) = course.pipeline().filter(|_| is_of_action) else { return Ok(None) };
-    let pipeline = home.engine().pipeline(pipeline).await?;
-    Ok(pipeline.definition(version).cloned())
+    if known.is_none() {
+        *known = home.engine().pipeline(pipeline).await?.definition(version).cloned();
+    }
+    Ok(known.clone())
 }
 
 fn bus_event(change: &StateChange, telling: &Telling, here: Here<'_>) -> BusEvent {

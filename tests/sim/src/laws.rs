@@ -39,18 +39,39 @@ pub fn of_lane_event(
     }
 }
 
+/// Whether somebody who has not started yet comes in through a closed door. Only a rollback may, and what it is its own
+/// start says, which is written with this.
+pub fn must_be_a_rollback(before: &Lane, event: &LaneEvent, is_known: bool) -> bool {
+    match event {
+        LaneEvent::StageHeld(held) => !is_known && !held.terms.rollback && is_closed(before, held),
+        LaneEvent::ExecutionSuperseded(_)
+        | LaneEvent::StageReleased(_)
+        | LaneEvent::ExecutionWaits(_)
+        | LaneEvent::ExecutionLeft(_)
+        | LaneEvent::SupersessionSettled(_)
+        | LaneEvent::RollbackOwed(_)
+        | LaneEvent::RollbackSettled(_)
+        | LaneEvent::TransitionDisabled(_)
+        | LaneEvent::TransitionEnabled(_)
+        | LaneEvent::LaneCleared(_) => false,
+    }
+}
+
+fn is_closed(before: &Lane, held: &StageHeld) -> bool {
+    // Read here, lest the rule that is watched over be asked about itself.
+    let traffic = before.stages.get(&held.stage);
+    traffic.and_then(|traffic| traffic.transition.as_ref()).is_some_and(|it| !it.enabled)
+}
+
 /// A closed door stops everyone but those who were inside before, and rollbacks.
 fn through_the_door(
     before: &Lane,
     held: &StageHeld,
     run_of: &impl Fn(&ExecutionId) -> Option<(ExecutionStatus, bool)>,
 ) -> Result<(), String> {
-    // A run that exists and has ended comes back by a retry; one that does not exist yet is a rollback or is new.
-    let retries = run_of(&held.execution).is_some_and(|(_, was_inside)| was_inside);
-    // Read here, lest the rule that is watched over be asked about itself.
-    let traffic = before.stages.get(&held.stage);
-    let is_closed = traffic.and_then(|traffic| traffic.transition.as_ref()).is_some_and(|it| !it.enabled);
-    if !is_closed || held.terms.rollback || retries {
+    // A run that exists and has ended comes back by a retry; of one that does not exist yet, see `must_be_a_rollback`.
+    let retries_or_is_new = run_of(&held.execution).is_none_or(|(_, was_inside)| was_inside);
+    if !is_closed(before, held) || held.terms.rollback || retries_or_is_new {
         return Ok(());
     }
     Err(format!("nobody comes in through a closed door: {held:?}"))

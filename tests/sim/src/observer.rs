@@ -1,7 +1,7 @@
 //! Whoever looks at every commit the moment it is written, folds it, and holds it against the laws. It sees what is
 //! durable and nothing else; processes may know less, never more.
 
-use crate::laws::{of_lane_event, of_run_event};
+use crate::laws::{must_be_a_rollback, of_lane_event, of_run_event};
 use domain::{
     Effect,
     execution::Execution,
@@ -19,8 +19,8 @@ use engine::{
     streams::Folded,
 };
 use events::{
-    ActionExecutionId, ArtifactLocation, ExecutionEvent, ExecutionId, JobId, PipelineName, StreamKind,
-    StreamName, Timestamp, Version, codec::Stored,
+    ActionExecutionId, ArtifactLocation, ExecutionEvent, ExecutionId, JobId, LaneEvent, PipelineName,
+    StreamKind, StreamName, Timestamp, Version, codec::Stored,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -59,6 +59,8 @@ pub struct Observer {
     ended: BTreeMap<ActionExecutionId, &'static str>,
     taken: BTreeSet<JobId>,
     places: BTreeSet<ArtifactLocation>,
+    /// Came in through a closed door before they have started.
+    rollbacks: BTreeSet<ExecutionId>,
     violation: Option<String>,
 }
 
@@ -126,8 +128,14 @@ impl Observer {
                     let run = &executions.get(id)?.state;
                     Some((run.status, run.is_inside_a_stage() || run.status.is_terminal()))
                 };
+                let rollbacks = &mut self.rollbacks;
                 let events = follow::<Lane>(stream, commit, &mut |before, event| {
                     note(&|| format!("    {} of {name}", lane_line(event)));
+                    if let LaneEvent::StageHeld(held) = event
+                        && must_be_a_rollback(before, event, executions.contains_key(&held.execution))
+                    {
+                        rollbacks.insert(held.execution.clone());
+                    }
                     of_lane_event(before, event, run_of)
                 })?;
                 let effects: Vec<Effect> =
@@ -144,6 +152,9 @@ impl Observer {
                 })?;
                 let state = &stream.state;
                 let Some(start) = &state.start else { return Err(format!("`{id}` did not start")) };
+                if self.rollbacks.remove(&id) && start.rollback.is_none() {
+                    return Err(format!("nobody comes in through a closed door: {id}"));
+                }
                 touched.insert(start.pipeline.clone());
                 let effects: Vec<Effect> = events
                     .iter()

@@ -61,6 +61,10 @@ pub struct BadNotices(pub String);
 impl NoticeSettings {
     /// Reads and checks them.
     pub fn parse(json: &str) -> Result<Self, BadNotices> {
+        // An array would pass for an object whose members all have defaults.
+        if !json.trim_start().starts_with('{') {
+            return Err(BadNotices("it must be a JSON object".to_owned()));
+        }
         let settings: Self = serde_json::from_str(json).map_err(|error| BadNotices(error.to_string()))?;
         if settings.slack.len() > CHANNELS_MAX {
             return Err(BadNotices(format!("`slack` has more than {CHANNELS_MAX} members")));
@@ -186,7 +190,7 @@ mod tests {
     #[test]
     fn what_cannot_be_meant_is_refused_with_its_place() {
         let wrong = [
-            ("[]", "invalid type"),
+            ("[]", "it must be a JSON object"),
             (r#"{"slak": []}"#, "unknown field `slak`"),
             (r#"{"slack": [{"name": "a b", "webhook-parameter": "x"}]}"#, "`slack[0]`: `name` must have"),
             (r#"{"slack": [{"name": "a"}]}"#, "`slack[0]`: name `webhook-parameter` or"),

@@ -105,7 +105,7 @@ pub(crate) fn times_out(home: &mut Home) {
     );
     let meter = home.emulator().meter.clone();
     meter.clear();
-    // Longer than any function of the hot path may take: it is ended in the middle of its work.
+    // Longer than anybody waits for a provider: whether the build was begun is not known.
     let fault = meter.spoil(1, What::Delay(Duration::from_secs(70)), |call| call.operation == "StartBuild");
     home.push(name, "times-out");
     let execution = started(home, name, 2);

@@ -56,7 +56,7 @@ const TESTS: &[Test] = &[
     test("a_function_dies_after_it_started_a_build", When::Asked, true, faults::dies_after_start),
     test("the_answer_to_an_append_is_lost", When::Asked, true, faults::lost_answer),
     test("the_tables_are_throttled", When::Asked, true, faults::throttled),
-    test("a_function_times_out", When::Asked, true, faults::times_out),
+    test("a_provider_does_not_answer_in_time", When::Asked, true, faults::times_out),
     test("a_poison_record_lands_where_an_operator_finds_it", When::Asked, false, operators::poison),
     test("everything_goes_on_after_a_restart", When::Asked, true, faults::restart),
 ];

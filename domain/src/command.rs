@@ -342,7 +342,10 @@ impl Command {
         match self.wish {
             Wish::NoteActionProgress { .. } | Wish::NoteRuleProgress { .. } => false,
             Wish::RecordActionResult { .. } | Wish::OnJob { .. } => {
-                !decision.stays_among_actions() || gate::may_give_way(run)
+                // Where nothing is under way any more, something should have followed. If nothing did, these states may
+                // be old: of a pipeline that was deleted and made anew, say.
+                let is_idle = run.running().next().is_none();
+                !decision.stays_among_actions() || is_idle || gate::may_give_way(run)
             }
             Wish::CreatePipeline { .. }
             | Wish::UpdatePipeline { .. }

@@ -22,6 +22,9 @@ pub struct TriggerEvaluated {
     /// reference, commits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
+    /// What tells this delivery from every other, at most 64 characters: one that comes again is not noted again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<String>,
     /// What became of it.
     #[serde(flatten)]
     pub verdict: TriggerVerdict,

@@ -11,7 +11,7 @@ use tests::{
 };
 
 /// How long nothing may be called until everything that follows from an execution counts as done.
-const QUIET: Duration = Duration::from_secs(4);
+const QUIET: Duration = Duration::from_secs(5);
 /// How long that may take to come about.
 const QUIET_MAX: Duration = Duration::from_secs(60);
 /// What is aimed at, and what was reached, by changes of state. More than that is a step back.
@@ -26,12 +26,16 @@ pub(crate) fn ten_actions(home: &mut Home) {
     home.create(
         name,
         &[
-            stage("Build", &[home.build("Compile"), home.build("Check"), home.build("Scan")]),
+            // They end one after another, as builds do: what ends at the same moment shares invocations and rows.
+            stage(
+                "Build",
+                &[home.build_of("Compile", 3.0), home.build_of("Check", 4.7), home.build_of("Scan", 6.4)],
+            ),
             stage(
                 "Staging",
                 &[home.deployment("Site", "ten-staging.html"), home.deployment("Copy", "ten-copy.html")],
             ),
-            stage("Test", &[home.build("Integration"), home.build("Load")]),
+            stage("Test", &[home.build_of("Integration", 3.0), home.build_of("Load", 4.7)]),
             stage(
                 "Production",
                 &[home.deployment("Site", "ten.html"), home.deployment("Mirror", "ten-mirror.html")],
@@ -43,15 +47,15 @@ pub(crate) fn ten_actions(home: &mut Home) {
     let before = home.emulator().invocations().len();
 
     home.push(name, "ten");
-    let execution = started(home, name, 2);
-    home.stack.wait_for(name, &execution, "Succeeded");
+    // Nobody asks how it goes: questions are not part of what an execution costs.
+    let meter = home.emulator().meter.clone();
+    assert!(eventually(QUIET_MAX, || !meter.calls().is_empty()), "nothing begins");
     quiet(home);
-
     let emulator = home.emulator();
     let calls = emulator.meter.calls();
-    // The tests' own questions are not part of what an execution costs.
     let invoked: Vec<Invocation> = emulator.invocations().split_off(before);
-    let invoked: Vec<Invocation> = invoked.into_iter().filter(|one| one.function != "api").collect();
+    let execution = started(home, name, 2);
+    home.stack.wait_for(name, &execution, "Succeeded");
     let bill = Bill::of(&calls, &invoked);
     let table = bill.markdown("An execution of ten actions, with views and events");
     println!("{table}\n{}", detail(&calls, &invoked));
@@ -71,9 +75,9 @@ pub(crate) fn ten_actions(home: &mut Home) {
     let hot = bill.count("write units, log") + bill.count("write units, claims and external ids");
     let (own, _) = bill.dollars();
     for (Bar { what, aim, reached }, count) in [
-        (Bar { what: "write units on the hot path", aim: 2.0, reached: 2.2 }, hot),
-        (Bar { what: "invocations on the hot path", aim: 1.0, reached: 1.0 }, appending as f64),
-        (Bar { what: "dollars per million, of Towpath", aim: 3.0, reached: 4.2 }, own * 1e6),
+        (Bar { what: "write units on the hot path", aim: 2.0, reached: 1.5 }, hot),
+        (Bar { what: "invocations on the hot path", aim: 1.0, reached: 0.5 }, appending as f64),
+        (Bar { what: "dollars per million, of Towpath", aim: 3.0, reached: 3.3 }, own * 1e6),
     ] {
         for (of, by) in [("change of state", bill.changes), ("start or end of an action", bill.of_actions)] {
             let (found, word) = (count / by, if count / by <= aim { "met" } else { "NOT MET" });

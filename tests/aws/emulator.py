@@ -1,9 +1,12 @@
-"""The emulator `ministack`, with five things that AWS does and it does not.
+"""The emulator `ministack`, with seven things that AWS does and it does not.
 
 - The front of a function URL with AWS_IAM tells the function who signed. Here the key is the name of a user.
   The signature is checked for keys that IAM made, and not for `test`, which is the account itself.
 - Every request comes over TLS, as a bucket's policy may ask: loopback has none, so it is said to be.
-- A build that has ended says so on the default bus, a moment after it was started. (It succeeds, and builds nothing.)
+- Word of an object on the bus names its version.
+- A build that is started twice under one token is started once.
+- A build that has ended says so on the default bus, with its environment, a moment after it was started, or after as
+  many seconds as its variable BUILD_SECONDS says. (It succeeds, and builds nothing.)
 - What was invoked, and for how long, is written to the file TOWPATH_TEST_INVOCATIONS, a line of JSON each: AWS writes
   that on the bill.
 - AWS's own services put events on the default bus, from sources that begin with `aws.` and are closed to everybody
@@ -20,7 +23,7 @@ import time
 
 from ministack.app import main
 from ministack.core import iam_evaluator
-from ministack.services import codebuild, eventbridge, lambda_svc
+from ministack.services import codebuild, eventbridge, lambda_svc, s3
 
 BUILD_SECONDS = 0.5
 
@@ -71,25 +74,62 @@ class OverTls:
 
 iam_evaluator._request_origin = OverTls(iam_evaluator._request_origin)
 
+fire = s3._fire_s3_event
+put = eventbridge._dispatch_event
+told = threading.local()
+
+
+@functools.wraps(fire)
+def with_version(*args, version_id=None, **named):
+    told.version = version_id
+    try:
+        return fire(*args, version_id=version_id, **named)
+    finally:
+        told.version = None
+
+
+@functools.wraps(put)
+def of_version(event, *rest, **named):
+    version = getattr(told, "version", None)
+    if version and event.get("Source") == "aws.s3":
+        detail = json.loads(event["Detail"])
+        detail["object"]["version-id"] = version
+        event = {**event, "Detail": json.dumps(detail)}
+    return put(event, *rest, **named)
+
+
+s3._fire_s3_event = with_version
+eventbridge._dispatch_event = of_version
+
 start_build = codebuild._start_build
+started = {}
 
 
 @functools.wraps(start_build)
 def with_news(data):
+    token = data.get("idempotencyToken")
+    if token in started:
+        return started[token]
     answer = start_build(data)
+    if token:
+        started[token] = answer
     build = json.loads(answer[2]).get("build")
     if build:
         context = contextvars.copy_context()
-        threading.Timer(BUILD_SECONDS, context.run, [tell, build]).start()
+        variables = data.get("environmentVariablesOverride") or []
+        said = [each["value"] for each in variables if each["name"] == "BUILD_SECONDS"]
+        seconds = float(said[0]) if said else BUILD_SECONDS
+        threading.Timer(seconds, context.run, [tell, build, variables]).start()
     return answer
 
 
-def tell(build):
+def tell(build, variables):
     detail = {
         "build-status": build["buildStatus"],
         "project-name": build["projectName"],
         "build-id": build["arn"],
         "current-phase": "COMPLETED",
+        "additional-information": {"environment": {"environment-variables": variables}},
         "version": "1",
     }
     entry = {

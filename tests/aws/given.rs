@@ -84,6 +84,14 @@ impl Home {
         build
     }
 
+    /// A build that takes so long.
+    pub(crate) fn build_of(&self, name: &str, seconds: f64) -> Value {
+        let mut build = self.build(name);
+        let variables = json!([{"name": "BUILD_SECONDS", "value": seconds.to_string(), "type": "PLAINTEXT"}]);
+        build["configuration"]["EnvironmentVariables"] = variables.to_string().into();
+        build
+    }
+
     /// An approval that is asked for over the fixtures' topic.
     pub(crate) fn approval(&self, name: &str) -> Value {
         let configuration = json!({"NotificationArn": self.stack.output("ApprovalsArn"),

@@ -5,7 +5,10 @@ use super::{
     stage::{ATTEMPT, ROLE, Stage, archive, asked, input, job, output, resumed, rule},
 };
 use engine::{
-    action::{ActionJob, EnvironmentVariable, EnvironmentVariableType, FailureCode, Region, Run},
+    action::{
+        ActionJob, EnvironmentVariable, EnvironmentVariableType, FailureCode, Region, Run, WORK_VARIABLE,
+        Work,
+    },
     ports::Actions as _,
     rule::RuleOutcome,
 };
@@ -73,8 +76,37 @@ async fn a_build_reads_and_writes_the_artifact_store_and_is_known_by_the_attempt
     assert!(environment.contains(&("CODEPIPELINE_NAME".into(), "shop".into())));
     assert!(environment.contains(&("CODEPIPELINE_SOURCE_REVISION".into(), "abc123".into())));
     assert!(environment.contains(&("CODEPIPELINE_ACTION_EXECUTION_ID".into(), ATTEMPT.into())));
-    let noted = stage.ledger.noted.lock().unwrap().clone();
-    assert_eq!(noted, [("CodeBuild".to_owned(), BUILD.to_owned(), ATTEMPT.to_owned())]);
+    // Word of its end carries its environment.
+    let work = environment.iter().find(|(name, _)| name == WORK_VARIABLE).unwrap();
+    assert_eq!(Work::of_line(&work.1), Some(Work::of(&build())));
+    assert_eq!(*stage.ledger.noted.lock().unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_build_that_just_began_needs_no_claim_and_a_definition_cannot_say_whose_it_is() {
+    let stage = stage();
+    stage.service.now("StartBuild", started());
+    let variables = json!([{ "name": WORK_VARIABLE, "value": "other/x/y" }]).to_string();
+    let mut job = build();
+    job.configuration.insert("EnvironmentVariables".into(), variables);
+    // The one who appended, and the one who reads the change stream: the service makes one build of both.
+    for _ in 0..2 {
+        assert_eq!(stage.begun(&job).await.external_execution_id, BUILD);
+    }
+    let calls = stage.service.calls("StartBuild");
+    assert_eq!(calls.len(), 2);
+    assert_eq!(calls[0].input, calls[1].input);
+    let given = variables_named(&calls[0], WORK_VARIABLE);
+    assert_eq!(given, [Work::of(&job).line()]);
+    // Later the token says nothing any more: one of them looks and begins.
+    stage.later(10);
+    stage.service.now("ListBuildsForProject", json!({ "ids": [] }));
+    assert_eq!(stage.begun(&job).await.external_execution_id, BUILD);
+    stage.elsewhere(&job).await;
+}
+
+fn variables_named(call: &Call, name: &str) -> Vec<String> {
+    variables(call).into_iter().filter(|(known, _)| known == name).map(|(_, value)| value).collect()
 }
 
 #[tokio::test]
@@ -307,6 +339,7 @@ async fn a_batch_is_started_asked_and_stopped_as_one() {
     job.configuration.insert("BatchEnabled".into(), "true".into());
     stage.service.on("StartBuildBatch", json!({ "buildBatch": { "id": batch } }));
     let begun = stage.begun(&job).await;
+    assert_eq!(stage.ledger.noted.lock().unwrap()[0].1, batch, "what is said of its end has no environment");
     stage.service.on(
         "BatchGetBuildBatches",
         json!({ "buildBatches": [{ "id": batch, "buildBatchStatus": "SUCCEEDED", "projectName": "shop" }] }),
@@ -358,7 +391,8 @@ async fn a_rule_is_decided_by_a_build() {
     stage.service.on("BatchGetBuilds", described("SUCCEEDED", json!({})));
     let Run::Ended(RuleOutcome::Succeeded(success)) = stage.rule(&rule).await else { panic!() };
     assert_eq!(success.summary.as_deref(), Some("Build 7 of shop succeeded"));
-    assert_eq!(stage.ledger.noted.lock().unwrap()[0].0, "CodeBuild");
+    let work = variables_named(&stage.service.call("StartBuild"), WORK_VARIABLE);
+    assert_eq!(Work::of_line(&work[0]).unwrap().attempt.as_str(), rule.rule_execution.as_str());
     stage.service.on("StopBuild", json!({}));
     stage.actions.stop_rule(rule).await;
     assert_eq!(stage.service.call("StopBuild").input["id"], BUILD);

@@ -4,7 +4,7 @@ use super::service::Service;
 use aws::{
     actions::{
         AwsActions, Handover, Settings,
-        ledger::{Entry, Ledger, Work},
+        ledger::{Entry, Ledger},
     },
     client::{self, Client, Credentials, Limits},
     world::SystemClock,
@@ -12,7 +12,7 @@ use aws::{
 use engine::{
     action::{
         ActionJob, ActionTypeId, ArtifactLocation, Begun, Failure, InputArtifact, Outcome, OutputArtifact,
-        Run, Success,
+        Run, Success, Work,
     },
     ports::{Actions as _, ArtifactAccess, ArtifactAccessError, ArtifactCredentials, ArtifactLoan, Clock},
     rule::{RuleJob, RuleOutcome},

@@ -45,7 +45,6 @@ async fn started(home: &Home) -> ExecutionId {
         actor: "ann".into(),
         key: home.engine.account_id().unwrap(),
         wish,
-        once: None,
     };
     home.engine.record(order).await.unwrap();
     let stages = pipeline("p").stage("Source", [source("Src")]).stage("Build", [custom("A").input("Src")]);

@@ -6,12 +6,12 @@ use super::{Counted, FailWhenTold, Never, SlowLog, Still};
 use domain::webhook::{Webhook, WebhookDefinition, WebhookWish};
 use engine::{
     Engine, World,
-    log::{Appended, Batch, Commit, Loaded, Log, LogError, Once},
+    log::{Appended, Batch, Commit, Loaded, Log, LogError},
     memory::MemoryLog,
     single::Order,
     transact::{Done, TransactError},
 };
-use events::{ActionName, PipelineName, StreamName, Timestamp, Version, WebhookAuthentication, WebhookName};
+use events::{ActionName, PipelineName, StreamName, Version, WebhookAuthentication, WebhookName};
 use std::{
     collections::BTreeMap,
     future::Future,
@@ -80,25 +80,21 @@ fn tag(key: &str) -> WebhookWish {
     WebhookWish::Tag { tags: BTreeMap::from([(key.into(), "x".into())]) }
 }
 
-async fn record<L: Log>(
-    engine: &Engine<L, FailWhenTold>,
-    wish: WebhookWish,
-    once: Option<Once>,
-) -> Result<Done, TransactError> {
+async fn record<L: Log>(engine: &Engine<L, FailWhenTold>, wish: WebhookWish) -> Result<Done, TransactError> {
     let id = engine.fresh_command_id();
-    engine.record(Order::<Webhook> { id, actor: "ann".into(), key: hook(), wish, once }).await
+    engine.record(Order::<Webhook> { id, actor: "ann".into(), key: hook(), wish }).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_many_record_at_once_is_all_recorded() {
     let log = SlowLog::new();
     let engine = engine(log.clone(), 1);
-    record(&engine, put("Fetch"), None).await.unwrap();
+    record(&engine, put("Fetch")).await.unwrap();
     log.gate.send_replace(false);
     let work: Vec<_> = (0..40)
         .map(|number| {
             let engine = engine.clone();
-            tokio::spawn(async move { record(&engine, tag(&format!("key{number}")), None).await.unwrap() })
+            tokio::spawn(async move { record(&engine, tag(&format!("key{number}"))).await.unwrap() })
         })
         .collect();
     while log.asked.load(Ordering::SeqCst) < 41 {
@@ -119,14 +115,14 @@ async fn nobody_is_told_that_a_wish_is_met_before_that_is_durable() {
     log.gate.send_replace(false);
     let first = {
         let engine = engine.clone();
-        tokio::spawn(async move { record(&engine, put("Fetch"), None).await })
+        tokio::spawn(async move { record(&engine, put("Fetch")).await })
     };
     while log.asked.load(Ordering::SeqCst) < 1 {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let second = {
         let engine = engine.clone();
-        tokio::spawn(async move { record(&engine, put("Fetch"), None).await })
+        tokio::spawn(async move { record(&engine, put("Fetch")).await })
     };
     let reader = {
         let engine = engine.clone();
@@ -144,27 +140,16 @@ async fn nobody_is_told_that_a_wish_is_met_before_that_is_durable() {
 async fn who_is_overtaken_by_another_process_decides_again() {
     let log = SharedLog(Arc::new(MemoryLog::new()));
     let (left, right) = (engine(log.clone(), 1), engine(log, 1_000_000));
-    record(&left, put("Fetch"), None).await.unwrap();
-    assert_eq!(record(&right, tag("team"), None).await.unwrap(), Done::Written);
+    record(&left, put("Fetch")).await.unwrap();
+    assert_eq!(record(&right, tag("team")).await.unwrap(), Done::Written);
     // Warm and old on the left: it conflicts, and is decided anew.
-    assert_eq!(record(&left, tag("stage"), None).await.unwrap(), Done::Written);
+    assert_eq!(record(&left, tag("stage")).await.unwrap(), Done::Written);
     // Met already, as the right cannot know from what it kept.
-    assert_eq!(record(&right, tag("stage"), None).await.unwrap(), Done::Nothing);
-    record(&left, WebhookWish::Delete, None).await.unwrap();
-    let refused = record(&right, tag("late"), None).await;
+    assert_eq!(record(&right, tag("stage")).await.unwrap(), Done::Nothing);
+    record(&left, WebhookWish::Delete).await.unwrap();
+    let refused = record(&right, tag("late")).await;
     assert!(matches!(refused, Err(TransactError::Rejected(_))), "{refused:?}");
-    record(&right, put("Fetch"), None).await.unwrap();
+    record(&right, put("Fetch")).await.unwrap();
     // The left keeps the deletion warm, and must not refuse by it.
-    assert_eq!(record(&left, tag("team"), None).await.unwrap(), Done::Written);
-}
-
-#[tokio::test]
-async fn a_key_lets_the_second_order_know_what_the_first_led_to() {
-    let engine = engine(SlowLog::new(), 1);
-    let once =
-        || Some(Once { key: "webhook#hook#1".into(), outcome: "first".into(), expires: Timestamp(2_000) });
-    assert_eq!(record(&engine, put("Fetch"), once()).await.unwrap(), Done::Written);
-    assert_eq!(record(&engine, put("Other"), once()).await.unwrap(), Done::Repeated("first".into()));
-    let (state, _) = engine.webhook_at(&hook()).await.unwrap();
-    assert_eq!(state.definition.as_ref().unwrap().target_action.as_str(), "Fetch");
+    assert_eq!(record(&left, tag("team")).await.unwrap(), Done::Written);
 }

@@ -5,11 +5,12 @@ use crate::fixtures::*;
 use aws::{
     claims::{Claimed, Claims},
     client::{Client, Count, Limits, Service},
-    external::{Belongs, External},
+    external::External,
     log::{DynamoLog, Tables},
     views::DynamoViews,
 };
 use engine::{
+    action::Work,
     log::{Appended, Batch, Log, LogError, Once},
     views::{ViewRow, Views},
 };
@@ -343,15 +344,15 @@ async fn an_attempt_is_claimed_by_one_at_a_time() {
 async fn a_provider_s_id_leads_back_to_its_attempt() {
     let Some(home) = home().await else { return };
     let external = External::new(&home.client, &home.tables.views);
-    let belongs = Belongs {
+    let work = Work {
         pipeline: PipelineName::parse("shop").unwrap(),
         execution: ExecutionId::parse("aaaaaaaa-2222-3333-4444-555555555555").unwrap(),
         attempt: attempt(),
     };
     let id = "shop:8f0c";
-    external.put("CodeBuild", id, &belongs).await.unwrap();
-    external.put("CodeBuild", id, &belongs).await.unwrap();
-    assert_eq!(external.find("CodeBuild", id).await.unwrap(), Some(belongs));
+    external.put("CodeBuild", id, &work).await.unwrap();
+    external.put("CodeBuild", id, &work).await.unwrap();
+    assert_eq!(external.find("CodeBuild", id).await.unwrap(), Some(work));
     assert_eq!(external.find("CodeDeploy", id).await.unwrap(), None);
     assert_eq!(external.find("CodeBuild", "").await.unwrap(), None);
     assert_eq!(external.find("CodeBuild", &"x".repeat(3000)).await.unwrap(), None);

@@ -1,6 +1,6 @@
 //! The journal of a pipeline's triggers: what came, and what became of it. A stream of its own, decided alone.
 
-use events::{Timestamp, TriggerEvaluated, TriggerEvent, TriggerVerdict};
+use events::{Timestamp, TriggerEvaluated, TriggerEvent, TriggerSource, TriggerVerdict};
 use serde::{Deserialize, Serialize};
 
 /// Number of this fold; one more whenever [`Triggers`]'s shape or meaning changes.
@@ -43,21 +43,26 @@ impl Triggers {
         }
     }
 
-    /// Decides a note. What started an execution is noted once for it.
-    pub fn decide(&self, note: &Note) -> Vec<TriggerEvent> {
-        let is_start = matches!(note.0.verdict, TriggerVerdict::Started { .. });
-        if is_start && self.recent.iter().any(|known| known.evaluated.verdict == note.0.verdict) {
+    /// Decides a note. What started an execution is noted once for it, and a delivery that started nothing once for as
+    /// long as it is remembered.
+    pub fn decide(&self, note: &Note, now: Timestamp) -> Vec<TriggerEvent> {
+        let Note(noted) = note;
+        let is_known = |known: &Evaluation| match noted.verdict {
+            TriggerVerdict::Started { .. } => known.evaluated.verdict == noted.verdict,
+            TriggerVerdict::NotStarted { .. } => {
+                noted.delivery.is_some()
+                    && noted.delivery == known.evaluated.delivery
+                    && now.since(known.at) < remembered_ms(noted.source)
+            }
+        };
+        if self.recent.iter().any(is_known) {
             return Vec::new();
         }
-        vec![TriggerEvent::TriggerEvaluated(note.0.clone())]
+        vec![TriggerEvent::TriggerEvaluated(noted.clone())]
     }
 
     /// Which execution something of this identity started already, if it was told of by another way.
-    pub fn started_by_another(
-        &self,
-        identity: &str,
-        source: events::TriggerSource,
-    ) -> Option<&events::ExecutionId> {
+    pub fn started_by_another(&self, identity: &str, source: TriggerSource) -> Option<&events::ExecutionId> {
         self.recent.iter().rev().find_map(|known| match &known.evaluated.verdict {
             TriggerVerdict::Started { execution, .. }
                 if known.evaluated.identity.as_deref() == Some(identity)
@@ -67,6 +72,17 @@ impl Triggers {
             }
             TriggerVerdict::Started { .. } | TriggerVerdict::NotStarted { .. } => None,
         })
+    }
+}
+
+/// For how long a delivery is remembered, milliseconds: 24 hours; 1 hour where a source is watched, since the same step
+/// of a branch is a new push later.
+pub fn remembered_ms(source: TriggerSource) -> u64 {
+    match source {
+        TriggerSource::Watch => 60 * 60 * 1000,
+        TriggerSource::GitHost | TriggerSource::Bus | TriggerSource::Schedule | TriggerSource::Pipeline => {
+            24 * 60 * 60 * 1000
+        }
     }
 }
 

@@ -15,7 +15,7 @@ pub mod transformer;
 
 pub use git::{Listening, evaluate_pull_request, evaluate_push, listening};
 pub use glob::{BadGlob, Glob};
-pub use journal::{EVALUATIONS_KEPT, Evaluation, FOLD, Note, Triggers};
+pub use journal::{EVALUATIONS_KEPT, Evaluation, FOLD, Note, Triggers, remembered_ms};
 pub use rule::{Rule, RuleInput, evaluate_object, evaluate_rule, evaluate_sources};
 
 use events::{ActionName, Trigger};

@@ -113,9 +113,73 @@ pub fn pipeline_rows(name: &PipelineName, state: &Pipeline, version: Version) ->
     vec![Row { p: PIPELINES.into(), q: name.to_string(), v: version, body }]
 }
 
-/// Rows of an execution's stream: its place in the list, and whether it is under way.
-pub fn execution_rows(id: &ExecutionId, state: &Execution, version: Version) -> Vec<Row> {
+/// Rows of an execution's stream that these events touch: its place in the list, and whether it is under way.
+pub fn execution_rows<'a>(
+    id: &ExecutionId,
+    state: &Execution,
+    version: Version,
+    events: impl IntoIterator<Item = &'a ExecutionEvent>,
+) -> Vec<Row> {
     let Some(start) = &state.start else { return Vec::new() };
+    let (mut is_listed, mut is_looked_after) = (false, false);
+    for event in events {
+        let (listed, looked_after) = touched(event);
+        is_listed |= listed;
+        is_looked_after |= looked_after;
+    }
+    let mut rows = Vec::new();
+    if is_listed {
+        rows.push(listed(id, start, state, version));
+    }
+    if is_looked_after {
+        let open = Open::of(state).map(|open| json(&open));
+        rows.push(Row { p: OPEN.into(), q: id.to_string(), v: version, body: open });
+    }
+    rows
+}
+
+/// Which rows of an execution an event changes: the one in the list, and the one of those under way. What happens inside
+/// of a stage leaves the first, whose time of change is that of the stage's; work that goes on or ends leaves the second,
+/// which is then due too early: that costs a look, and not a row.
+fn touched(event: &ExecutionEvent) -> (bool, bool) {
+    match event {
+        ExecutionEvent::ExecutionStarted(_)
+        | ExecutionEvent::StageStarted(_)
+        | ExecutionEvent::StageRetried(_)
+        | ExecutionEvent::StageSucceeded(_)
+        | ExecutionEvent::StageSkipped(_)
+        | ExecutionEvent::StageFailed(_)
+        | ExecutionEvent::StageStopped(_)
+        | ExecutionEvent::StageCancelled(_)
+        | ExecutionEvent::StopRequested(_)
+        | ExecutionEvent::ExecutionSucceeded(_)
+        | ExecutionEvent::ExecutionFailed(_)
+        | ExecutionEvent::ExecutionStopped(_)
+        | ExecutionEvent::ExecutionCancelled(_)
+        | ExecutionEvent::ExecutionSuperseded(_) => (true, true),
+        ExecutionEvent::ActionStarted(_)
+        | ExecutionEvent::RuleStarted(_)
+        | ExecutionEvent::ConditionStarted(_)
+        | ExecutionEvent::ConditionEnded(_)
+        | ExecutionEvent::ConditionOverridden(_)
+        | ExecutionEvent::JobQueued(_)
+        | ExecutionEvent::JobContinued(_) => (false, true),
+        ExecutionEvent::ActionSucceeded(succeeded) => (succeeded.revision.is_some(), false),
+        ExecutionEvent::ActionFailed(_)
+        | ExecutionEvent::ActionAbandoned(_)
+        | ExecutionEvent::JobDispatched(_)
+        | ExecutionEvent::JobAcknowledged(_)
+        | ExecutionEvent::ActionProgressed(_)
+        | ExecutionEvent::RuleProgressed(_)
+        | ExecutionEvent::ResultIgnored(_)
+        | ExecutionEvent::RuleSucceeded(_)
+        | ExecutionEvent::RuleFailed(_)
+        | ExecutionEvent::RuleAbandoned(_)
+        | ExecutionEvent::RuleResultIgnored(_) => (false, false),
+    }
+}
+
+fn listed(id: &ExecutionId, start: &Start, state: &Execution, version: Version) -> Row {
     let summary = ExecutionSummary {
         execution: id.clone(),
         pipeline: start.pipeline.clone(),
@@ -130,16 +194,12 @@ pub fn execution_rows(id: &ExecutionId, state: &Execution, version: Version) -> 
         started: start.at,
         updated: last_change(state),
     };
-    let open = Open::of(state).map(|open| json(&open));
-    vec![
-        Row {
-            p: pipeline_partition(&start.pipeline, start.incarnation),
-            q: place(id, start),
-            v: version,
-            body: Some(json(&summary)),
-        },
-        Row { p: OPEN.into(), q: id.to_string(), v: version, body: open },
-    ]
+    Row {
+        p: pipeline_partition(&start.pipeline, start.incarnation),
+        q: place(id, start),
+        v: version,
+        body: Some(json(&summary)),
+    }
 }
 
 /// Partition of the STANDARD executions that succeeded in a stage under one version: what it may be rolled back to,

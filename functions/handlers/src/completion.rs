@@ -2,9 +2,11 @@
 //! to an attempt, and the attempt's provider is asked. So a forged, repeated, late or lost event can do no harm.
 
 use crate::Home;
-use engine::{log::LogError, views::ViewsError};
-use events::{ActionExecutionId, ExecutionId, PipelineName};
-use serde::{Deserialize, Serialize};
+use engine::{
+    action::{WORK_VARIABLE, Work},
+    log::LogError,
+    views::ViewsError,
+};
 use serde_json::Value;
 use std::future::Future;
 
@@ -18,21 +20,12 @@ pub trait Externals {
     ) -> impl Future<Output = Result<Option<Work>, ViewsError>> + Send;
 }
 
-/// An attempt at an action or at a rule, and where it belongs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Work {
-    /// The pipeline.
-    pub pipeline: PipelineName,
-    /// The run.
-    pub execution: ExecutionId,
-    /// The attempt's id.
-    pub attempt: ActionExecutionId,
-}
-
-/// Under which names the work that an event is about may be known here, and in words what is said of it.
+/// Whose the work is that an event is about, as far as it says; under which names it may be known here otherwise; and in
+/// words what is said of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
+    /// Whose work it is.
+    pub work: Option<Work>,
     /// Provider of the action or rule, and the provider's own id.
     pub names: Vec<(&'static str, String)>,
     /// What became of it.
@@ -131,7 +124,17 @@ fn build(detail: &Value, status: &str, id: &str, missing: &'static str) -> Told 
     // An ARN; what the API calls a build's id stands behind its last slash.
     let arn = &detail[id];
     let short = arn.as_str().and_then(|arn| arn.rsplit_once('/')).map(|(_, id)| Value::from(id));
-    ended(BUILDERS, &[&short.unwrap_or_default(), arn], status, missing)
+    match ended(BUILDERS, &[&short.unwrap_or_default(), arn], status, missing) {
+        Told::Ended(ended) => Told::Ended(Ended { work: work(detail), ..ended }),
+        other => other,
+    }
+}
+
+/// Whose work a build says it is, in the environment it was given.
+fn work(detail: &Value) -> Option<Work> {
+    let variables = detail["additional-information"]["environment"]["environment-variables"].as_array()?;
+    let own = variables.iter().find(|variable| variable["name"] == WORK_VARIABLE)?;
+    Work::of_line(own["value"].as_str()?)
 }
 
 fn ended(providers: &[&'static str], ids: &[&Value], said: &str, missing: &'static str) -> Told {
@@ -141,7 +144,7 @@ fn ended(providers: &[&'static str], ids: &[&Value], said: &str, missing: &'stat
     if names.is_empty() {
         return Told::Missing(missing);
     }
-    Told::Ended(Ended { names, said: said.to_owned() })
+    Told::Ended(Ended { work: None, names, said: said.to_owned() })
 }
 
 /// What became of a hint.
@@ -190,6 +193,9 @@ pub async fn complete<H: Home>(
 }
 
 async fn behind(externals: &impl Externals, ended: &Ended) -> Result<Option<Work>, ViewsError> {
+    if ended.work.is_some() {
+        return Ok(ended.work.clone());
+    }
     for (provider, id) in &ended.names {
         if let Some(work) = externals.whose(provider, id).await? {
             return Ok(Some(work));
@@ -244,6 +250,31 @@ mod tests {
             json!({ "executionArn": "arn:e", "status": "ABORTED" }),
         );
         assert_eq!(machine, [("StepFunctions", "arn:e".to_owned())]);
+    }
+
+    #[test]
+    fn a_build_says_in_its_environment_whose_work_it_is() {
+        let line = "shop/aaaaaaaa-2222-3333-4444-555555555555/11111111-2222-4333-8444-555555555555";
+        let told = |variables: Value| {
+            let detail = json!({
+                "build-id": "arn:aws:codebuild:us-east-1:111122223333:build/shop:1", "build-status": "FAILED",
+                "additional-information": { "environment": { "environment-variables": variables } },
+            });
+            match read("aws.codebuild", "CodeBuild Build State Change", &detail) {
+                Told::Ended(ended) => ended.work,
+                other => panic!("{other:?}"),
+            }
+        };
+        let named =
+            |value: &str| json!([{ "name": "A", "value": "b" }, { "name": WORK_VARIABLE, "value": value }]);
+        let work = told(named(line)).unwrap();
+        assert_eq!((work.pipeline.as_str(), work.line().as_str()), ("shop", line));
+        for strange in ["", "shop", "shop/x", "//", "a b/c/d", &format!("{line}/more")] {
+            assert_eq!(told(named(strange)), None, "{strange}");
+        }
+        for strange in [json!(null), json!([]), json!({}), json!([7, { "name": WORK_VARIABLE }])] {
+            assert_eq!(told(strange.clone()), None, "{strange}");
+        }
     }
 
     #[test]

@@ -3,10 +3,11 @@
 
 use crate::{
     Home,
-    completion::{self, Ended, Externals, HintError, Hinted, Work},
+    completion::{self, Ended, Externals, HintError, Hinted},
     triggers::{self, Arrived, Dealt, Unavailable, What},
 };
 use domain::trigger::{Here, Rule, RuleInput, event, fitting};
+use engine::action::Work;
 use events::{PipelineName, TriggerSource};
 use serde::Deserialize;
 use serde_json::Value;

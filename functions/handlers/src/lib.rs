@@ -2,6 +2,7 @@
 
 pub mod changes;
 pub mod completion;
+mod derived;
 pub mod exceptions;
 pub mod inbound;
 pub mod measure;

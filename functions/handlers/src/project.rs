@@ -68,7 +68,7 @@ pub async fn project_changes<H: Home>(home: &H, changes: &[Change]) -> Vec<Unmet
     unmet
 }
 
-/// The rows of a stream that got these commits: of its state as it is now, which may be newer.
+/// The rows of a stream that got these commits: of its state with them, which may be newer.
 async fn rows_of<H: Home>(home: &H, stream: &StreamName, commits: &[&Commit]) -> Result<Vec<Row>, LogError> {
     let engine = home.engine();
     let mut stored = commits.iter().flat_map(|commit| &commit.events);
@@ -93,8 +93,8 @@ async fn rows_of<H: Home>(home: &H, stream: &StreamName, commits: &[&Commit]) ->
                 ExecutionEvent::decode(&stored.kind, stored.schema, &stored.body).ok()
             };
             let events: Vec<ExecutionEvent> = stored.filter_map(decode).collect();
-            let (state, version) = engine.execution_at(&id).await?;
-            let mut rows = listing::execution_rows(&id, &state, version);
+            let (state, version) = engine.execution_with(&id, commits).await?;
+            let mut rows = listing::execution_rows(&id, &state, version, &events);
             rows.extend(listing::succeeded_rows(&id, &state, version, &events));
             rows.extend(pipeline_state::rows(&id, &state, version, &events));
             rows.extend(jobs::rows(&id, &state, version, &events));

@@ -4,6 +4,10 @@
 //! Nothing waits for it. What a bus or a topic refuses for good is passed over, and said to the operator; what does not
 //! answer is told when this is called the next time.
 
+mod fresh;
+
+pub use fresh::{Courses, publish_fresh};
+
 use crate::Home;
 use domain::{
     pipeline::PipelineDeclaration,
@@ -135,7 +139,7 @@ where
     M: Marks,
 {
     let mut published = Published::default();
-    let key = format!("once#publish#{execution}");
+    let key = key(execution);
     for _ in 0..ATTEMPTS_MAX {
         let Some(mut place) = place(home, &*outlets.marks, execution, &key, since).await? else {
             return Ok(published);
@@ -143,13 +147,13 @@ where
         loop {
             let commits = read(home, execution, place.version).await?;
             let Some(last) = commits.last().map(Commit::last) else { return Ok(published) };
-            let told = Told::of(home, outlets, execution, &mut place.course, &commits).await?;
+            // One run follows one definition.
+            let mut definition = None;
+            let told =
+                Told::of(home, outlets, execution, &mut place.course, &mut definition, &commits).await?;
             told.publish(outlets, &mut published).await?;
             place.version = last;
-            let note = Note { fold: Course::FOLD, version: last, course: place.course.clone() };
-            let note = serde_json::to_string(&note).map_err(|error| MarksError(error.to_string()))?;
-            let expires = Timestamp(home.engine().clock().now().0.saturating_add(MARK_KEPT_MS));
-            if !outlets.marks.put(&key, place.seen, &note, expires).await? {
+            if !mark(home, &*outlets.marks, &key, &place).await? {
                 break;
             }
             place.seen += 1;
@@ -160,6 +164,19 @@ where
         }
     }
     Err(PublishError::Contended(execution.clone()))
+}
+
+/// Notes how far was told; false when somebody else was faster.
+async fn mark<H: Home, M: Marks>(home: &H, marks: &M, key: &str, place: &Place) -> Result<bool, MarksError> {
+    let note = Note { fold: Course::FOLD, version: place.version, course: place.course.clone() };
+    let note = serde_json::to_string(&note).map_err(|error| MarksError(error.to_string()))?;
+    let expires = Timestamp(home.engine().clock().now().0.saturating_add(MARK_KEPT_MS));
+    marks.put(key, place.seen, &note, expires).await
+}
+
+/// Under which key it is noted how far was told of an execution.
+fn key(execution: &ExecutionId) -> String {
+    format!("once#publish#{execution}")
 }
 
 async fn read<H: Home>(home: &H, execution: &ExecutionId, after: Version) -> Result<Vec<Commit>, LogError> {
@@ -195,22 +212,32 @@ async fn place<H: Home, M: Marks>(
         None => Version(since.0.saturating_sub(1)),
     };
     // Without a course of this fold: it is made of what was told already.
-    let mut place = Place { version: Version(0), course: Course::default(), seen };
-    while place.version < told {
-        let commits = read(home, execution, place.version).await?;
+    let course = course(home, execution, told).await?;
+    Ok(course.map(|(version, course)| Place { version, course, seen }))
+}
+
+/// The fold of what happened up to a version; `None` when that is not there.
+async fn course<H: Home>(
+    home: &H,
+    execution: &ExecutionId,
+    told: Version,
+) -> Result<Option<(Version, Course)>, LogError> {
+    let mut place = (Version(0), Course::default());
+    while place.0 < told {
+        let commits = read(home, execution, place.0).await?;
         let Some(last) = commits.last().map(Commit::last) else { return Ok(None) };
         for commit in commits.iter().take_while(|commit| commit.last() <= told) {
             for (_, event) in decoded(commit) {
                 let around = Surroundings { execution, region: "", definition: None };
                 tell(
-                    &mut place.course,
+                    &mut place.1,
                     Happened { event: &event, version: commit.first, at: commit.time },
                     around,
                 );
             }
-            place.version = commit.last();
+            place.0 = commit.last();
         }
-        if place.version < last {
+        if place.0 < last {
             break;
         }
     }
@@ -240,21 +267,20 @@ struct Told {
 }
 
 impl Told {
-    async fn of<H: Home, B, T, M>(
+    async fn of<'c, H: Home, B, T, M>(
         home: &H,
         outlets: &Outlets<B, T, M>,
         execution: &ExecutionId,
         course: &mut Course,
-        commits: &[Commit],
+        known: &mut Option<Arc<PipelineDeclaration>>,
+        commits: impl IntoIterator<Item = &'c Commit>,
     ) -> Result<Self, LogError> {
         let telling = &*outlets.telling;
         let here = Here { region: home.engine().region(), account: home.engine().account() };
         let mut told = Self::default();
-        // One run follows one definition.
-        let mut known = None;
         for commit in commits {
             for (version, event) in decoded(commit) {
-                let definition = definition(home, course, &event, &mut known).await?;
+                let definition = definition(home, course, &event, known).await?;
                 let around =
                     Surroundings { execution, region: here.region, definition: definition.as_deref() };
                 let changes = tell(course, Happened { event: &event, version, at: commit.time }, around);

@@ -9,7 +9,7 @@ use crate::{
 };
 use domain::{Effect, execution::Execution, react};
 use engine::log::{BoxError, Commit};
-use events::{ExecutionEvent, ExecutionId, LaneEvent, PipelineName, StreamKind, Version, codec::Stored};
+use events::{ExecutionEvent, ExecutionId, LaneEvent, PipelineName, StreamKind, codec::Stored};
 
 /// What became of records.
 #[derive(Debug, Default)]
@@ -22,12 +22,11 @@ pub struct Relayed {
 
 /// Reacts to records.
 ///
-/// `publish` tells the world of an execution's changes of state, as far as it was not told yet; the version is that of the
-/// first event which is known to be new.
+/// `publish` tells the world of an execution's changes of state, with the commits that are new.
 pub async fn relay<H: Home>(
     home: &H,
     changes: &[Change],
-    publish: impl AsyncFn(&ExecutionId, Version) -> Result<(), BoxError>,
+    publish: impl AsyncFn(&ExecutionId, &[&Commit]) -> Result<(), BoxError>,
 ) -> Relayed {
     let (streams, mut unmet) = by_stream(changes);
     let mut measured = Vec::new();
@@ -38,8 +37,7 @@ pub async fn relay<H: Home>(
                 let went_well = of_run.unmet.is_empty();
                 unmet.extend(of_run.unmet);
                 measured.extend(of_run.measures);
-                let since = records.first().map_or(Version(1), |(_, commit)| commit.first);
-                if went_well && let Err(error) = publish(&id, since).await {
+                if went_well && let Err(error) = publish(&id, &commits(&records)).await {
                     tracing::warn!(%stream, %error, "state changes could not be published");
                     let reason = format!("state changes of `{stream}` could not be published: {error}");
                     unmet.extend(records.iter().map(|(sequence, _)| Unmet::later(sequence, &reason)));
@@ -67,32 +65,47 @@ async fn relay_execution<H: Home>(home: &H, id: &ExecutionId, records: &[(&str, 
         unmet: records.iter().map(|(sequence, _)| unmet(sequence)).collect(),
         measures: Vec::new(),
     };
-    let state = match home.engine().execution_at(id).await {
+    let mut state = match home.engine().execution_with(id, &commits(records)).await {
         Ok((state, _)) => state,
         Err(error) => return all(&|sequence| Unmet::after(sequence, &error)),
     };
-    let Some(start) = &state.start else {
+    if state.start.is_none() {
         return all(&|sequence| Unmet::never(sequence, format!("execution {id} has a commit and no start")));
-    };
+    }
     let mut relayed = Relayed::default();
+    let mut told: Vec<ExecutionEvent> = Vec::new();
     for (sequence, commit) in records {
-        let mut effects = Vec::new();
         match decoded::<ExecutionEvent>(commit) {
             Ok(events) => {
-                for event in &events {
-                    let asked = react::react_to_execution(&start.pipeline, id, &state, event);
-                    effects.extend(asked.into_iter().filter(|effect| is_open(&state, effect)));
-                }
                 relayed.measures.extend(measures(&state, commit, &events));
+                told.extend(events);
             }
             Err(reason) => relayed.unmet.push(Unmet::never(sequence, reason)),
         }
-        if !effects.is_empty() {
-            tracing::debug!(execution = %id, version = commit.first.0, effects = effects.len(), "relayed");
-        }
-        home.engine().carry_out(effects);
     }
+    let mut effects = open(id, &state, &told);
+    // Something is left to do as of these commits: perhaps it was done since.
+    if !effects.is_empty() {
+        state = match home.engine().execution_at(id).await {
+            Ok((state, _)) => state,
+            Err(error) => return all(&|sequence| Unmet::after(sequence, &error)),
+        };
+        effects = open(id, &state, &told);
+        tracing::debug!(execution = %id, effects = effects.len(), "relayed");
+    }
+    home.engine().carry_out(effects);
     relayed
+}
+
+/// What events ask for that is still to be done, as a run stands.
+fn open(id: &ExecutionId, state: &Execution, told: &[ExecutionEvent]) -> Vec<Effect> {
+    let Some(start) = &state.start else { return Vec::new() };
+    let asked = told.iter().flat_map(|event| react::react_to_execution(&start.pipeline, id, state, event));
+    asked.filter(|effect| is_open(state, effect)).collect()
+}
+
+fn commits<'a>(records: &[(&str, &'a Commit)]) -> Vec<&'a Commit> {
+    records.iter().map(|(_, commit)| *commit).collect()
 }
 
 /// Whether an effect still asks for something that a provider was not asked for already: how begun work goes on, its
@@ -117,12 +130,6 @@ fn is_open(state: &Execution, effect: &Effect) -> bool {
 }
 
 async fn relay_lane<H: Home>(home: &H, name: &PipelineName, records: &[(&str, &Commit)]) -> Vec<Unmet> {
-    let lane = match home.engine().lane_at(name).await {
-        Ok((lane, _)) => lane,
-        Err(error) => {
-            return records.iter().map(|(sequence, _)| Unmet::after(sequence, &error)).collect();
-        }
-    };
     let mut unmet = Vec::new();
     // Several events of one batch often ask for the same, and once is enough.
     let mut effects: Vec<Effect> = Vec::new();
@@ -130,17 +137,25 @@ async fn relay_lane<H: Home>(home: &H, name: &PipelineName, records: &[(&str, &C
         match decoded::<LaneEvent>(commit) {
             Ok(events) => {
                 for effect in events.iter().flat_map(|event| react::react_to_lane(name, event)) {
-                    let is_owed = match &effect {
-                        Effect::StartRollback { execution, .. } => lane.rollbacks.contains_key(execution),
-                        _ => true,
-                    };
-                    if is_owed && !effects.contains(&effect) {
+                    if !effects.contains(&effect) {
                         effects.push(effect);
                     }
                 }
             }
             Err(reason) => unmet.push(Unmet::never(sequence, reason)),
         }
+    }
+    if effects.iter().any(|effect| matches!(effect, Effect::StartRollback { .. })) {
+        let lane = match home.engine().lane_at(name).await {
+            Ok((lane, _)) => lane,
+            Err(error) => {
+                return records.iter().map(|(sequence, _)| Unmet::after(sequence, &error)).collect();
+            }
+        };
+        effects.retain(|effect| match effect {
+            Effect::StartRollback { execution, .. } => lane.rollbacks.contains_key(execution),
+            _ => true,
+        });
     }
     home.engine().carry_out(effects);
     unmet

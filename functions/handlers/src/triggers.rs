@@ -9,12 +9,12 @@ mod hook;
 
 pub use hook::{Host, Told, deliver};
 
-use crate::{Home, webhook::signature};
+use crate::{Home, derived::execution_id, webhook::signature};
 use domain::{
     command::{Command, Wish},
     trigger::{
         self, GitChange, GitEvent, Here, Note, REASON_CHARS_MAX, Rule, Start, Triggers, Verdict,
-        aws::SourceChange, fitting,
+        aws::SourceChange, fitting, remembered_ms,
     },
     views::PIPELINES,
 };
@@ -28,11 +28,6 @@ use events::{
     ActionName, ExecutionId, PipelineName, Timestamp, TriggerEvaluated, TriggerSource, TriggerVerdict,
 };
 use serde_json::Value;
-
-/// How long a delivery is remembered, milliseconds: 24 hours.
-const DELIVERY_KEPT_MS: i64 = 24 * 60 * 60 * 1000;
-/// How long a push that was seen is remembered, milliseconds: 1 hour. Later the same step of a branch is a new push.
-const PUSH_KEPT_MS: i64 = 60 * 60 * 1000;
 
 /// One at a time: see above.
 static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
@@ -216,6 +211,7 @@ async fn settle<H: Home>(
         source: arrived.source,
         event: fitting(&words(&arrived.what), REASON_CHARS_MAX),
         identity,
+        delivery: Some(keys.digest.clone()),
         verdict: verdict.clone(),
     };
     let engine = home.engine();
@@ -224,11 +220,6 @@ async fn settle<H: Home>(
         actor: actor(arrived.source).to_owned(),
         key: pipeline.clone(),
         wish: Note(evaluated),
-        once: Some(Once {
-            key: keys.noted,
-            outcome: String::new(),
-            expires: Timestamp(engine.clock().now().0 + keys.kept_ms),
-        }),
     };
     engine.record(order).await?;
     Ok(Some(verdict))
@@ -283,18 +274,30 @@ async fn start<H: Home>(
     to_start: Start,
 ) -> Result<TriggerVerdict, Unavailable> {
     let engine = home.engine();
-    let execution = engine.fresh_execution_id();
+    let (execution, once) = match arrived.source {
+        // After a while the same step of a branch is a new push.
+        TriggerSource::Watch => {
+            let execution = engine.fresh_execution_id();
+            let once = Once {
+                key: format!("trigger#{}", keys.digest),
+                outcome: execution.to_string(),
+                expires: Timestamp(
+                    engine.clock().now().0.saturating_add_unsigned(remembered_ms(arrived.source)),
+                ),
+            };
+            (execution, Some(once))
+        }
+        TriggerSource::GitHost | TriggerSource::Bus | TriggerSource::Schedule | TriggerSource::Pipeline => {
+            (keys.execution.clone(), None)
+        }
+    };
     let Start { trigger, revisions, variables, because } = to_start;
     let wish = Wish::StartExecution { trigger, variables, revisions: revisions.clone() };
     let envelope = Envelope {
         id: engine.fresh_command_id(),
         actor: actor(arrived.source).to_owned(),
         command: Command { pipeline: pipeline.clone(), execution: Some(execution.clone()), wish },
-        once: Some(Once {
-            key: keys.started.clone(),
-            outcome: execution.to_string(),
-            expires: Timestamp(engine.clock().now().0 + keys.kept_ms),
-        }),
+        once,
     };
     let execution = match engine.transact(envelope).await {
         Ok(Done::Written | Done::Nothing) => execution,
@@ -312,11 +315,11 @@ async fn start<H: Home>(
     Ok(TriggerVerdict::Started { execution, revisions, because: fitting(&because, REASON_CHARS_MAX) })
 }
 
-/// Under which keys a delivery is remembered.
+/// What a delivery is remembered by.
 struct Keys {
-    started: String,
-    noted: String,
-    kept_ms: i64,
+    digest: String,
+    /// The id of what it starts, if it never comes again but as itself.
+    execution: ExecutionId,
 }
 
 impl Keys {
@@ -325,15 +328,8 @@ impl Keys {
         let source = format!("{:?}", arrived.source);
         let parts = [pipeline.as_str(), &source, part, &arrived.delivery];
         let text: String = parts.iter().map(|part| format!("{}:{part}", part.len())).collect();
-        let digest = signature::digest(text.as_bytes());
-        let kept_ms = match arrived.source {
-            TriggerSource::Watch => PUSH_KEPT_MS,
-            TriggerSource::GitHost
-            | TriggerSource::Bus
-            | TriggerSource::Schedule
-            | TriggerSource::Pipeline => DELIVERY_KEPT_MS,
-        };
-        Self { started: format!("trigger#{digest}"), noted: format!("trigger-noted#{digest}"), kept_ms }
+        let execution = execution_id(&["trigger", &text]);
+        Self { digest: signature::digest(text.as_bytes()), execution }
     }
 }
 

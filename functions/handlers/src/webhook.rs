@@ -233,7 +233,7 @@ async fn record<H: Home>(
     let event = delivery.event.as_ref().map(|event| event.chars().take(EVENT_CHARS_MAX).collect());
     let wish = WebhookWish::RecordDelivery(DeliveryEvaluated { delivery: id(delivery), event, verdict });
     let id = home.engine().fresh_command_id();
-    let order = Order::<Webhook> { id, actor: ACTOR.to_owned(), key: found.name.clone(), wish, once: None };
+    let order = Order::<Webhook> { id, actor: ACTOR.to_owned(), key: found.name.clone(), wish };
     home.engine().record(order).await.map(|_| ())
 }
 

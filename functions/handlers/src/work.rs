@@ -1,7 +1,7 @@
 //! Long work: whoever appended hands an attempt on to a process with more time and memory, which carries it out.
 
-use crate::{Home, completion::Work};
-use engine::log::LogError;
+use crate::Home;
+use engine::{action::Work, log::LogError};
 use serde_json::Value;
 
 /// What cannot be an order to do some work.

@@ -16,6 +16,7 @@ use aws::{
 use domain::{catalogue::Registry, policy::Policies};
 use engine::{
     Engine, World,
+    action::Work,
     ports::{ArtifactAccess, ArtifactAccessError, ArtifactCredentials, ArtifactLoan},
     views::ViewsError,
 };
@@ -106,13 +107,8 @@ impl Externals {
 }
 
 impl completion::Externals for Externals {
-    async fn whose(&self, provider: &str, id: &str) -> Result<Option<completion::Work>, ViewsError> {
-        let found = self.0.find(provider, id).await?;
-        Ok(found.map(|work| completion::Work {
-            pipeline: work.pipeline,
-            execution: work.execution,
-            attempt: work.attempt,
-        }))
+    async fn whose(&self, provider: &str, id: &str) -> Result<Option<Work>, ViewsError> {
+        self.0.find(provider, id).await
     }
 }
 

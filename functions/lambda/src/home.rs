@@ -15,11 +15,12 @@ use engine::{
     log::{BoxError, Commit, LogError},
     outward::WEB_ANSWER_SECONDS_MAX,
 };
-use events::{ExecutionId, Version};
+use events::ExecutionId;
 use handlers::{
     measure::Measure,
     notify::{Channel, Desk, settings::NoticeSettings},
     permissions::Permissions,
+    publish::{Courses, publish_fresh},
     triggers::Host,
 };
 use serde_json::{Value, json};
@@ -40,6 +41,7 @@ pub struct Home {
     /// What this function works with.
     pub settings: Settings,
     outlets: Option<Outlets>,
+    courses: Courses,
     client: Client,
     metrics: Metrics,
     permissions: Mutex<Option<Read<Permissions>>>,
@@ -85,6 +87,7 @@ impl Home {
                 .publishing
                 .as_ref()
                 .map(|publishing| adapters::outlets(publishing, &settings, &client)),
+            courses: Courses::default(),
             externals: Externals::new(&client, &settings.views_table),
             client,
             metrics,
@@ -135,9 +138,9 @@ impl Home {
     }
 
     /// Tells the world of an execution's changes of state.
-    pub async fn publish(&self, execution: &ExecutionId, since: Version) -> Result<(), BoxError> {
+    pub async fn publish(&self, execution: &ExecutionId, commits: &[&Commit]) -> Result<(), BoxError> {
         let Some(outlets) = &self.outlets else { return Ok(()) };
-        let published = handlers::publish::publish(&self.service, outlets, execution, since).await?;
+        let published = publish_fresh(&self.service, outlets, &self.courses, execution, commits).await?;
         if published.refused > 0 {
             self.measured(&[Measure::count("StateChangesRefused", published.refused)]);
         }

@@ -27,13 +27,13 @@ pub mod step_functions;
 
 use crate::client::{Client, RestRequest, Service};
 use engine::{
-    action::{ActionJob, Begun, Failure, FailureCode, Outcome, Run},
+    action::{ActionJob, Begun, Failure, FailureCode, Outcome, Run, Work},
     ports::{Actions, Clock},
     rule::{RuleJob, RuleOutcome},
 };
 use events::{ActionCategory, ActionExecutionId, ActionOwner, ActionTypeId, Timestamp};
 use http::Method;
-use ledger::{Ledger, Work};
+use ledger::Ledger;
 use lend::Lend;
 use objects::Objects;
 use provider::{Provider, Step, Task, configuration, unavailable};
@@ -214,19 +214,22 @@ impl AwsActions {
             return self.hand_on(job).await;
         }
         let (attempt, holder, now) = (&job.action_execution, uuid::Uuid::new_v4().to_string(), self.now());
-        let long = if self.has_time() { LONG_CLAIM_MS } else { CLAIM_MS };
-        match self.0.ledger.take(attempt, &holder, now, Timestamp(now.0 + long)).await {
-            Ok(true) => {}
-            Ok(false) => return Ok(Run::Elsewhere),
-            // Not begun by anyone, so nothing is lost: `sweep` comes by.
-            Err(error) => {
-                tracing::warn!(%attempt, %error, "an attempt could not be claimed");
-                return Ok(Run::Elsewhere);
+        // Nobody can have died holding the claim of an attempt that is younger than a claim.
+        let may_be_known = job.resumed || now.0 >= began.0.saturating_add(CLAIM_MS);
+        let is_claimed = may_be_known || effort.is_moved() || !provider.begins_once(job);
+        if is_claimed {
+            let long = if self.has_time() { LONG_CLAIM_MS } else { CLAIM_MS };
+            match self.0.ledger.take(attempt, &holder, now, Timestamp(now.0 + long)).await {
+                Ok(true) => {}
+                Ok(false) => return Ok(Run::Elsewhere),
+                // Not begun by anyone, so nothing is lost: `sweep` comes by.
+                Err(error) => {
+                    tracing::warn!(%attempt, %error, "an attempt could not be claimed");
+                    return Ok(Run::Elsewhere);
+                }
             }
         }
         let task = self.task(&effort.near, effort.is_moved()).await?;
-        // Nobody can have died holding the claim of an attempt that is younger than a claim.
-        let may_be_known = job.resumed || now.0 >= began.0.saturating_add(CLAIM_MS);
         let known = if may_be_known { found(*provider, &task).await? } else { None };
         let step = match known {
             Some(id) => self.known(*provider, &task, id).await,
@@ -235,13 +238,11 @@ impl AwsActions {
         match self.finished(effort, &task, step?).await? {
             Step::Done(success) => Ok(Run::Ended(Outcome::Succeeded(success))),
             Step::Begun(begun) => Ok(self.begun(effort, begun).await),
-            Step::NotYet => {
-                self.release(attempt, &holder).await;
-                Ok(Run::Elsewhere)
-            }
-            Step::TooLong => {
-                self.release(attempt, &holder).await;
-                self.hand_on(job).await
+            other => {
+                if is_claimed {
+                    self.release(attempt, &holder).await;
+                }
+                if other == Step::TooLong { self.hand_on(job).await } else { Ok(Run::Elsewhere) }
             }
         }
     }
@@ -287,7 +288,10 @@ impl AwsActions {
 
     /// Notes whose work it is, so that word of its end finds the way.
     async fn begun(&self, effort: &Effort<'_>, begun: Begun) -> Run<Outcome> {
-        let Effort { job, known_as, .. } = effort;
+        let Effort { provider, job, known_as, .. } = effort;
+        if provider.tells_whose(job) {
+            return Run::Begun(begun);
+        }
         let noted = self.0.ledger.note(known_as, &begun.external_execution_id, &Work::of(job)).await;
         if let Err(error) = noted {
             // Then no event helps, and `sweep` asks.

@@ -7,24 +7,13 @@ use crate::{
     views::Table,
     world::SystemClock,
 };
-use engine::{ports::Clock as _, views::ViewsError};
+use engine::{action::Work, ports::Clock as _, views::ViewsError};
 use events::{ActionExecutionId, ExecutionId, PipelineName};
 use serde_json::json;
 use std::sync::Arc;
 
 /// How long a row is kept, in seconds: longer than any attempt may take.
 const KEPT_S: i64 = 90 * 24 * 60 * 60;
-
-/// What external work belongs to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Belongs {
-    /// The pipeline.
-    pub pipeline: PipelineName,
-    /// The run.
-    pub execution: ExecutionId,
-    /// The attempt at an action or a rule.
-    pub attempt: ActionExecutionId,
-}
 
 /// External work of one installation. Clones are the same.
 #[derive(Clone)]
@@ -37,15 +26,15 @@ impl External {
     }
 
     /// Notes whose work a provider's id is. Again is harmless.
-    pub async fn put(&self, provider: &str, id: &str, belongs: &Belongs) -> Result<(), ViewsError> {
+    pub async fn put(&self, provider: &str, id: &str, work: &Work) -> Result<(), ViewsError> {
         let put = self.0.call(
             "PutItem",
             json!({ "Item": {
                 "p": text(key(provider)),
                 "q": text(id),
-                "n": text(belongs.pipeline.as_str()),
-                "r": text(belongs.execution.as_str()),
-                "k": text(belongs.attempt.as_str()),
+                "n": text(work.pipeline.as_str()),
+                "r": text(work.execution.as_str()),
+                "k": text(work.attempt.as_str()),
                 "x": number(SystemClock.now().0 / 1000 + KEPT_S),
             }}),
         );
@@ -53,17 +42,17 @@ impl External {
     }
 
     /// Whose work this is; `None` when it is none of ours.
-    pub async fn find(&self, provider: &str, id: &str) -> Result<Option<Belongs>, ViewsError> {
+    pub async fn find(&self, provider: &str, id: &str) -> Result<Option<Work>, ViewsError> {
         // Keys of DynamoDB are neither empty nor long; ids of ours were neither.
         if id.is_empty() || id.len() > 1024 {
             return Ok(None);
         }
-        Ok(self.0.get(&key(provider), id).await?.and_then(|item| belongs(&item)))
+        Ok(self.0.get(&key(provider), id).await?.and_then(|item| work(&item)))
     }
 }
 
-fn belongs(item: &Item) -> Option<Belongs> {
-    Some(Belongs {
+fn work(item: &Item) -> Option<Work> {
+    Some(Work {
         pipeline: PipelineName::parse(text_of(item, "n")?).ok()?,
         execution: ExecutionId::parse(text_of(item, "r")?).ok()?,
         attempt: ActionExecutionId::parse(text_of(item, "k")?).ok()?,

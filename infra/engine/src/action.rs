@@ -55,6 +55,50 @@ pub struct ActionJob {
     pub deadline: Timestamp,
 }
 
+/// An attempt at an action or a rule, and where it belongs: what is noted of work at a provider, and what the function
+/// for long work is handed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Work {
+    /// The pipeline.
+    pub pipeline: PipelineName,
+    /// The run.
+    pub execution: ExecutionId,
+    /// The attempt's id.
+    pub attempt: ActionExecutionId,
+}
+
+/// The variable of a provider's environment that says whose work it is, as [`Work::line`] writes it: word of the work's
+/// end that carries the environment leads back by it.
+pub const WORK_VARIABLE: &str = "TOWPATH_WORK";
+
+impl Work {
+    /// Where a job belongs.
+    pub fn of(job: &ActionJob) -> Self {
+        Self {
+            pipeline: job.pipeline.clone(),
+            execution: job.execution.clone(),
+            attempt: job.action_execution.clone(),
+        }
+    }
+
+    /// As one line: pipeline, execution and attempt with `/` between them, which none of them holds.
+    pub fn line(&self) -> String {
+        format!("{}/{}/{}", self.pipeline, self.execution, self.attempt)
+    }
+
+    /// Reads a line; `None` for what is none.
+    pub fn of_line(line: &str) -> Option<Self> {
+        let mut parts = line.split('/');
+        let work = Self {
+            pipeline: PipelineName::parse(parts.next()?).ok()?,
+            execution: ExecutionId::parse(parts.next()?).ok()?,
+            attempt: ActionExecutionId::parse(parts.next()?).ok()?,
+        };
+        parts.next().is_none().then_some(work)
+    }
+}
+
 /// A Region that a definition names, and where artifacts are kept there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Region {

@@ -130,6 +130,21 @@ impl<L: Log, A: Actions> Engine<L, A> {
         Ok((state, version))
     }
 
+    /// One run with its stream's version, which has these commits in it and may be newer: for readers of the log, who
+    /// have its newest commits in hand.
+    pub async fn execution_with(
+        &self,
+        id: &ExecutionId,
+        commits: &[&log::Commit],
+    ) -> Result<(Arc<Execution>, events::Version), LogError> {
+        let stream = StreamName::execution(id);
+        let (state, version) = self.including(self.executions(), &stream, commits).await?;
+        if !state.exists() || state.status.is_terminal() {
+            self.executions().forget(&stream);
+        }
+        Ok((state, version))
+    }
+
     /// Takes up what a run is still owed: after a restart, or when it has not moved for long.
     pub async fn resume(&self, id: &ExecutionId) -> Result<(), LogError> {
         let state = self.execution(id).await?;

@@ -4,7 +4,7 @@
 use crate::{
     Engine,
     cache::{Cache, Outcome, Slot, Warm},
-    log::{Appended, Batch, Log, LogError, Once},
+    log::{Appended, Batch, Log, LogError},
     lost::Probe,
     ports::Actions,
     streams::{self, Folded, Head, Written},
@@ -121,8 +121,13 @@ impl Single for Triggers {
         wish.name()
     }
 
-    fn decide(&self, _: &PipelineName, note: &Note, _: Context<'_>) -> Result<Vec<TriggerEvent>, Rejection> {
-        Ok(Triggers::decide(self, note))
+    fn decide(
+        &self,
+        _: &PipelineName,
+        note: &Note,
+        context: Context<'_>,
+    ) -> Result<Vec<TriggerEvent>, Rejection> {
+        Ok(Triggers::decide(self, note, context.now))
     }
 
     fn cache(singles: &Singles) -> &Cache<Self> {
@@ -141,8 +146,6 @@ pub struct Order<S: Single> {
     pub key: S::Key,
     /// The wish.
     pub wish: S::Wish,
-    /// An idempotency key that goes with it.
-    pub once: Option<Once>,
 }
 
 impl<L: Log, A: Actions> Engine<L, A> {
@@ -216,7 +219,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
             .expect("events that are not empty make a commit");
         let (outcome, on_its_way) = Outcome::open();
         *slot = Some(Warm { state: Arc::new(after), head, rests_on: L::PIPELINED.then_some(on_its_way) });
-        let batch = Batch { commits: vec![commit], checks: Vec::new(), once: order.once.clone() };
+        let batch = Batch { commits: vec![commit], checks: Vec::new(), once: None };
         let probe = Probe::of(&batch);
         let answer = self.log().append(batch);
         // As in `transact`: the lock goes at once where appends keep their order, and the slot stays pinned.

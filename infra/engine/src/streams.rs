@@ -112,11 +112,11 @@ pub fn fold<S: Folded>(stream: &StreamName, loaded: &Loaded) -> Result<(S, Head)
 }
 
 /// Folds commits that follow a state.
-pub fn fold_on<S: Folded>(
+pub fn fold_on<'c, S: Folded>(
     stream: &StreamName,
     state: &mut S,
     head: &mut Head,
-    commits: &[Commit],
+    commits: impl IntoIterator<Item = &'c Commit>,
 ) -> Result<(), LogError> {
     for commit in commits {
         for stored in &commit.events {

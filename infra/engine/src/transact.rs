@@ -288,6 +288,36 @@ impl<L: Log, A: Actions> Engine<L, A> {
         self.catch_up(pipeline, stream).await
     }
 
+    /// A state that has these commits in it, which are durable and follow each other; it may be newer. Spares reading
+    /// what the caller has in hand.
+    pub(crate) async fn including<S: Folded>(
+        &self,
+        cache: &Cache<S>,
+        stream: &StreamName,
+        commits: &[&Commit],
+    ) -> Result<(Arc<S>, Version), LogError> {
+        if L::PIPELINED {
+            return self.durable(cache, stream).await;
+        }
+        let (mut slot, was_warm) = self.warm(cache, stream).await?;
+        let known = slot.as_ref().map(|warm| warm.head).unwrap_or_default();
+        let new: Vec<&Commit> =
+            commits.iter().copied().filter(|commit| commit.last() > known.version).collect();
+        if was_warm && !new.is_empty() {
+            if continue_it(known, &new) {
+                if let Some(Warm { state, mut head, .. }) = slot.take() {
+                    let mut state = Arc::unwrap_or_clone(state);
+                    streams::fold_on(stream, &mut state, &mut head, new)?;
+                    *slot = Some(Warm { state: Arc::new(state), head, rests_on: None });
+                }
+            } else {
+                self.catch_up(&mut slot, stream).await?;
+            }
+        }
+        let warm = slot.as_ref();
+        Ok(warm.map(|warm| (Arc::clone(&warm.state), warm.head.version)).unwrap_or_default())
+    }
+
     async fn catch_up<S: Folded>(&self, slot: &mut Slot<S>, stream: &StreamName) -> Result<(), LogError> {
         let Some(Warm { state, mut head, .. }) = slot.take() else { return Ok(()) };
         let mut state = Arc::unwrap_or_clone(state);
@@ -342,6 +372,16 @@ impl<L: Log, A: Actions> Engine<L, A> {
             *self.executions().lock(stream).await = None;
         }
     }
+}
+
+/// Whether commits go on, without a gap, from where a stream is known to stand.
+fn continue_it(known: Head, commits: &[&Commit]) -> bool {
+    let (mut version, mut hash) = (known.version, known.hash);
+    commits.iter().all(|commit| {
+        let continues = commit.first == version.next() && commit.chained(hash) == commit.hash;
+        (version, hash) = (commit.last(), commit.hash);
+        continues
+    })
 }
 
 impl Names {

@@ -73,6 +73,7 @@ impl Bill {
         let rows = vec![
             row("write units, log", writes(Kind::Log), WRITE_UNITS / million),
             row("write units, claims and external ids", writes(Kind::Effects), WRITE_UNITS / million),
+            row("write units, journal of triggers", writes(Kind::Journal), WRITE_UNITS / million),
             row("write units, marks of what was told", writes(Kind::Marks), WRITE_UNITS / million),
             row("write units, views", writes(Kind::Views), WRITE_UNITS / million),
             row("read units", sum(&|call| call.units.read), READ_UNITS / million),
@@ -177,6 +178,8 @@ fn gb_seconds(invocation: &Invocation) -> f64 {
 pub enum Kind {
     /// Commits.
     Log,
+    /// Commits that say what came from outside and what became of it: no execution waits for them.
+    Journal,
     /// Rows that say who carries out what, and where it runs.
     Effects,
     /// Rows that say how far the world was told.
@@ -193,6 +196,7 @@ pub fn kind_of(call: &Call) -> Kind {
         return Kind::Else;
     }
     match call.body.contains("-LogTable-") {
+        true if call.operation == "PutItem" && call.body.contains("\"triggers#") => Kind::Journal,
         true => Kind::Log,
         false if call.body.contains("once#publish#") || call.body.contains("once#notify#") => Kind::Marks,
         false if ["claim#", "external#", "once#"].iter().any(|row| call.body.contains(row)) => Kind::Effects,

@@ -12,6 +12,7 @@ fn evaluated(verdict: TriggerVerdict) -> TriggerEvaluated {
         source: TriggerSource::Watch,
         event: "push of abc to branch `dev` of `acme/shop`".into(),
         identity: Some("acme/shop branch dev a..b".into()),
+        delivery: None,
         verdict,
     }
 }
@@ -26,7 +27,7 @@ fn started() -> TriggerEvaluated {
 }
 
 fn note(journal: &mut Triggers, evaluated: TriggerEvaluated, at: i64) -> usize {
-    let events = journal.decide(&Note(evaluated));
+    let events = journal.decide(&Note(evaluated), Timestamp(at));
     events.iter().for_each(|event| journal.evolve(event, Timestamp(at)));
     events.len()
 }
@@ -39,6 +40,29 @@ fn a_start_is_noted_once_and_what_started_nothing_each_time() {
     assert_eq!(note(&mut journal, not_started("no"), 3), 1);
     assert_eq!(note(&mut journal, not_started("no"), 4), 1);
     assert_eq!(journal.recent.len(), 3);
+}
+
+#[test]
+fn a_delivery_that_comes_again_is_noted_again_only_when_it_was_forgotten() {
+    const HOUR: i64 = 60 * 60 * 1000;
+    let of = |source, delivery: &str| TriggerEvaluated {
+        source,
+        delivery: Some(delivery.into()),
+        ..not_started("no")
+    };
+    for (source, hours) in [
+        (TriggerSource::Watch, 1),
+        (TriggerSource::Bus, 24),
+        (TriggerSource::GitHost, 24),
+        (TriggerSource::Schedule, 24),
+        (TriggerSource::Pipeline, 24),
+    ] {
+        let mut journal = Triggers::default();
+        assert_eq!(note(&mut journal, of(source, "d-1"), 5), 1, "{source:?}");
+        assert_eq!(note(&mut journal, of(source, "d-2"), 6), 1, "{source:?}");
+        assert_eq!(note(&mut journal, of(source, "d-1"), 4 + hours * HOUR), 0, "{source:?}");
+        assert_eq!(note(&mut journal, of(source, "d-1"), 5 + hours * HOUR), 1, "{source:?}");
+    }
 }
 
 #[test]

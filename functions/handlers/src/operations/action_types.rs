@@ -140,7 +140,7 @@ pub(super) async fn record<H: Home>(home: &H, caller: &Caller, wish: ActionTypeW
         ApiError::new(api::Code::InternalFailure, text)
     })?;
     let actor = caller.arn.clone();
-    let order = Order::<ActionTypes> { id: engine.fresh_command_id(), actor, key, wish, once: None };
+    let order = Order::<ActionTypes> { id: engine.fresh_command_id(), actor, key, wish };
     engine.record(order).await.map_err(|error| exceptions::not_done(engine.account(), error))?;
     Ok(())
 }

@@ -152,7 +152,7 @@ async fn order_webhook<H: Home>(
 ) -> Result<Done, ApiError> {
     let engine = home.engine();
     let id = engine.fresh_command_id();
-    let order = Order::<Webhook> { id, actor: caller.arn.clone(), key: key.clone(), wish, once: None };
+    let order = Order::<Webhook> { id, actor: caller.arn.clone(), key: key.clone(), wish };
     engine.record(order).await.map_err(|error| exceptions::not_done(engine.account(), error))
 }
 

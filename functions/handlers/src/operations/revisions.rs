@@ -5,7 +5,7 @@ use super::{
     history::{AFTER_EXECUTIONS, executions_before},
     pipeline_name, send,
 };
-use crate::{Caller, Home, exceptions};
+use crate::{Caller, Home, derived::execution_id, exceptions};
 use api::{ApiError, model};
 use domain::{
     Rejection,
@@ -15,7 +15,6 @@ use domain::{
 };
 use engine::transact::Done;
 use events::{ActionCategory, ActionName, ExecutionId, PipelineName, StageName, Trigger, TriggerType};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 /// Executions, the newest, that are looked through for one that used a revision.
@@ -108,19 +107,13 @@ async fn used_by<H: Home>(
     Ok(None)
 }
 
-/// A UUID (version 8: of our own making) for a revision.
+/// The id of the run that a revision starts.
 fn derived(pipeline: &PipelineName, incarnation: u32, action: &ActionName, revision: &str) -> ExecutionId {
-    let mut hasher = Sha256::new();
-    for part in
-        ["put-action-revision", pipeline.as_str(), &incarnation.to_string(), action.as_str(), revision]
-    {
-        hasher.update((part.len() as u64).to_be_bytes());
-        hasher.update(part.as_bytes());
-    }
-    let digest = hasher.finalize();
-    let bits = digest.iter().take(16).fold(0_u128, |bits, byte| (bits << 8) | u128::from(*byte));
-    let bits = (bits & !(0xf << 76) & !(0x3 << 62)) | (0x8 << 76) | (0x2 << 62);
-    let hex = format!("{bits:032x}");
-    let id = format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]);
-    ExecutionId::parse(id).expect("a UUID in lower case is within an execution id's letters and length")
+    execution_id(&[
+        "put-action-revision",
+        pipeline.as_str(),
+        &incarnation.to_string(),
+        action.as_str(),
+        revision,
+    ])
 }

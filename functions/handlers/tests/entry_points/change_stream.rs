@@ -6,8 +6,11 @@ use domain::{
     testing::{action, deploy, pipeline, source},
     views::{OPEN, PIPELINES},
 };
-use engine::{log::BoxError, views::Views};
-use events::{ExecutionId, StreamName, Version};
+use engine::{
+    log::{BoxError, Commit},
+    views::Views,
+};
+use events::{ExecutionId, StreamName};
 use handlers::{
     changes::{Change, Turn},
     project::project_changes,
@@ -19,7 +22,7 @@ fn shop() -> domain::pipeline::PipelineDeclaration {
     pipeline("shop").stage("Source", [source("Src")]).stage("Live", [deploy("Push").input("Src")]).build()
 }
 
-async fn nobody(_: &ExecutionId, _: Version) -> Result<(), BoxError> {
+async fn nobody(_: &ExecutionId, _: &[&Commit]) -> Result<(), BoxError> {
     Ok(())
 }
 
@@ -185,8 +188,8 @@ async fn changes_are_published_once_for_each_stream_and_again_when_that_failed()
     let name = create(&home, shop()).await;
     let id = start(&home, &name).await;
     let told = Mutex::new(Vec::new());
-    let publish = async |id: &ExecutionId, since: Version| -> Result<(), BoxError> {
-        told.lock().unwrap().push((id.clone(), since.0));
+    let publish = async |id: &ExecutionId, commits: &[&Commit]| -> Result<(), BoxError> {
+        told.lock().unwrap().push((id.clone(), commits[0].first.0));
         Err("the bus does not answer".into())
     };
     let relayed = relay(&account.process(), &account.changes(), publish).await;

@@ -7,7 +7,7 @@ use domain::{
 };
 use engine::{
     Engine, World,
-    action::{ActionJob, Begun, Failure, FailureCode, Outcome, Run, Success},
+    action::{ActionJob, Begun, Failure, FailureCode, Outcome, Run, Success, Work},
     log::{Appended, Batch, Commit, Loaded, Log, LogError, Position},
     memory::{MemoryArtifactAccess, MemoryLog, MemoryViews},
     ports::{Actions, Clock, Ids, Secrets, SecretsError, Timers},
@@ -18,11 +18,7 @@ use engine::{
 use events::{
     ActionExecutionId, ExecutionId, PipelineName, StreamName, Timestamp, Trigger, TriggerType, Version,
 };
-use handlers::{
-    Service,
-    changes::Change,
-    completion::{Externals, Work},
-};
+use handlers::{Service, changes::Change, completion::Externals};
 use std::{
     collections::{BTreeMap, BTreeSet},
     future::Future,

@@ -7,11 +7,10 @@ use domain::{
     testing::{deploy, pipeline, source},
     views::listing::Open,
 };
-use engine::views::Views;
+use engine::{action::Work, views::Views};
 use events::{ExecutionId, PipelineName};
 use handlers::{
     Caller,
-    completion::Work,
     inbound::{self, InboundError, Outcome},
     permissions::Permissions,
     webhook::{self, Answer, DELIVERY_HOLDS_MS, Delivery},

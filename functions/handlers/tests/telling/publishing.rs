@@ -1,9 +1,14 @@
 //! Publishing: in order, at least once, and whatever refuses does not stand in the way.
 
 use super::home::House;
-use engine::ports::{Marks, OutwardError};
-use events::{ExecutionId, Version};
-use handlers::publish::{Published, SOURCE_AT_HOME, Telling, TopicRule, publish};
+use engine::{
+    log::{Commit, Log},
+    ports::{BusEvent, Marks, OutwardError},
+};
+use events::{ExecutionId, StreamName, Version};
+use handlers::publish::{
+    Courses, PublishError, Published, SOURCE_AT_HOME, Telling, TopicRule, publish, publish_fresh,
+};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -156,4 +161,84 @@ async fn the_installations_topic_hears_of_failures_and_of_nothing_else_it_was_no
     assert_eq!((&more["failedStage"], &more["failedActionCount"]), (&"Deploy".into(), &1.into()));
     assert_eq!(more["failedActions"][0]["additionalInformation"], "Deployment d-ABC failed");
     assert!(failed.get("id").is_none() && failed.get("version").is_none());
+}
+
+/// A run to its end, and its commits.
+async fn commits(house: &House) -> (ExecutionId, Vec<Commit>) {
+    let execution = house.start().await;
+    house.to_the_end(&execution).await;
+    let commits = house.log.read(&StreamName::execution(&execution), Version(0), 1_000).await.unwrap();
+    assert!(commits.len() >= 5, "{}", commits.len());
+    (execution, commits)
+}
+
+/// What the bus hears of a run.
+async fn whole() -> Vec<BusEvent> {
+    let house = House::new().await;
+    let (execution, _) = commits(&house).await;
+    tell(&house, &execution).await;
+    house.outlets.bus.all()
+}
+
+async fn fresh(
+    house: &House,
+    courses: &Courses,
+    execution: &ExecutionId,
+    commits: &[Commit],
+) -> Result<Published, PublishError> {
+    let commits: Vec<&Commit> = commits.iter().collect();
+    publish_fresh(&house.home, &house.outlets, courses, execution, &commits).await
+}
+
+async fn is_marked(house: &House, execution: &ExecutionId) -> bool {
+    house.outlets.marks.get(&format!("once#publish#{execution}")).await.unwrap().is_some()
+}
+
+#[tokio::test]
+async fn commits_in_hand_are_told_one_after_another_without_a_mark_by_whoever_has_them() {
+    for processes in [1, 2, 3] {
+        let house = House::new().await;
+        let (execution, commits) = commits(&house).await;
+        let courses: Vec<Courses> = (0..processes).map(|_| Courses::default()).collect();
+        for (index, commit) in commits.iter().enumerate() {
+            let courses = &courses[index % processes];
+            fresh(&house, courses, &execution, std::slice::from_ref(commit)).await.unwrap();
+            // The same process is not taken in by records that come again.
+            let again = fresh(&house, courses, &execution, std::slice::from_ref(commit)).await.unwrap();
+            assert_eq!(again, Published::default());
+        }
+        assert_eq!(house.outlets.bus.all(), whole().await);
+        assert!(!is_marked(&house, &execution).await);
+    }
+}
+
+#[tokio::test]
+async fn commits_in_hand_that_were_not_told_are_told_first_by_whoever_comes_next() {
+    for failing in [0, 2, 3] {
+        let house = House::new().await;
+        let (execution, commits) = commits(&house).await;
+        let (before, after) = commits.split_at(failing);
+        let courses = Courses::default();
+        if failing > 0 {
+            fresh(&house, &courses, &execution, before).await.unwrap();
+        }
+        house.outlets.bus.fail([OutwardError::Unavailable("throttled".into())]);
+        let failed = fresh(&house, &courses, &execution, &after[..1]).await.unwrap_err();
+        assert!(failed.to_string().contains("throttled"), "{failed}");
+        assert!(is_marked(&house, &execution).await);
+        // Another process, and the record that failed was given up.
+        fresh(&house, &Courses::default(), &execution, &after[1..]).await.unwrap();
+        assert_eq!(house.outlets.bus.all(), whole().await);
+    }
+}
+
+#[tokio::test]
+async fn commits_that_come_again_to_another_process_are_told_again_with_the_same_ids() {
+    let house = House::new().await;
+    let (execution, commits) = commits(&house).await;
+    fresh(&house, &Courses::default(), &execution, &commits).await.unwrap();
+    fresh(&house, &Courses::default(), &execution, &commits).await.unwrap();
+    let all = house.outlets.bus.all();
+    let (first, second) = all.split_at(all.len() / 2);
+    assert_eq!(first, second);
 }

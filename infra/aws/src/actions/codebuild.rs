@@ -12,7 +12,7 @@ use super::{
 };
 use crate::client::{CallError, Service};
 use api::sigv4::percent_encoded;
-use engine::action::Failure;
+use engine::action::{ActionJob, Failure};
 use serde_json::{Value, json};
 
 pub(super) use order::{Order, Outputs, Variable, sources};
@@ -48,6 +48,15 @@ impl Provider for CodeBuild {
 
     fn wants_artifacts_near(&self) -> bool {
         true
+    }
+
+    fn begins_once(&self, _: &ActionJob) -> bool {
+        true
+    }
+
+    /// What is said of a batch does not have its environment.
+    fn tells_whose(&self, job: &ActionJob) -> bool {
+        job.configuration.get("BatchEnabled").is_none_or(|value| !value.eq_ignore_ascii_case("true"))
     }
 
     fn stop<'a>(&'a self, task: &'a Task<'a>, id: &'a str) -> Answer<'a, ()> {

@@ -5,7 +5,7 @@ use super::{
     codebuild::{self, Order, Outputs, Variable},
     provider::{Answer, Provider, Step, Task, configuration},
 };
-use engine::action::Failure;
+use engine::action::{ActionJob, Failure};
 use serde_json::{Map, Value, json};
 
 /// How long commands may take, in minutes.
@@ -28,6 +28,14 @@ impl Provider for Commands {
     }
 
     fn wants_artifacts_near(&self) -> bool {
+        true
+    }
+
+    fn begins_once(&self, _: &ActionJob) -> bool {
+        true
+    }
+
+    fn tells_whose(&self, _: &ActionJob) -> bool {
         true
     }
 

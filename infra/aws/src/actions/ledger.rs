@@ -2,34 +2,11 @@
 
 use crate::{
     claims::{Claimed, Claims},
-    external::{Belongs, External},
+    external::External,
 };
-use engine::{action::ActionJob, views::ViewsError};
-use events::{ActionExecutionId, ExecutionId, PipelineName, Timestamp};
-use serde::{Deserialize, Serialize};
+use engine::{action::Work, views::ViewsError};
+use events::{ActionExecutionId, Timestamp};
 use std::pin::Pin;
-
-/// An attempt, and where it belongs: also what the function for long work is handed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Work {
-    /// The pipeline.
-    pub pipeline: PipelineName,
-    /// The run.
-    pub execution: ExecutionId,
-    /// The attempt at an action or a rule.
-    pub attempt: ActionExecutionId,
-}
-
-impl Work {
-    /// Where a job belongs.
-    pub fn of(job: &ActionJob) -> Self {
-        Self {
-            pipeline: job.pipeline.clone(),
-            execution: job.execution.clone(),
-            attempt: job.action_execution.clone(),
-        }
-    }
-}
 
 /// An answer of the ledger, on its way.
 pub type Entry<'a, T> = Pin<Box<dyn Future<Output = Result<T, ViewsError>> + Send + 'a>>;
@@ -77,10 +54,7 @@ impl Ledger for Tables {
     }
 
     fn note<'a>(&'a self, provider: &'a str, id: &'a str, work: &'a Work) -> Entry<'a, ()> {
-        Box::pin(async move {
-            let Work { pipeline, execution, attempt } = work.clone();
-            self.external.put(provider, id, &Belongs { pipeline, execution, attempt }).await
-        })
+        Box::pin(self.external.put(provider, id, work))
     }
 }
 

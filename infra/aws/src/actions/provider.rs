@@ -42,6 +42,20 @@ pub trait Provider: Send + Sync + 'static {
         false
     }
 
+    /// True when two beginnings that follow each other within minutes come to the same as one: the service takes the
+    /// attempt's id for a token, or the same thing is brought to the same place. Then nobody has to claim an attempt that
+    /// has just begun.
+    fn begins_once(&self, job: &ActionJob) -> bool {
+        let _ = job;
+        false
+    }
+
+    /// True when word of the work's end says whose it is ([`engine::action::WORK_VARIABLE`]): then nobody has to note it.
+    fn tells_whose(&self, job: &ActionJob) -> bool {
+        let _ = job;
+        false
+    }
+
     /// Asks for work to be stopped.
     fn stop<'a>(&'a self, task: &'a Task<'a>, id: &'a str) -> Answer<'a, ()> {
         let _ = (task, id);

@@ -5,7 +5,7 @@ use super::{
     provider::{Answer, Provider, SUMMARY_CHARS_MAX, Step, Task, configuration, cut, revision_unavailable},
 };
 use api::sigv4::percent_encoded;
-use engine::action::{Failure, SourceRevision, Success};
+use engine::action::{ActionJob, Failure, SourceRevision, Success};
 
 /// Bytes of an object, most: CodePipeline's own bound for S3.
 const OBJECT_BYTES_MAX: u64 = 7 << 30;
@@ -18,6 +18,11 @@ const SUMMARY: &str = "codepipeline-artifact-revision-summary";
 pub struct S3Source;
 
 impl Provider for S3Source {
+    /// A version that is told is the same whoever fetches it; the newest may be another each time.
+    fn begins_once(&self, job: &ActionJob) -> bool {
+        job.revision.is_some()
+    }
+
     fn start<'a>(&'a self, task: &'a Task<'a>) -> Answer<'a, Step> {
         Box::pin(start(task))
     }

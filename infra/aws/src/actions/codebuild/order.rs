@@ -5,7 +5,9 @@ use crate::actions::{
     clone_ref::{self, Source},
     provider::{Task, configuration},
 };
-use engine::action::{ArtifactLocation, EnvironmentVariableType, Failure, InputArtifact};
+use engine::action::{
+    ArtifactLocation, EnvironmentVariableType, Failure, InputArtifact, WORK_VARIABLE, Work,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -130,15 +132,16 @@ impl Order {
             Variable::plain("CODEPIPELINE_NAME", job.pipeline.to_string()),
             Variable::plain("CODEPIPELINE_EXECUTION_ID", job.execution.to_string()),
             Variable::plain(ATTEMPT, task.token()),
+            Variable::plain(WORK_VARIABLE, Work::of(job).line()),
         ];
         let primary = self.sources.first().and_then(|(name, ..)| {
             job.inputs.iter().find(|input| identifier(input.name.as_str()) == *name)?.revision.clone()
         });
         own.extend(primary.map(|revision| Variable::plain("CODEPIPELINE_SOURCE_REVISION", revision)));
         own.retain(|variable| {
-            self.variables.iter().all(|given| given.name != variable.name || given.name == ATTEMPT)
+            is_ours(&variable.name) || self.variables.iter().all(|given| given.name != variable.name)
         });
-        own.extend(self.variables.iter().filter(|given| given.name != ATTEMPT).cloned());
+        own.extend(self.variables.iter().filter(|given| !is_ours(&given.name)).cloned());
         own
     }
 
@@ -185,6 +188,11 @@ impl Order {
         input["artifactsOverride"] = primary;
         input["secondaryArtifactsOverride"] = secondary.into();
     }
+}
+
+/// Variables by which a build is found again, and that no definition may set.
+fn is_ours(name: &str) -> bool {
+    name == ATTEMPT || name == WORK_VARIABLE
 }
 
 /// One ZIP archive at exactly this place: the service puts it together of path and name.

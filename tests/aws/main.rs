@@ -12,6 +12,7 @@ mod deliveries;
 mod faults;
 mod given;
 mod operators;
+mod reaching;
 mod whole;
 
 use given::Home;
@@ -47,6 +48,8 @@ const fn test(name: &'static str, when: When, needs_our_emulator: bool, run: fn(
 const TESTS: &[Test] = &[
     test("a_push_goes_all_the_way_to_production_and_people_hear_of_it", When::Always, false, whole::a_push),
     test("a_pipeline_of_ten_actions_costs_what_it_may", When::Always, true, cost::ten_actions),
+    test("people_and_programs_reach_the_api", When::Asked, false, reaching::clients),
+    test("a_pipeline_moves_in_and_back", When::Asked, false, reaching::moving),
     test("callers_may_do_what_the_table_says", When::Asked, false, operators::permissions),
     test("an_event_that_comes_twice_starts_once", When::Asked, false, deliveries::twice),
     test("news_of_a_build_may_come_late_early_and_often", When::Asked, false, deliveries::disorder),

@@ -117,6 +117,7 @@ def with_bill(func, config, event, request_id, started):
         "begun": begun,
         "milliseconds": round((time.time() - begun) * 1000, 1),
         "failed": bool(result.get("error")) if isinstance(result, dict) else False,
+        "error": error(result),
         "source": source(event),
         "log_bytes": len(result.get("log") or "") if isinstance(result, dict) else 0,
     }
@@ -125,6 +126,12 @@ def with_bill(func, config, event, request_id, started):
         with writing, open(path, "a", encoding="utf-8") as bill:
             bill.write(json.dumps(line) + "\n")
     return result
+
+
+def error(result):
+    """What a function that failed says, or what is said of it."""
+    body = result.get("body") if isinstance(result, dict) and result.get("error") else None
+    return str(body.get("errorMessage", "")) if isinstance(body, dict) else ""
 
 
 def source(event):

@@ -1,9 +1,10 @@
-"""The emulator `ministack`, with five things that AWS does and it does not.
+"""The emulator `ministack`, with six things that AWS does and it does not.
 
 - The front of a function URL with AWS_IAM tells the function who signed. Here the key is the name of a user.
   The signature is checked for keys that IAM made, and not for `test`, which is the account itself.
 - Every request comes over TLS, as a bucket's policy may ask: loopback has none, so it is said to be.
 - A build that has ended says so on the default bus, a moment after it was started. (It succeeds, and builds nothing.)
+- A build keeps the variables it was started with, and one that is started again with the same token is the same build.
 - What was invoked, and for how long, is written to the file TOWPATH_TEST_INVOCATIONS, a line of JSON each: AWS writes
   that on the bill.
 - AWS's own services put events on the default bus, from sources that begin with `aws.` and are closed to everybody
@@ -72,13 +73,25 @@ class OverTls:
 iam_evaluator._request_origin = OverTls(iam_evaluator._request_origin)
 
 start_build = codebuild._start_build
+starting = threading.Lock()
+begun = {}
 
 
 @functools.wraps(start_build)
 def with_news(data):
-    answer = start_build(data)
-    build = json.loads(answer[2]).get("build")
+    with starting:
+        token = data.get("idempotencyToken")
+        if token in begun:
+            return codebuild.json_response({"build": codebuild._builds[begun[token]]})
+        answer = start_build(data)
+        build = json.loads(answer[2]).get("build")
+        if build and token:
+            begun[token] = build["id"]
     if build:
+        kept = codebuild._builds[build["id"]]
+        given = (kept.get("environment") or {}).get("environmentVariables") or []
+        variables = given + data.get("environmentVariablesOverride", [])
+        kept["environment"] = {**(kept.get("environment") or {}), "environmentVariables": variables}
         context = contextvars.copy_context()
         threading.Timer(BUILD_SECONDS, context.run, [tell, build]).start()
     return answer

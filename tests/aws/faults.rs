@@ -5,6 +5,7 @@ use super::{
     given::{Home, stage},
     whole::started,
 };
+use aws::client::Service;
 use serde_json::json;
 use std::time::Duration;
 use tests::{
@@ -44,6 +45,7 @@ pub(crate) fn dies_after_append(home: &mut Home) {
 pub(crate) fn dies_after_start(home: &mut Home) {
     let name = "dies-after-start";
     home.create(name, &[stage("Build", &[home.build("Compile")])]);
+    let begun_before = begun(home);
     let meter = home.emulator().meter.clone();
     meter.clear();
     // The build runs, and nobody has noted that it does.
@@ -58,6 +60,7 @@ pub(crate) fn dies_after_start(home: &mut Home) {
     });
     assert!(so, "{:#}", home.stack.call("GetPipelineState", &json!({"name": name})));
     assert_eq!(fault.hits(), 1, "nobody died");
+    assert_eq!(begun(home) - begun_before, 1, "the build was started again");
 }
 
 pub(crate) fn lost_answer(home: &mut Home) {
@@ -110,6 +113,7 @@ pub(crate) fn times_out(home: &mut Home) {
             stage("Deploy", &[home.deployment("Site", "times-out.html")]),
         ],
     );
+    let begun_before = begun(home);
     let meter = home.emulator().meter.clone();
     meter.clear();
     // Longer than anybody waits for a provider: whether the build was begun is not known.
@@ -122,6 +126,7 @@ pub(crate) fn times_out(home: &mut Home) {
     });
     assert!(so, "{:#}", home.stack.call("GetPipelineState", &json!({"name": name})));
     assert_eq!(fault.hits(), 1, "nothing was held up");
+    assert_eq!(begun(home) - begun_before, 1, "the build was started again");
 }
 
 /// One function answers for itself when its provider takes longer than it has; another one cannot, and is ended. What
@@ -133,7 +138,7 @@ pub(crate) fn runs_out_of_time(home: &mut Home) {
     }
     let meter = home.emulator().meter.clone();
     meter.clear();
-    let before = home.emulator().invocations().len();
+    let (before, begun_before) = (home.emulator().invocations().len(), begun(home));
     let short = Short::of(home, &["TriggerFunction", "RelayFunction", "WorkFunction"]);
     let begun_by = |name: &str, what: What| {
         let fault = meter.spoil(1, what, |call| call.operation == "StartBuild");
@@ -169,7 +174,8 @@ pub(crate) fn runs_out_of_time(home: &mut Home) {
         assert!(so, "{:#}", home.stack.call("GetPipelineState", &json!({"name": name})));
         started(home, name, 2);
     }
-    assert_eq!(builds(&meter.calls()), 2, "a build was started again");
+    // Whoever calls CodeBuild again does so with the same token.
+    assert_eq!(begun(home) - begun_before, 2, "a build was started again");
 }
 
 /// How long functions have for an invocation while a test keeps them short, in seconds.
@@ -221,4 +227,11 @@ pub(crate) fn restart(home: &mut Home) {
 
 fn builds(calls: &[Call]) -> usize {
     calls.iter().filter(|call| call.operation == "StartBuild").count()
+}
+
+/// How many builds of the fixtures' project there ever were.
+fn begun(home: &Home) -> usize {
+    let list =
+        home.stack.aws.json(Service::CodeBuild, "ListBuildsForProject", &json!({"projectName": "shop"}));
+    list["ids"].as_array().map_or(0, Vec::len)
 }

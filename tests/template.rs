@@ -27,6 +27,17 @@ fn every_binary_is_a_function_and_every_function_a_binary() {
     assert_eq!(functions, binaries);
 }
 
+/// SAM builds with the profile `release`, in the functions' folder.
+#[test]
+fn sam_builds_what_is_packaged() {
+    let read = |file: &str| fs::read_to_string(root().join(file)).unwrap().parse::<toml::Table>().unwrap();
+    let packaged = read("Cargo.toml")["profile"]["lambda"].clone();
+    let by_sam = read("functions/lambda/.cargo/config.toml")["profile"]["release"].clone();
+    for setting in ["opt-level", "lto", "codegen-units"] {
+        assert_eq!(by_sam[setting], packaged[setting], "{setting}");
+    }
+}
+
 #[test]
 fn every_function_has_a_role_of_its_own() {
     let roles: BTreeSet<String> = of_type("AWS::Serverless::Function")

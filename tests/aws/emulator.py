@@ -4,9 +4,9 @@
   The signature is checked for keys that IAM made, and not for `test`, which is the account itself.
 - Every request comes over TLS, as a bucket's policy may ask: loopback has none, so it is said to be.
 - Word of an object on the bus names its version.
-- A build that is started twice under one token is started once.
 - A build that has ended says so on the default bus, with its environment, a moment after it was started, or after as
   many seconds as its variable BUILD_SECONDS says. (It succeeds, and builds nothing.)
+- A build keeps the variables it was started with, and one that is started again with the same token is the same build.
 - What was invoked, and for how long, is written to the file TOWPATH_TEST_INVOCATIONS, a line of JSON each: AWS writes
   that on the bill.
 - AWS's own services put events on the default bus, from sources that begin with `aws.` and are closed to everybody
@@ -102,21 +102,26 @@ s3._fire_s3_event = with_version
 eventbridge._dispatch_event = of_version
 
 start_build = codebuild._start_build
-started = {}
+starting = threading.Lock()
+begun = {}
 
 
 @functools.wraps(start_build)
 def with_news(data):
-    token = data.get("idempotencyToken")
-    if token in started:
-        return started[token]
-    answer = start_build(data)
-    if token:
-        started[token] = answer
-    build = json.loads(answer[2]).get("build")
+    with starting:
+        token = data.get("idempotencyToken")
+        if token in begun:
+            return codebuild.json_response({"build": codebuild._builds[begun[token]]})
+        answer = start_build(data)
+        build = json.loads(answer[2]).get("build")
+        if build and token:
+            begun[token] = build["id"]
     if build:
+        kept = codebuild._builds[build["id"]]
+        given = (kept.get("environment") or {}).get("environmentVariables") or []
+        variables = given + data.get("environmentVariablesOverride", [])
+        kept["environment"] = {**(kept.get("environment") or {}), "environmentVariables": variables}
         context = contextvars.copy_context()
-        variables = data.get("environmentVariablesOverride") or []
         said = [each["value"] for each in variables if each["name"] == "BUILD_SECONDS"]
         seconds = float(said[0]) if said else BUILD_SECONDS
         threading.Timer(seconds, context.run, [tell, build, variables]).start()
@@ -157,6 +162,7 @@ def with_bill(func, config, event, request_id, started):
         "begun": begun,
         "milliseconds": round((time.time() - begun) * 1000, 1),
         "failed": bool(result.get("error")) if isinstance(result, dict) else False,
+        "error": error(result),
         "source": source(event),
         "log_bytes": len(result.get("log") or "") if isinstance(result, dict) else 0,
     }
@@ -165,6 +171,12 @@ def with_bill(func, config, event, request_id, started):
         with writing, open(path, "a", encoding="utf-8") as bill:
             bill.write(json.dumps(line) + "\n")
     return result
+
+
+def error(result):
+    """What a function that failed says, or what is said of it."""
+    body = result.get("body") if isinstance(result, dict) and result.get("error") else None
+    return str(body.get("errorMessage", "")) if isinstance(body, dict) else ""
 
 
 def source(event):

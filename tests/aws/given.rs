@@ -2,7 +2,21 @@
 
 use serde_json::{Value, json};
 use std::{env, net::ToSocketAddrs as _, path::PathBuf};
-use tests::emulated::{emulator::Emulator, stack::Stack};
+use tests::emulated::{
+    emulator::Emulator,
+    stack::{Place, Stack},
+};
+
+/// What a test needs that not every endpoint has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// It spoils calls, counts them, or restarts: an emulator that somebody else started cannot be asked for it.
+    OwnEmulator,
+    /// Function URLs that let in whom IAM lets in, and say who that is.
+    Callers,
+    /// CodeBuild.
+    Builds,
+}
 
 /// Towpath, deployed.
 pub(crate) struct Home {
@@ -28,6 +42,22 @@ impl Home {
     /// The emulator, for tests that need one of their own.
     pub(crate) fn emulator(&mut self) -> &mut Emulator {
         self.emulator.as_mut().expect("a test that needs it is skipped elsewhere")
+    }
+
+    /// Why a test that needs this cannot run here.
+    pub(crate) fn lacks(&self, need: Need) -> Option<&'static str> {
+        let on_localstack = match &self.stack.place {
+            Place::Telling => None,
+            Place::LocalStack(services) => Some(services),
+        };
+        match need {
+            Need::OwnEmulator if self.emulator.is_none() => Some("it needs an emulator of its own"),
+            Need::Callers if on_localstack.is_some() => Some("function URLs here do not ask who calls"),
+            Need::Builds if on_localstack.is_some_and(|services| !services.contains("codebuild")) => {
+                Some("there is no CodeBuild here")
+            }
+            Need::OwnEmulator | Need::Callers | Need::Builds => None,
+        }
     }
 
     /// Spoils nothing any more.

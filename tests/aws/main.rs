@@ -12,9 +12,10 @@ mod deliveries;
 mod faults;
 mod given;
 mod operators;
+mod reaching;
 mod whole;
 
-use given::Home;
+use given::{Home, Need};
 use std::{
     env,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -28,8 +29,7 @@ struct Test {
     run: fn(&mut Home),
     /// When it runs.
     when: When,
-    /// True when it spoils calls, counts them, or restarts: an emulator that somebody else started cannot be asked for it.
-    needs_our_emulator: bool,
+    needs: &'static [Need],
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,25 +40,32 @@ enum When {
     Asked,
 }
 
-const fn test(name: &'static str, when: When, needs_our_emulator: bool, run: fn(&mut Home)) -> Test {
-    Test { name, run, when, needs_our_emulator }
+const fn test(name: &'static str, when: When, needs: &'static [Need], run: fn(&mut Home)) -> Test {
+    Test { name, run, when, needs }
 }
 
+const OWN: &[Need] = &[Need::OwnEmulator];
+const CALLERS: &[Need] = &[Need::Callers];
+const BUILDS: &[Need] = &[Need::Builds];
+
 const TESTS: &[Test] = &[
-    test("a_push_goes_all_the_way_to_production_and_people_hear_of_it", When::Always, false, whole::a_push),
-    test("a_pipeline_of_ten_actions_costs_no_more_than_it_did", When::Asked, true, cost::ten_actions),
-    test("a_failure_and_the_recovery_are_told_in_slack", When::Asked, true, whole::slack),
-    test("callers_may_do_what_the_table_says", When::Asked, false, operators::permissions),
-    test("an_event_that_comes_twice_starts_once", When::Asked, false, deliveries::twice),
-    test("news_of_a_build_may_come_late_early_and_often", When::Asked, false, deliveries::disorder),
-    test("strange_events_are_refused_and_harm_nobody", When::Asked, false, deliveries::strange),
-    test("a_function_dies_after_it_appended", When::Asked, true, faults::dies_after_append),
-    test("a_function_dies_after_it_started_a_build", When::Asked, true, faults::dies_after_start),
-    test("the_answer_to_an_append_is_lost", When::Asked, true, faults::lost_answer),
-    test("the_tables_are_throttled", When::Asked, true, faults::throttled),
-    test("a_provider_does_not_answer_in_time", When::Asked, true, faults::times_out),
-    test("a_poison_record_lands_where_an_operator_finds_it", When::Asked, false, operators::poison),
-    test("everything_goes_on_after_a_restart", When::Asked, true, faults::restart),
+    test("a_push_goes_all_the_way_to_production_and_people_hear_of_it", When::Always, BUILDS, whole::a_push),
+    test("a_pipeline_of_ten_actions_costs_no_more_than_it_did", When::Asked, OWN, cost::ten_actions),
+    test("a_failure_and_the_recovery_are_told_in_slack", When::Asked, OWN, whole::slack),
+    test("people_and_programs_reach_the_api", When::Asked, CALLERS, reaching::clients),
+    test("a_pipeline_moves_in_and_back", When::Asked, CALLERS, reaching::moving),
+    test("callers_may_do_what_the_table_says", When::Asked, CALLERS, operators::permissions),
+    test("an_event_that_comes_twice_starts_once", When::Asked, &[], deliveries::twice),
+    test("news_of_a_build_may_come_late_early_and_often", When::Asked, BUILDS, deliveries::disorder),
+    test("strange_events_are_refused_and_harm_nobody", When::Asked, &[], deliveries::strange),
+    test("a_function_dies_after_it_appended", When::Asked, OWN, faults::dies_after_append),
+    test("a_function_dies_after_it_started_a_build", When::Asked, OWN, faults::dies_after_start),
+    test("the_answer_to_an_append_is_lost", When::Asked, OWN, faults::lost_answer),
+    test("the_tables_are_throttled", When::Asked, OWN, faults::throttled),
+    test("a_provider_does_not_answer_in_time", When::Asked, OWN, faults::times_out),
+    test("a_function_runs_out_of_its_time", When::Asked, OWN, faults::runs_out_of_time),
+    test("a_poison_record_lands_where_an_operator_finds_it", When::Asked, &[], operators::poison),
+    test("everything_goes_on_after_a_restart", When::Asked, OWN, faults::restart),
 ];
 
 fn main() -> ExitCode {
@@ -101,8 +108,8 @@ fn run(tests: &[&Test], ignored: usize) -> usize {
         let mut home = Home::new();
         println!("deployed ({:.1} s)", begun.elapsed().as_secs_f64());
         for test in tests {
-            if test.needs_our_emulator && home.emulator.is_none() {
-                println!("skipped: {}: it needs an emulator of its own", test.name);
+            if let Some(why) = test.needs.iter().find_map(|need| home.lacks(*need)) {
+                println!("skipped: {}: {why}", test.name);
                 continue;
             }
             let begun = Instant::now();

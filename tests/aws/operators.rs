@@ -25,7 +25,7 @@ pub(crate) fn permissions(home: &mut Home) {
     assert!(refusal.code.contains("AccessDenied") || refusal.code.contains("NotAuthorized"), "{refusal:?}");
     assert!(refusal.message.contains("StartPipelineExecution"), "{refusal:?}");
     // Who is nobody is not even asked what they want.
-    let client = tests::client::Client::new(home.emulator().address);
+    let client = tests::client::Client::new(stack.address);
     let path = home.stack.url_path("ApiUrl");
     let head = format!(
         "POST {path} HTTP/1.1\r\nhost: localhost\r\nx-amz-target: CodePipeline_20150709.ListPipelines"

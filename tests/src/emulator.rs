@@ -83,7 +83,12 @@ impl Emulator {
         let folder = tempfile::tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut command = Command::new("sh");
-        command.args(["-c", "\"$0\" \"$@\" </dev/null & child=$!; read -r _; kill $child; wait $child"]);
+        // LocalStack may hang as it ends.
+        command.args([
+            "-c",
+            "\"$0\" \"$@\" </dev/null & child=$!; read -r _; kill $child; \
+             (sleep 5; kill -9 $child) 2>/dev/null & wait $child",
+        ]);
         arrange(&mut command, port, folder.path());
         let errors = std::fs::File::create(folder.path().join("emulator.err")).unwrap();
         command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");

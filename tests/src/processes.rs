@@ -36,6 +36,13 @@ pub fn none_left(text: &str) {
     assert!(gone, "still running: {left:?}");
 }
 
+/// Stops a process where it stands: it answers nothing any more, and can only be killed.
+pub fn freeze(id: u32) {
+    if let Some(id) = i32::try_from(id).ok().and_then(Pid::from_raw) {
+        kill_process(id, Signal::STOP).ok();
+    }
+}
+
 /// Sends a signal.
 pub fn signal(child: &Child, signal: Signal) {
     let id = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();

@@ -2,13 +2,15 @@
 //! loopback, with the real functions, which really run.
 
 use crate::{functions, tools, venv};
-use anyhow::bail;
-use std::{path::PathBuf, time::Instant};
+use anyhow::{bail, ensure};
+use std::{path::PathBuf, process::Command, time::Instant};
 
 /// The emulator's Python packages, with every version pinned.
 const REQUIREMENTS: &str = include_str!("../requirements-emulator.txt");
 /// Those of the `aws` command, which deploys: the same as for the other tests.
 const TOOLS: &str = include_str!("../requirements.txt");
+/// LocalStack's. They are too many for whoever did not ask for them.
+const LOCALSTACK: &str = include_str!("../requirements-localstack.txt");
 
 /// Where to leave the emulator running.
 #[derive(clap::Args)]
@@ -24,7 +26,10 @@ pub(crate) struct TestOptions {
     /// Test on what answers at this address (LocalStack, say) in place of an emulator of our own
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
-    /// Only tests whose name contains this
+    /// Test the adapters for S3, EventBridge, SNS and secrets on LocalStack without Docker, installed for it (500 MB)
+    #[arg(long, conflicts_with = "endpoint")]
+    localstack: bool,
+    /// Only tests whose name contains this; with `--localstack`, begins with this
     #[arg(value_name = "NAME")]
     filter: Option<String>,
 }
@@ -54,8 +59,15 @@ pub(crate) fn up(options: &UpOptions) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs every test of `tests/aws`, also those that `cargo xtask test` leaves out.
+/// Runs every test of `tests/aws`, also those that `cargo xtask test` leaves out; or those of the adapters on LocalStack.
 pub(crate) fn test(options: &TestOptions) -> anyhow::Result<()> {
+    match options.localstack {
+        true => adapters(options),
+        false => whole(options),
+    }
+}
+
+fn whole(options: &TestOptions) -> anyhow::Result<()> {
     let begun = Instant::now();
     let installed = installed()?;
     // Tests call it beside themselves, but cargo builds only what their own package names.
@@ -73,7 +85,28 @@ pub(crate) fn test(options: &TestOptions) -> anyhow::Result<()> {
         test.env("TOWPATH_TEST_ENDPOINT", endpoint);
     }
     let (_, said) = tools::watched(&mut test)?;
-    let Some(Counts { passed, failed, skipped }) = counts(&said) else {
+    sum_up(&said, "home on AWS", begun)
+}
+
+/// The tests start LocalStack themselves, in host mode on a free port of 127.0.0.1; it ends with their process.
+fn adapters(options: &TestOptions) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    tools::need_python()?;
+    let version =
+        tools::quiet(Command::new("python3").args(["-c", "import sys; print(sys.version_info >= (3, 11))"]))?;
+    ensure!(version == "True", "LocalStack needs Python 3.11 or newer, and `python3` is older");
+    let localstack = venv::make(&tools::cache()?.join("localstack"), LOCALSTACK, ("python", "--version"))?;
+    tools::step("Tests of the adapters on LocalStack");
+    let mut test = tools::cargo(&["test", "--locked", "--package", "tests", "--test", "adapters", "--"])?;
+    test.arg(format!("on_localstack::{}", options.filter.as_deref().unwrap_or_default()));
+    test.env("TOWPATH_TEST_LOCALSTACK", localstack.join("python"));
+    let (_, said) = tools::watched(&mut test)?;
+    sum_up(&said, "adapters on LocalStack", begun)
+}
+
+/// Says how many tests passed and failed, last of all.
+fn sum_up(said: &str, of: &str, begun: Instant) -> anyhow::Result<()> {
+    let Some(Counts { passed, failed, skipped }) = counts(said) else {
         bail!("the tests did not come to their end");
     };
     println!("({})", tools::readable(begun.elapsed()));
@@ -81,9 +114,8 @@ pub(crate) fn test(options: &TestOptions) -> anyhow::Result<()> {
         0 => println!("{passed} passed, {failed} failed"),
         _ => println!("{passed} passed, {failed} failed, {skipped} skipped"),
     }
-    if failed > 0 {
-        bail!("{failed} tests of the home on AWS failed");
-    }
+    ensure!(failed == 0, "{failed} tests of the {of} failed");
+    ensure!(passed + skipped > 0, "no test of the {of} has such a name");
     Ok(())
 }
 

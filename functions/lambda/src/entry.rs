@@ -3,7 +3,7 @@
 use crate::{
     home::Home,
     settings::{Function, Settings},
-    telemetry::{self, Invocation},
+    telemetry::{self, Invocation, now_ms},
 };
 use lambda_runtime::{Diagnostic, LambdaEvent, Runtime, service_fn};
 use serde::Serialize;
@@ -14,6 +14,9 @@ use std::{process::ExitCode, time::Duration};
 const CONNECT_MAX: Duration = Duration::from_millis(1500);
 /// What is kept of an invocation's time for writing down what became of it.
 const MARGIN_MS: i64 = 1_000;
+
+/// How long an invocation may take on Lambda at most.
+const LONGEST_MS: i64 = 15 * 60 * 1000;
 
 /// An invocation: what came, and until when it must be answered.
 #[derive(Debug)]
@@ -108,8 +111,7 @@ async fn invocations<T: Serialize>(
             event_id: None,
             execution: None,
         });
-        let end = i64::try_from(context.deadline).unwrap_or(i64::MAX);
-        let until_ms = end.saturating_sub(MARGIN_MS);
+        let until_ms = end_ms(context.deadline, now_ms()).saturating_sub(MARGIN_MS);
         let answer = handle(home, Call { payload, request_id: context.request_id, until_ms }).await;
         // The platform may freeze this process once it is answered.
         home.settle(until_ms).await;
@@ -121,6 +123,15 @@ async fn invocations<T: Serialize>(
     Runtime::new(service_fn(one)).run().await
 }
 
+/// When the platform ends an invocation. Lambda says it in milliseconds since 1970; `cargo lambda watch` says how many there
+/// are, which would have been over long ago.
+fn end_ms(stated: u64, now_ms: i64) -> i64 {
+    match i64::try_from(stated).unwrap_or(i64::MAX) {
+        stated if stated <= LONGEST_MS => now_ms.saturating_add(stated),
+        stated => stated,
+    }
+}
+
 /// The id of the trace, out of what the platform says: `Root=1-…;Parent=…;Sampled=1`.
 fn root(trace: &str) -> Option<&str> {
     trace.split(';').find_map(|part| part.trim().strip_prefix("Root="))
@@ -129,6 +140,16 @@ fn root(trace: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_end_may_be_stated_as_the_time_that_is_left() {
+        let now = 1_796_000_000_000;
+        assert_eq!(end_ms(1_796_000_030_000, now), 1_796_000_030_000);
+        assert_eq!(end_ms(600_000, now), 1_796_000_600_000);
+        // One that has passed stays so.
+        assert_eq!(end_ms(1_795_999_999_999, now), 1_795_999_999_999);
+        assert_eq!(end_ms(u64::MAX, now), i64::MAX);
+    }
 
     #[test]
     fn a_trace_is_known_by_its_root() {

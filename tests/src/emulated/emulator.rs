@@ -48,6 +48,8 @@ pub struct Invocation {
     pub log_bytes: f64,
     /// True when it failed.
     pub failed: bool,
+    /// What it said then, or what was said of it.
+    pub error: String,
 }
 
 impl Emulator {
@@ -167,6 +169,7 @@ fn invocation(line: &Value) -> Invocation {
         memory: line["memory"].as_f64().unwrap(),
         log_bytes: line["log_bytes"].as_f64().unwrap(),
         failed: line["failed"].as_bool().unwrap(),
+        error: line["error"].as_str().unwrap_or_default().to_owned(),
     }
 }
 

@@ -71,6 +71,8 @@ pub enum What {
     KillBefore,
     /// It arrives; whoever called is killed in place of an answer.
     KillAfter,
+    /// It arrives; whoever called stands still from then on, until its time is over.
+    FreezeAfter,
 }
 
 type Matches = Box<dyn Fn(&Call) -> bool + Send + Sync>;
@@ -191,11 +193,11 @@ fn serve(client: TcpStream, shared: &Shared) -> io::Result<()> {
                 continue;
             }
             Some(What::KillBefore) => {
-                kill(caller);
+                end(caller, processes::kill);
                 return Ok(());
             }
             Some(What::Delay(time)) => std::thread::sleep(*time),
-            Some(What::LoseAnswer | What::KillAfter) | None => {}
+            Some(What::LoseAnswer | What::KillAfter | What::FreezeAfter) | None => {}
         }
         let answer = exchange(shared.behind, &bytes)?;
         let parsed = parse(&answer)?;
@@ -211,7 +213,11 @@ fn serve(client: TcpStream, shared: &Shared) -> io::Result<()> {
         match what {
             Some(What::LoseAnswer) => return Ok(()),
             Some(What::KillAfter) => {
-                kill(caller);
+                end(caller, processes::kill);
+                return Ok(());
+            }
+            Some(What::FreezeAfter) => {
+                end(caller, processes::freeze);
                 return Ok(());
             }
             _ => back.write_all(&kept_open(&answer))?,
@@ -327,11 +333,11 @@ fn kept_open(answer: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Kills the process at the other end of a connection: a function that the emulator started.
-fn kill(caller: SocketAddr) {
+/// Does something to the process at the other end of a connection: a function that the emulator started.
+fn end(caller: SocketAddr, by: fn(u32)) {
     if let Some(id) = at_port(caller.port()) {
         assert_ne!(id, std::process::id(), "a test's own call was to be spoilt");
-        processes::kill(id);
+        by(id);
     }
 }
 

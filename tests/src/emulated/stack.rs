@@ -12,7 +12,7 @@ use aws::client::{Client as AwsClient, Credentials, RestAnswer, RestRequest, Ser
 use http::Method;
 use serde_json::{Value, json};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     path::Path,
     process::{Command, Stdio},
@@ -23,14 +23,56 @@ use std::{
 pub const NAME: &str = "towpath";
 /// The key that callers sign with; the emulator makes it the name of a user.
 pub const KEY: &str = "test";
+/// Its secret.
+pub const SECRET: &str = "test";
 /// How long something may take that takes a second or two on an idle machine.
 pub const SOON: Duration = Duration::from_secs(60);
 /// What pipelines work on, as a stack of its own.
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/aws/fixtures.json");
 
+/// What a stack is deployed to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// Something whose function URLs say who signed, as those of AWS do: our emulator.
+    Telling,
+    /// LocalStack, with these services. Its function URLs ask nobody who they are, so that tests stand in for them: they
+    /// invoke the function with what AWS would have said.
+    LocalStack(BTreeSet<String>),
+}
+
+impl Place {
+    /// What answers at this address.
+    pub fn at(address: SocketAddr) -> Self {
+        let ask = |path: &str| {
+            let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+            Client::new(address).raw(request.as_bytes()).ok().filter(|answer| answer.status == 200)
+        };
+        // Our emulator answers to both names.
+        match ask("/_ministack/health").is_none().then(|| ask("/_localstack/health")).flatten() {
+            Some(health) => {
+                let services = health.json()["services"].as_object().cloned().unwrap_or_default();
+                let there = |state: &Value| state != "disabled" && state != "error";
+                Self::LocalStack(
+                    services.into_iter().filter(|(_, state)| there(state)).map(|(name, _)| name).collect(),
+                )
+            }
+            None => Self::Telling,
+        }
+    }
+
+    /// The key that calls are signed with. LocalStack takes it for the account's number.
+    fn key(&self) -> &'static str {
+        match self {
+            Self::Telling => KEY,
+            Self::LocalStack(_) => ACCOUNT,
+        }
+    }
+}
+
 /// Calls AWS, and waits for the answer.
 pub struct Aws {
     client: AwsClient,
+    key: &'static str,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -40,20 +82,23 @@ pub struct Stack {
     pub aws: Aws,
     /// What the two stacks say of themselves.
     pub outputs: BTreeMap<String, String>,
-    address: SocketAddr,
+    /// Where it is.
+    pub address: SocketAddr,
+    /// What it is on.
+    pub place: Place,
 }
 
 impl Aws {
-    /// Calls what listens at this address.
-    pub fn at(url: &str) -> Self {
+    /// Calls what listens at this address, with this key.
+    fn at(url: &str, key: &'static str) -> Self {
         let settings = Settings {
             region: REGION.to_owned(),
             account: ACCOUNT.to_owned(),
             endpoint: Some(url.to_owned()),
             endpoints: BTreeMap::new(),
             credentials: Credentials {
-                access_key: KEY.to_owned(),
-                secret_key: "test".to_owned(),
+                access_key: key.to_owned(),
+                secret_key: SECRET.to_owned(),
                 session_token: None,
                 expires: None,
             },
@@ -61,7 +106,7 @@ impl Aws {
             meter: None,
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        Self { client: AwsClient::new(settings), runtime }
+        Self { client: AwsClient::new(settings), key, runtime }
     }
 
     /// An operation of a service that speaks JSON; it must succeed.
@@ -139,6 +184,11 @@ impl Aws {
         }
     }
 
+    fn has_stack(&self, stack: &str) -> bool {
+        let params = [("StackName".to_owned(), stack.to_owned())];
+        self.runtime.block_on(self.client.query(Service::CloudFormation, "DescribeStacks", &params)).is_ok()
+    }
+
     fn outputs(&self, stack: &str) -> BTreeMap<String, String> {
         let answer = self.query(Service::CloudFormation, "DescribeStacks", &[("StackName", stack)]);
         let of_stack = "DescribeStacksResult/Stacks/member/Outputs";
@@ -158,24 +208,28 @@ impl Stack {
 
     /// The same, to what listens at an address.
     pub fn deploy_at(url: &str, address: SocketAddr) -> Self {
-        let aws = Aws::at(url);
+        let place = Place::at(address);
+        let aws = Aws::at(url, place.key());
         aws.rest(RestRequest::object("CreateBucket", Method::PUT, "deployments", "")).unwrap();
         let folder = installed("TOWPATH_TEST_FUNCTIONS");
         let packaged = tempfile::NamedTempFile::new().unwrap();
         let file = packaged.path().to_str().unwrap();
         let package =
             ["cloudformation", "package", "--template-file", "template.yaml", "--s3-bucket", "deployments"];
-        command(url, &folder, &[&package[..], &["--output-template-file", file]].concat());
+        command(url, aws.key, &folder, &[&package[..], &["--output-template-file", file]].concat());
         let deploy =
             ["deploy", "--stack-name", NAME, "--template-file", file, "--capabilities", "CAPABILITY_IAM"];
         let administrator = format!("AdministratorArn=arn:aws:iam::{ACCOUNT}:user/{KEY}");
         let parameters = ["--parameter-overrides", "Architecture=x86_64", "WithSlack=true", &administrator];
-        command(url, &folder, &[&["cloudformation"], &deploy[..], &parameters].concat());
+        command(url, aws.key, &folder, &[&["cloudformation"], &deploy[..], &parameters].concat());
 
         let body = std::fs::read_to_string(FIXTURES).unwrap();
         let fixtures = [("StackName", "fixtures"), ("TemplateBody", &body)];
         let capability = ("Capabilities.member.1", "CAPABILITY_NAMED_IAM");
-        aws.query(Service::CloudFormation, "CreateStack", &[&fixtures[..], &[capability]].concat());
+        // They are there when an installation that was left running is tested again.
+        if !aws.has_stack("fixtures") {
+            aws.query(Service::CloudFormation, "CreateStack", &[&fixtures[..], &[capability]].concat());
+        }
         let mut outputs = aws.outputs(NAME);
         let made = eventually(SOON, || {
             let made = aws.outputs("fixtures");
@@ -183,7 +237,7 @@ impl Stack {
             !made.is_empty()
         });
         assert!(made, "the fixtures' stack has no outputs");
-        Self { aws, outputs, address }
+        Self { aws, outputs, address, place }
     }
 
     /// An output of one of the stacks.
@@ -195,7 +249,7 @@ impl Stack {
     /// Makes a user of IAM with this policy; the key they sign with, and its secret.
     pub fn user(&self, name: &str, policy: Option<&str>) -> (String, String) {
         let (url, folder) = (format!("http://{}", self.address), std::env::temp_dir());
-        let iam = |arguments: &[&str]| command(&url, &folder, &[&["iam"], arguments].concat());
+        let iam = |arguments: &[&str]| command(&url, self.aws.key, &folder, &[&["iam"], arguments].concat());
         iam(&["create-user", "--user-name", name]);
         if let Some(policy) = policy {
             iam(&["attach-user-policy", "--user-name", name, "--policy-arn", policy]);
@@ -226,9 +280,46 @@ impl Stack {
         client.send(&client.signed_for("lambda", &path, &target, input.to_string().as_bytes())).unwrap()
     }
 
-    /// Calls an operation at the function URL.
+    /// Calls an operation as a function URL does that has made sure of its caller.
+    fn invoked(&self, operation: &str, input: &Value) -> Answer {
+        let event = json!({"version": "2.0", "rawPath": "/", "rawQueryString": "",
+            "headers": {"content-type": "application/x-amz-json-1.1",
+                "x-amz-target": format!("CodePipeline_20150709.{operation}")},
+            "requestContext": {"http": {"method": "POST", "path": "/", "sourceIp": "127.0.0.1"},
+                "requestId": operation,
+                "authorizer": {"iam": {"userArn": format!("arn:aws:iam::{ACCOUNT}:user/{KEY}")}}},
+            "body": input.to_string(), "isBase64Encoded": false});
+        let answer = self.aws.invoke(&self.function("ApiFunction"), &event);
+        let body = answer["body"].as_str().unwrap_or_default().as_bytes().to_vec();
+        let status = answer["statusCode"].as_u64().and_then(|status| u16::try_from(status).ok());
+        Answer {
+            status: status.unwrap_or_else(|| panic!("{operation}: {answer}")),
+            headers: Vec::new(),
+            body,
+        }
+    }
+
+    /// The name of a function, from what the template calls it.
+    pub fn function(&self, logical: &str) -> String {
+        let params = [("StackName", NAME), ("LogicalResourceId", logical)];
+        let answer = self.aws.query(Service::CloudFormation, "DescribeStackResource", &params);
+        let path = "DescribeStackResourceResult/StackResourceDetail/PhysicalResourceId";
+        answer.text_of(path).unwrap_or_else(|| panic!("no resource `{logical}`: {answer:?}"))
+    }
+
+    /// Gives a function so many seconds for an invocation.
+    pub fn set_timeout(&self, logical: &str, seconds: u32) {
+        let path = format!("/2015-03-31/functions/{}/configuration", self.function(logical));
+        let request = RestRequest::new(Service::Lambda, "UpdateFunctionConfiguration", Method::PUT, path);
+        self.aws.rest(request.body(json!({"Timeout": seconds}).to_string().into_bytes())).unwrap();
+    }
+
+    /// Calls an operation at the function URL, or in its place.
     pub fn try_call(&self, operation: &str, input: &Value) -> Result<Value, Refusal> {
-        let answer = self.post_as((KEY, "test"), operation, input);
+        let answer = match self.place {
+            Place::Telling => self.post_as((KEY, SECRET), operation, input),
+            Place::LocalStack(_) => self.invoked(operation, input),
+        };
         if answer.status == 200 { Ok(answer.json()) } else { Err(answer.refusal()) }
     }
 
@@ -291,10 +382,10 @@ impl Stack {
 }
 
 /// Runs the `aws` command; what it says.
-fn command(url: &str, folder: &Path, arguments: &[&str]) -> String {
+fn command(url: &str, key: &str, folder: &Path, arguments: &[&str]) -> String {
     let mut aws = Command::new(installed("TOWPATH_TEST_AWS"));
     aws.args(arguments).current_dir(folder).stdin(Stdio::null());
-    aws.env("AWS_ENDPOINT_URL", url).env("AWS_ACCESS_KEY_ID", KEY).env("AWS_SECRET_ACCESS_KEY", "test");
+    aws.env("AWS_ENDPOINT_URL", url).env("AWS_ACCESS_KEY_ID", key).env("AWS_SECRET_ACCESS_KEY", SECRET);
     aws.env("AWS_DEFAULT_REGION", REGION).env("AWS_CONFIG_FILE", "/dev/null");
     aws.env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null").env_remove("AWS_PROFILE");
     let done = aws.output().unwrap();

@@ -10,6 +10,7 @@ mod glob;
 pub mod hosts;
 mod journal;
 pub mod pattern;
+pub mod place;
 mod rule;
 pub mod transformer;
 

@@ -5,12 +5,14 @@ use crate::{
     execution::{Execution, ExecutionStatus, Start, StopRequest},
     lane::Lane,
     pipeline::{PipelineType, versions::Pipeline},
+    trigger,
 };
 use events::{
     ActionCategory, ExecutionEvent, ExecutionId, ExecutionMode, PipelineName, PipelineVersion,
     SourceRevision, StageName, Timestamp, Trigger, Version,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// A pipeline in the list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,6 +24,9 @@ pub struct PipelineSummary {
     pub execution_mode: ExecutionMode,
     pub created: Timestamp,
     pub updated: Timestamp,
+    /// Where its sources lie; not known of a row that an older version wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub places: Option<BTreeSet<String>>,
 }
 
 /// An execution in its pipeline's list.
@@ -107,6 +112,7 @@ pub fn pipeline_rows(name: &PipelineName, state: &Pipeline, version: Version) ->
             execution_mode: definition.mode(),
             created: state.created,
             updated: state.updated,
+            places: Some(trigger::place::places(definition)),
         })),
         _ => None,
     };

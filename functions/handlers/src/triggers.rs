@@ -14,9 +14,9 @@ use domain::{
     command::{Command, Wish},
     trigger::{
         self, GitChange, GitEvent, Here, Note, REASON_CHARS_MAX, Rule, Start, Triggers, Verdict,
-        aws::SourceChange, fitting, remembered_ms,
+        aws::SourceChange, fitting, place, remembered_ms,
     },
-    views::PIPELINES,
+    views::{PIPELINES, listing::PipelineSummary},
 };
 use engine::{
     log::Once,
@@ -28,6 +28,7 @@ use events::{
     ActionName, ExecutionId, PipelineName, Timestamp, TriggerEvaluated, TriggerSource, TriggerVerdict,
 };
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// One at a time: see above.
 static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
@@ -121,17 +122,42 @@ pub async fn deal<H: Home>(home: &H, arrived: &Arrived<'_>) -> Result<Vec<Dealt>
     Ok(dealt)
 }
 
-/// The pipelines that may be meant.
+/// The pipelines that may be meant: of a large account's, those whose sources lie where it happened, as far as the rows
+/// of the list say.
 async fn meant<H: Home>(home: &H, what: &What<'_>) -> Result<Vec<PipelineName>, Unavailable> {
     match what {
         What::Seen { pipeline, .. } | What::Object { pipeline, .. } => Ok(vec![pipeline.clone()]),
         What::Tick { rule, .. } => Ok(vec![rule.pipeline.clone()]),
-        What::Git { .. } | What::Bus { .. } => {
-            let rows = home.views().page(PIPELINES, None, domain::limits::PIPELINES_MAX, false).await;
-            let rows = rows.map_err(|error| Unavailable(error.to_string()))?;
-            Ok(rows.into_iter().filter_map(|row| PipelineName::parse(row.q).ok()).collect())
+        What::Git { event, .. } => {
+            let place = place::of_repository(&event.repository);
+            listed(home, |_, places| places.contains(&place)).await
+        }
+        What::Bus { event, rules } => {
+            let place = SourceChange::of(event).map(|change| place::of_change(&change));
+            let has_rule = |name: &PipelineName| rules.iter().any(|rule| rule.pipeline == *name);
+            listed(home, |name, places| {
+                has_rule(name) || place.as_ref().is_some_and(|place| places.contains(place))
+            })
+            .await
         }
     }
+}
+
+/// Pipelines of the list by where their sources lie; where a row does not say it, the definition is asked.
+async fn listed<H: Home>(
+    home: &H,
+    is_meant: impl Fn(&PipelineName, &BTreeSet<String>) -> bool,
+) -> Result<Vec<PipelineName>, Unavailable> {
+    let rows = home.views().page(PIPELINES, None, domain::limits::PIPELINES_MAX, false).await;
+    let rows = rows.map_err(|error| Unavailable(error.to_string()))?;
+    let meant = rows.into_iter().filter_map(|row| {
+        let summary: Option<PipelineSummary> =
+            row.body.as_deref().and_then(|body| serde_json::from_str(body).ok());
+        let name = PipelineName::parse(row.q).ok()?;
+        let places = summary.and_then(|summary| summary.places);
+        places.is_none_or(|places| is_meant(&name, &places)).then_some(name)
+    });
+    Ok(meant.collect())
 }
 
 /// What the event means for a pipeline: one verdict for each rule that may start it, named apart.

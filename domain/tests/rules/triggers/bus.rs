@@ -4,9 +4,12 @@ use super::{COMMIT, pipeline};
 use domain::{
     pipeline::PipelineDeclaration,
     trigger::{
-        Here, Rule, RuleInput, Verdict, evaluate_rule, evaluate_sources,
+        Here, Rule, RuleInput, Verdict,
+        aws::SourceChange,
+        evaluate_rule, evaluate_sources,
         event::{rfc3339, tick},
         pattern::Pattern,
+        place,
     },
 };
 use events::{PipelineName, Timestamp, TriggerType};
@@ -41,6 +44,15 @@ fn image(tag: &str, result: &str) -> Value {
                     "image-digest": "sha256:ab" } })
 }
 
+/// What an event means for a definition, which the list of pipelines must say as well.
+fn evaluate(definition: &PipelineDeclaration, event: &Value) -> Verdict {
+    let verdict = evaluate_sources(&name(), definition, event, HERE);
+    let change = SourceChange::of(event).map(|change| place::of_change(&change));
+    let is_listed = change.is_some_and(|place| place::places(definition).contains(&place));
+    assert_eq!(verdict != Verdict::Elsewhere, is_listed, "{event}");
+    verdict
+}
+
 #[track_caller]
 fn started(verdict: Verdict) -> (Option<String>, String) {
     match verdict {
@@ -62,8 +74,7 @@ fn reason(verdict: Verdict) -> String {
 
 #[test]
 fn an_event_of_the_sources_own_service_starts_with_its_revision() {
-    let of =
-        |definition: &PipelineDeclaration, event: &Value| evaluate_sources(&name(), definition, event, HERE);
+    let of = |definition: &PipelineDeclaration, event: &Value| evaluate(definition, event);
     let code = codecommit("false");
     assert_eq!(started(of(&code, &reference("main", "referenceUpdated"))).0.as_deref(), Some(COMMIT));
     assert!(reason(of(&code, &reference("dev", "referenceUpdated"))).contains("branch `dev` is not `main`"));

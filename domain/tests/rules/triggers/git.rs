@@ -5,6 +5,7 @@ use domain::{
     pipeline::{PipelineDeclaration, PullRequestEvent},
     trigger::{
         ChangedFiles, Head, PullRequest, Push, Reference, Verdict, evaluate_pull_request, evaluate_push,
+        place::{of_repository, places},
     },
 };
 use events::TriggerType;
@@ -22,6 +23,15 @@ fn push(reference: &str, files: &[&str]) -> Push {
 
 fn pushed(definition: &PipelineDeclaration, push: &Push) -> Verdict {
     evaluate_push(definition, push, |_| true)
+}
+
+#[test]
+fn the_list_of_pipelines_says_which_repository_a_host_may_tell_of() {
+    let hosted = places(&connection(None));
+    assert!(hosted.contains(&of_repository("ACME/shop")), "{hosted:?}");
+    assert!(!hosted.contains(&of_repository("acme/other")));
+    let polled = json!({ "RepositoryName": "acme/shop", "BranchName": "main" });
+    assert!(!places(&pipeline("CodeCommit", polled, json!([]))).contains(&of_repository("acme/shop")));
 }
 
 #[track_caller]

@@ -101,6 +101,31 @@ async fn what_cannot_be_understood_is_told_from_what_has_to_come_again() {
     assert!(later.to_string().contains("come again"), "{later}");
 }
 
+#[tokio::test]
+async fn an_event_is_held_against_the_pipelines_that_fetch_from_where_it_happened() {
+    let account = Account::new();
+    let home = account.process();
+    create(&home, shop()).await;
+    let elsewhere =
+        [("S3Bucket", "elsewhere"), ("S3ObjectKey", "app.zip"), ("PollForSourceChanges", "false")];
+    let other = elsewhere.iter().fold(source("Src"), |source, (key, value)| source.set(key, value));
+    create(
+        &home,
+        pipeline("other").stage("Source", [other]).stage("Live", [deploy("Push").input("Src")]).build(),
+    )
+    .await;
+    account.projected().await;
+    // Nobody needs the other's definition.
+    let unread = events::StreamName::pipeline(&PipelineName::parse("other").unwrap());
+    account.silence(&unread, true);
+    let detail =
+        json!({ "bucket": { "name": "bucket" }, "object": { "key": "app.zip", "version-id": "v1" } });
+    let event = event("e-1", "aws.s3", "Object Created", detail);
+    inbound::deal(&account.process(), &account.externals, event).await.unwrap();
+    account.silence(&unread, false);
+    assert_eq!(executions(&account).await.len(), 1);
+}
+
 /// A run whose source a provider has begun as `shop:1`.
 async fn begun(account: &Account, home: &Home) -> Work {
     account.providers.set("Src", Does::Begins("shop:1"));

@@ -36,6 +36,10 @@ fn sam_builds_what_is_packaged() {
     for setting in ["opt-level", "lto", "codegen-units"] {
         assert_eq!(by_sam[setting], packaged[setting], "{setting}");
     }
+    // cargo-lambda has settings of its own for releases, which go before these.
+    let manifest = read("functions/lambda/Cargo.toml");
+    let told = &manifest["package"]["metadata"]["lambda"]["build"]["disable_optimizations"];
+    assert_eq!(told.as_bool(), Some(true));
 }
 
 #[test]

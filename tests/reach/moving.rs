@@ -272,7 +272,10 @@ fn the_report_says_what_each_pipeline_needs() {
         vec![stage("Source", vec![github()]), stage("Say", vec![commands("Say", &["true"])])],
     );
     let polled = stage("Source", vec![source_action("main", true)]);
-    let ships = pipeline("ships", vec![polled, stage("Live", vec![foreign("Ship")])]);
+    let mut beanstalk = foreign("Ship");
+    beanstalk["actionTypeId"]["provider"] = json!("ElasticBeanstalk");
+    beanstalk["configuration"] = json!({ "ApplicationName": "shop", "EnvironmentName": "live" });
+    let ships = pipeline("ships", vec![polled, stage("Live", vec![beanstalk])]);
     for definition in [&hooked, &ships] {
         old.call("CreatePipeline", definition);
     }
@@ -294,7 +297,7 @@ fn the_report_says_what_each_pipeline_needs() {
     import(&["--out", "all"]).exits(0).says(&["hooked", "ships", "1 in the way, 0 to do", "`all/REPORT.md`"]);
     let report = desk.read("all/REPORT.md");
     for text in [
-        "`Live/Ship`: a Towpath on AWS cannot do `Deploy/ECS` yet",
+        "`Live/Ship`: a Towpath on AWS cannot do `Deploy/ElasticBeanstalk` yet",
         "its webhook `hook`",
         "`OAuthToken` is a secret",
         "the transition into `Live` is closed, and is closed in Towpath too: freeze",

@@ -4,6 +4,7 @@
 
 mod actions;
 pub mod custom;
+pub mod homes;
 pub mod integration;
 mod rules;
 

@@ -472,3 +472,19 @@ fn shortened(failure: Failure) -> Failure {
 
 /// Characters of a failure's message, as the API bounds it.
 const MESSAGE_CHARS_MAX: usize = 5_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::catalogue::{action_types, homes::is_done_on_aws};
+
+    #[test]
+    fn who_moves_in_is_told_the_same_as_the_table_says() {
+        let types = action_types().iter().filter(|known| known.owner == ActionOwner::AWS);
+        // The engine itself waits for people.
+        for known in types.filter(|known| known.category != ActionCategory::Approval) {
+            let told = is_done_on_aws(&format!("{:?}", known.category), &known.provider);
+            assert_eq!(told, provider(&known.id()).is_some(), "{}", known.id());
+        }
+    }
+}

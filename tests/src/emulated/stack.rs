@@ -220,8 +220,10 @@ impl Stack {
         let deploy =
             ["deploy", "--stack-name", NAME, "--template-file", file, "--capabilities", "CAPABILITY_IAM"];
         let administrator = format!("AdministratorArn=arn:aws:iam::{ACCOUNT}:user/{KEY}");
+        // The template is longer than one that a call carries.
+        let bucket = ["--s3-bucket", "deployments"];
         let parameters = ["--parameter-overrides", "Architecture=x86_64", "WithSlack=true", &administrator];
-        command(url, aws.key, &folder, &[&["cloudformation"], &deploy[..], &parameters].concat());
+        command(url, aws.key, &folder, &[&["cloudformation"], &deploy[..], &bucket, &parameters].concat());
 
         let body = std::fs::read_to_string(FIXTURES).unwrap();
         let fixtures = [("StackName", "fixtures"), ("TemplateBody", &body)];

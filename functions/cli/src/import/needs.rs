@@ -1,18 +1,9 @@
 //! What a pipeline of CodePipeline needs to run on a Towpath on AWS: told from its definition and its webhooks.
 
 use api::model::{ActionCategory, ActionDeclaration, ActionOwner, PipelineDeclaration, WebhookDefinition};
+use domain::catalogue::homes::is_done_on_aws;
 use std::collections::BTreeMap;
 
-/// The providers that a Towpath on AWS carries out itself, by category; job workers carry out the custom ones.
-pub const ON_AWS: [(&str, &[&str]); 7] = [
-    ("Source", &["CodeCommit", "S3"]),
-    ("Build", &["CodeBuild", "Commands"]),
-    ("Test", &["CodeBuild"]),
-    ("Compute", &["Commands"]),
-    ("Deploy", &["CloudFormation", "CodeDeploy", "S3"]),
-    ("Invoke", &["Lambda"]),
-    ("Approval", &["Manual"]),
-];
 /// What stands for a secret that the service does not give away.
 const MASKED: &str = "****";
 
@@ -102,7 +93,7 @@ fn of_action(stage: &str, action: &ActionDeclaration, need: &mut impl FnMut(Weig
                  and have a worker ask Towpath for jobs"
             ),
         );
-    } else if !ON_AWS.iter().any(|(of, providers)| *of == category && providers.contains(&provider)) {
+    } else if !is_done_on_aws(category, provider) {
         need(Weight::Blocks, format!("{place}: a Towpath on AWS cannot do `{category}/{provider}` yet"));
     }
     let values = action.configuration.iter().flatten();
@@ -144,13 +135,14 @@ mod tests {
         };
         let mut github = action("Source", "ThirdParty", "GitHub");
         github["configuration"] = json!({ "OAuthToken": "****" });
-        let mut ecs = action("Deploy", "AWS", "ECS");
-        ecs["roleArn"] = json!("arn:r");
+        let mut retired = action("Deploy", "AWS", "OpsWorks");
+        retired["roleArn"] = json!("arn:r");
         let pipeline = serde_json::from_value(json!({
             "name": "shop", "roleArn": "arn:r",
             "stages": [
                 { "name": "Source", "actions": [github, action("Source", "AWS", "S3")] },
-                { "name": "Live", "actions": [ecs, action("Build", "Custom", "Own"), action("Approval", "AWS", "Manual")] },
+                { "name": "Live", "actions": [retired, action("Deploy", "AWS", "ECS"), action("Build", "Custom", "Own"),
+                    action("Approval", "AWS", "Manual")] },
             ],
         }))
         .unwrap();
@@ -161,7 +153,7 @@ mod tests {
         assert_eq!(
             begins,
             [
-                (Weight::Blocks, "`Live/ECS`: a Towpat"),
+                (Weight::Blocks, "`Live/OpsWorks`: a T"),
                 (Weight::Blocks, "`Source/GitHub`: a T"),
                 (Weight::Do, "`Live/Own` is done b"),
                 (Weight::Do, "`Source/GitHub`: `OA"),

@@ -4,7 +4,7 @@ use crate::{
     log::SimLog,
     plan::Trouble,
     provider::{self, SimActions},
-    shared::{Die, Life, Shared},
+    shared::{Awaited, Die, Life, Shared},
 };
 use domain::{catalogue::Registry, command::Command, pipeline::secrets::Secret};
 use engine::{
@@ -25,10 +25,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tokio::{
-    sync::{mpsc, watch},
-    task::AbortHandle,
-};
+use tokio::{sync::mpsc, task::AbortHandle};
 
 /// The operations over the ports of a world.
 pub type Home<const P: bool> = Service<SimLog<P>, SimActions, SimViews, NoSecrets, MemoryArtifactAccess>;
@@ -43,7 +40,7 @@ pub struct Process<const P: bool> {
     /// Its operations.
     pub home: Home<P>,
     log: SimLog<P>,
-    projected: watch::Receiver<Position>,
+    projected: Arc<Awaited>,
 }
 
 impl<const P: bool> Process<P> {
@@ -87,8 +84,9 @@ impl<const P: bool> Process<P> {
                 engine.tell(command);
             }
         });
-        let (told, projected) = watch::channel(Position::default());
+        let projected = Arc::<Awaited>::default();
         if P {
+            let told = Arc::clone(&projected);
             tokio::spawn(keep_views(home.clone(), Arc::clone(&shared), Arc::clone(&life), told));
         }
         Self { life, home, log, projected }
@@ -97,7 +95,7 @@ impl<const P: bool> Process<P> {
     /// Takes up what an earlier process on this machine has left behind.
     pub async fn take_up(&self, shared: &Shared) {
         let head = shared.memory.head();
-        drop(self.projected.clone().wait_for(|at| *at >= head).await);
+        self.projected.reaches(head.0).await;
         self.sweep(shared).await;
     }
 
@@ -126,7 +124,7 @@ impl<const P: bool> Process<P> {
     pub async fn catch_up(&self, shared: &Shared) {
         if P {
             let head = shared.memory.head();
-            drop(self.projected.clone().wait_for(|at| *at >= head).await);
+            self.projected.reaches(head.0).await;
         }
     }
 
@@ -147,12 +145,12 @@ async fn keep_views<const P: bool>(
     home: Home<P>,
     shared: Arc<Shared>,
     life: Arc<Life>,
-    told: watch::Sender<Position>,
+    told: Arc<Awaited>,
 ) {
     let mut head = shared.memory.watch();
     let Ok(mut at) = home.views.cursor(project::READER).await else { return };
     loop {
-        told.send_replace(at);
+        told.raise(at.0);
         let commits = shared.memory.follow(at, PROJECT_COMMITS);
         let Some((last, _)) = commits.last() else {
             if head.changed().await.is_err() {

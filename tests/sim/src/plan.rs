@@ -5,6 +5,9 @@ use domain::policy::Policies;
 use events::{Compatibility, GatePolicy, Newer, Older, PipelineName, StageName};
 use std::{collections::BTreeMap, fmt};
 
+/// See [`Plan::is_thorough`].
+const THOROUGH: u64 = 8;
+
 /// What can go wrong. Each has dice of its own, so that taking one away leaves the others as they were, as far as
 /// what happens allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,6 +115,12 @@ impl Plan {
     /// How often a trouble comes, of 1,000 chances.
     pub fn level(&self, trouble: Trouble) -> usize {
         self.levels.get(&trouble).copied().unwrap_or(0)
+    }
+
+    /// One world in so many is looked at for what others look at already: hashes that the log checks, events read back,
+    /// streams folded once more.
+    pub fn is_thorough(&self) -> bool {
+        self.seed.is_multiple_of(THOROUGH)
     }
 
     /// Nothing goes wrong: everything must come to its end without anybody sweeping.

@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Notify, mpsc},
     time::Instant,
 };
 
@@ -78,6 +78,7 @@ impl Shared {
         let trouble = Arc::new(AtomicBool::new(true));
         let memory = MemoryLog::new();
         memory.set_faults(append_faults(&plan, prng.split(100), Arc::clone(&trouble)));
+        let observer = Mutex::new(Observer::new(&plan));
         Arc::new(Self {
             plan,
             memory,
@@ -85,7 +86,7 @@ impl Shared {
             written,
             hints,
             dice: [1, 2, 3, 4, 5, 6].map(|which| Mutex::new(prng.split(which))),
-            observer: Mutex::new(Observer::default()),
+            observer,
             provider: Mutex::new(Provider::default()),
             trace: Mutex::new(Vec::new()),
             tracing,
@@ -164,6 +165,11 @@ impl Shared {
         }
     }
 
+    /// Somebody listens to the story.
+    pub fn is_told(&self) -> bool {
+        self.tracing
+    }
+
     /// Writes a line of the trace.
     pub fn note(&self, line: impl FnOnce() -> String) {
         if self.tracing {
@@ -218,13 +224,46 @@ fn append_faults(plan: &Plan, mut prng: Prng, trouble: Arc<AtomicBool>) -> Fault
     })
 }
 
+/// A number that only grows and can be waited for. Whoever waits is woken in the order of coming; those who wait for a
+/// `watch` are woken by lot, and no seed would tell its story twice.
+#[derive(Default)]
+pub struct Awaited {
+    number: AtomicU64,
+    grown: Notify,
+}
+
+impl Awaited {
+    /// How far it has come.
+    pub fn at(&self) -> u64 {
+        self.number.load(Ordering::Relaxed)
+    }
+
+    /// It has come so far, if it had not before.
+    pub fn raise(&self, to: u64) {
+        if self.number.fetch_max(to, Ordering::Relaxed) < to {
+            self.grown.notify_waiters();
+        }
+    }
+
+    /// Waits until it has come so far.
+    pub async fn reaches(&self, number: u64) {
+        loop {
+            let grown = self.grown.notified();
+            if self.at() >= number {
+                return;
+            }
+            grown.await;
+        }
+    }
+}
+
 /// A process, as long as it lives. What it has under way when it dies never goes on.
 pub struct Life {
     /// Which one, from 1.
     pub number: u64,
     /// How far its clock is off, in milliseconds.
     pub skew: i64,
-    dead: watch::Sender<bool>,
+    dead: Awaited,
     /// How far its own clock went, which never goes back.
     clock: AtomicI64,
 }
@@ -232,17 +271,17 @@ pub struct Life {
 impl Life {
     /// A process begins.
     pub fn new(number: u64, skew: i64) -> Arc<Self> {
-        Arc::new(Self { number, skew, dead: watch::Sender::new(false), clock: AtomicI64::new(0) })
+        Arc::new(Self { number, skew, dead: Awaited::default(), clock: AtomicI64::new(0) })
     }
 
     /// It ends here and now.
     pub fn end(&self) {
-        self.dead.send_replace(true);
+        self.dead.raise(1);
     }
 
     /// It has ended.
     pub fn is_over(&self) -> bool {
-        *self.dead.borrow()
+        self.dead.at() > 0
     }
 
     /// Goes on only if the process still lives: whatever it had under way stops at the next thing it needs of the
@@ -255,7 +294,7 @@ impl Life {
 
     /// Resolves when the process has ended.
     pub async fn ended(&self) {
-        drop(self.dead.subscribe().wait_for(|dead| *dead).await);
+        self.dead.reaches(1).await;
     }
 
     /// The time as this process has it.

@@ -6,6 +6,7 @@
 
 use crate::Home;
 use domain::{
+    fault,
     pipeline::PipelineDeclaration,
     state_change::{
         Course, Happened, StateChange, Surroundings, tell,
@@ -295,6 +296,7 @@ impl Told {
                     published.refused += events;
                     tracing::error!(%reason, events, "the bus refused changes of state: nobody there is told of them");
                 }
+                Err(OutwardError::Unavailable(_)) if fault!(ToldTooEarly) => {}
                 Err(OutwardError::Unavailable(reason)) => return Err(PublishError::Outward(reason)),
             }
         }

@@ -1,6 +1,7 @@
 //! What must hold when everything has come to rest.
 
 use crate::{
+    bus,
     home::Process,
     observer::{Observer, Stream},
     shared::Shared,
@@ -10,7 +11,7 @@ use domain::{
     views::{OPEN, OWING, PIPELINES, Row, listing::pipeline_partition},
 };
 use engine::{
-    log::{Loaded, Log, Position},
+    log::{Commit, Loaded, Log, Position},
     memory::MemoryViews,
     streams::{self, Folded},
     views::Views,
@@ -55,13 +56,22 @@ pub async fn check<const P: bool>(shared: &Arc<Shared>, process: &Process<P>) ->
     }
     // Nobody else looks any more.
     let observer = std::mem::take(&mut *shared.observer());
-    let folded = folds(shared, &observer).await;
+    let folded = folds(shared, &observer).await.and_then(|()| all_was_told(shared, &observer));
     *shared.observer() = observer;
     folded?;
     if P {
         knows_what_is_written(shared, process).await?;
     }
     rows_are_folds(shared, process).await
+}
+
+fn all_was_told(shared: &Shared, observer: &Observer) -> Result<(), String> {
+    if !shared.plan.is_heard() {
+        return Ok(());
+    }
+    let commits = shared.memory.follow(Position::default(), usize::MAX);
+    let commits: Vec<Commit> = commits.into_iter().map(|(_, commit)| commit).collect();
+    bus::check(shared, observer, &commits)
 }
 
 /// A stream folded from its newest snapshot is the one that was seen from outside, event by event; and so is one folded
@@ -105,8 +115,9 @@ async fn same_fold<S: Folded + PartialEq + Debug>(
 /// What a process keeps warm is what is written.
 async fn knows_what_is_written<const P: bool>(shared: &Shared, process: &Process<P>) -> Result<(), String> {
     let engine = &process.home.engine;
+    // Of runs that have ended little is kept warm, so that most of this reads the log once more.
     let ids: Vec<ExecutionId> = shared.observer().executions.keys().cloned().collect();
-    for id in ids {
+    for id in ids.into_iter().filter(|_| shared.plan.is_thorough()) {
         let (state, version) = engine.execution_at(&id).await.map_err(|error| error.to_string())?;
         let observer = shared.observer();
         let Some(seen) = observer.executions.get(&id) else { continue };
@@ -129,13 +140,6 @@ async fn knows_what_is_written<const P: bool>(shared: &Shared, process: &Process
 /// Rows made one by one, in whatever order word came, are those that one look at the whole log gives.
 async fn rows_are_folds<const P: bool>(shared: &Shared, process: &Process<P>) -> Result<(), String> {
     process.catch_up(shared).await;
-    let fresh = Arc::new(MemoryViews::new());
-    let commits = shared.memory.follow(Position::default(), usize::MAX);
-    crate::home::project_anew(process, &fresh, &commits).await?;
-    let mut partitions: BTreeSet<String> = [PIPELINES, OPEN, OWING].map(str::to_owned).into();
-    for (name, stream) in &shared.observer().pipelines {
-        partitions.extend((0..=stream.state.incarnation).map(|count| pipeline_partition(name, count)));
-    }
     for partition in [OPEN, OWING] {
         let left = bodies(&shared.views, partition).await?;
         if !left.is_empty() {
@@ -143,6 +147,16 @@ async fn rows_are_folds<const P: bool>(shared: &Shared, process: &Process<P>) ->
                 "nothing is listed as under way when all has ended: `{partition}`: {left:?}"
             ));
         }
+    }
+    if !shared.plan.is_listed_anew() {
+        return Ok(());
+    }
+    let fresh = Arc::new(MemoryViews::new());
+    let commits = shared.memory.follow(Position::default(), usize::MAX);
+    crate::home::project_anew(process, &fresh, &commits).await?;
+    let mut partitions: BTreeSet<String> = [PIPELINES, OPEN, OWING].map(str::to_owned).into();
+    for (name, stream) in &shared.observer().pipelines {
+        partitions.extend((0..=stream.state.incarnation).map(|count| pipeline_partition(name, count)));
     }
     for partition in partitions {
         let kept = bodies(&shared.views, &partition).await?;

@@ -1,6 +1,7 @@
 //! One process: the real engine and the real handlers over the ports of this world, from its start to its death.
 
 use crate::{
+    bus::{self, Nowhere, SimBus, SimMarks},
     log::SimLog,
     plan::Trouble,
     provider::{self, SimActions},
@@ -17,6 +18,7 @@ use engine::{
 use events::{ActionExecutionId, PipelineName, Timestamp};
 use handlers::{
     Service, project,
+    publish::Outlets,
     sweep::{self, Bounds},
 };
 use std::{
@@ -39,6 +41,8 @@ pub struct Process<const P: bool> {
     pub life: Arc<Life>,
     /// Its operations.
     pub home: Home<P>,
+    /// How it tells the world.
+    pub outlets: Outlets<SimBus, Nowhere, SimMarks>,
     log: SimLog<P>,
     projected: Arc<Awaited>,
 }
@@ -89,18 +93,30 @@ impl<const P: bool> Process<P> {
             let told = Arc::clone(&projected);
             tokio::spawn(keep_views(home.clone(), Arc::clone(&shared), Arc::clone(&life), told));
         }
-        Self { life, home, log, projected }
+        let outlets = bus::outlets(&shared, &life);
+        Self { life, home, outlets, log, projected }
     }
 
     /// Takes up what an earlier process on this machine has left behind.
     pub async fn take_up(&self, shared: &Shared) {
         let head = shared.memory.head();
-        self.projected.reaches(head.0).await;
-        self.sweep(shared).await;
+        tokio::select! {
+            biased;
+            () = self.life.ended() => {}
+            () = self.projected.reaches(head.0) => self.sweep(shared).await,
+        }
     }
 
-    /// Takes up whatever is under way.
+    /// Takes up whatever is under way, for as long as the process lives.
     pub async fn sweep(&self, shared: &Shared) {
+        tokio::select! {
+            biased;
+            () = self.life.ended() => {}
+            () = self.swept(shared) => {}
+        }
+    }
+
+    async fn swept(&self, shared: &Shared) {
         let number = self.life.number;
         if !P {
             let until = Timestamp(shared.now().0 + 3_600_000);
@@ -141,12 +157,7 @@ impl<const P: bool> Process<P> {
 }
 
 /// Follows the log and keeps the rows, as on one machine.
-async fn keep_views<const P: bool>(
-    home: Home<P>,
-    shared: Arc<Shared>,
-    life: Arc<Life>,
-    told: Arc<Awaited>,
-) {
+async fn keep_views<const P: bool>(home: Home<P>, shared: Arc<Shared>, life: Arc<Life>, told: Arc<Awaited>) {
     let mut head = shared.memory.watch();
     let Ok(mut at) = home.views.cursor(project::READER).await else { return };
     loop {

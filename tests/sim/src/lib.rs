@@ -6,6 +6,7 @@
 
 #![allow(unreachable_pub, reason = "what the modules share is public among them")]
 
+mod bus;
 pub mod decision;
 pub mod definitions;
 mod ending;
@@ -126,7 +127,8 @@ impl Campaign {
                 self.tally.events += tally.events;
                 self.tally.requests += tally.requests;
                 // In whatever order they end.
-                self.tally.story = self.tally.story.wrapping_add(tally.story.wrapping_mul(2 * lived.seed + 1));
+                self.tally.story =
+                    self.tally.story.wrapping_add(tally.story.wrapping_mul(2 * lived.seed + 1));
             }
             Err(broken) => self.violations.push((lived.seed, broken)),
         }

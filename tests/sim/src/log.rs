@@ -76,6 +76,11 @@ impl<const PIPELINED: bool> SimLog<PIPELINED> {
             Err(error) => self.shared.note(|| format!("  {error}")),
         }
         self.shared.look();
+        // Between the append and what follows from it.
+        if !self.life.is_over() && self.shared.strikes_dead() {
+            self.life.end();
+            let _ = self.shared.died.send(self.life.number);
+        }
         answer
     }
 

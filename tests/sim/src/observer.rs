@@ -43,6 +43,13 @@ pub struct Stream<S> {
     time: Timestamp,
 }
 
+/// What commits that were written together touched.
+#[derive(Debug, Default)]
+pub struct Touched {
+    lanes: BTreeSet<PipelineName>,
+    runs: BTreeSet<ExecutionId>,
+}
+
 /// Everything that is durable, and what it asked for.
 #[derive(Default)]
 pub struct Observer {
@@ -105,25 +112,45 @@ impl Observer {
         self.attempts.contains(attempt)
     }
 
+    /// An attempt has ended, durably.
+    pub fn has_ended(&self, attempt: &ActionExecutionId) -> bool {
+        self.ended.contains_key(attempt)
+    }
+
+    /// The attempt that asked with this token, if it is still waiting for an answer.
+    pub fn is_asked(&self, token: &str) -> bool {
+        let runs = self.executions.values().map(|stream| &stream.state);
+        runs.flat_map(|run| run.running()).any(|(_, attempt)| attempt.token.as_deref() == Some(token))
+    }
+
     /// Attempts that were given up or timed out, of which providers should have heard.
     pub fn called_off(&self) -> impl Iterator<Item = &ActionExecutionId> {
         self.ended.iter().filter(|(_, how)| **how == CALLED_OFF).map(|(id, _)| id)
     }
 
-    /// Looks at commits that were written together.
-    pub fn see(&mut self, commits: &[(Position, Commit)], note: &mut dyn FnMut(&dyn Fn() -> String)) {
-        let mut touched = BTreeSet::new();
-        let mut runs = BTreeSet::new();
-        for (position, commit) in commits {
-            self.at = *position;
-            self.events += commit.events.len() as u64;
-            if let Err(broken) = self.take_in(commit, &mut touched, &mut runs, note) {
-                self.blame(|| broken);
-                return;
-            }
+    /// Looks at one of several commits that were written together.
+    pub fn see(
+        &mut self,
+        position: Position,
+        commit: &Commit,
+        touched: &mut Touched,
+        note: &mut dyn FnMut(&dyn Fn() -> String),
+    ) {
+        self.at = position;
+        self.events += commit.events.len() as u64;
+        let Touched { lanes, runs } = touched;
+        if let Err(broken) = self.take_in(commit, lanes, runs, note) {
+            self.blame(|| broken);
         }
-        let checked = touched.iter().try_for_each(|name| self.check_lane(name));
-        let checked = checked.and_then(|()| runs.iter().try_for_each(|id| self.check_run(id)));
+    }
+
+    /// What must hold of everything that several commits touched together.
+    pub fn judge(&mut self, touched: &Touched) {
+        if self.violation.is_some() {
+            return;
+        }
+        let checked = touched.lanes.iter().try_for_each(|name| self.check_lane(name));
+        let checked = checked.and_then(|()| touched.runs.iter().try_for_each(|id| self.check_run(id)));
         if let Err(broken) = checked {
             self.blame(|| broken);
         }
@@ -244,9 +271,9 @@ impl Observer {
         let line_of = |traffic: &StageTraffic| {
             traffic.waiting.iter().filter(|waiter| waiter.mode == ExecutionMode::Superseded).count()
         };
-        let Some((stage, traffic)) = lane.stages.iter().find(|(stage, traffic)| {
-            line_of(traffic) > 1 && !self.is_first(name, stage)
-        }) else {
+        let Some((stage, traffic)) =
+            lane.stages.iter().find(|(stage, traffic)| line_of(traffic) > 1 && !self.is_first(name, stage))
+        else {
             return Ok(());
         };
         Err(format!("one waits where runs supersede each other: `{stage}`: {:?}", traffic.waiting))

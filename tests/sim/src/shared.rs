@@ -1,14 +1,15 @@
 //! What all processes of a world share: the time, the dice, what is stored, the trace. And the life of one process.
 
 use crate::{
-    observer::Observer,
+    bus::Heard,
+    observer::{Observer, Touched},
     plan::{Plan, Trouble},
     prng::Prng,
     provider::{Hint, Provider},
 };
 use engine::{
     log::Position,
-    memory::{Fault, Faults, MemoryLog, MemoryViews},
+    memory::{Fault, Faults, MemoryLog, MemoryViews, outward::MemoryMarks},
 };
 use events::Timestamp;
 use std::{
@@ -25,6 +26,9 @@ use tokio::{
 
 /// The time at which every world begins, in milliseconds.
 const BEGINNING: i64 = 1_700_000_000_000;
+
+/// Of so many times that a process could die right after an append, it does so once.
+const DIES_MIDWAY: usize = 6;
 
 /// Who rolls dice: each has a sequence of its own.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +59,11 @@ pub struct Shared {
     pub written: mpsc::UnboundedSender<Position>,
     /// Work that will end, for whoever tells of it.
     pub hints: mpsc::UnboundedSender<Hint>,
+    /// Processes that have just died of themselves, for whoever starts others in their place.
+    pub died: mpsc::UnboundedSender<u64>,
+    /// How far the world was told.
+    pub marks: MemoryMarks,
+    heard: Mutex<Heard>,
     dice: [Mutex<Prng>; 6],
     observer: Mutex<Observer>,
     provider: Mutex<Provider>,
@@ -73,6 +82,7 @@ impl Shared {
         tracing: bool,
         written: mpsc::UnboundedSender<Position>,
         hints: mpsc::UnboundedSender<Hint>,
+        died: mpsc::UnboundedSender<u64>,
     ) -> Arc<Self> {
         let prng = Prng::new(plan.seed);
         let trouble = Arc::new(AtomicBool::new(true));
@@ -85,6 +95,9 @@ impl Shared {
             views: Arc::new(MemoryViews::new()),
             written,
             hints,
+            died,
+            marks: MemoryMarks::default(),
+            heard: Mutex::default(),
             dice: [1, 2, 3, 4, 5, 6].map(|which| Mutex::new(prng.split(which))),
             observer,
             provider: Mutex::new(Provider::default()),
@@ -107,6 +120,11 @@ impl Shared {
         level > 0 && self.trouble.load(Ordering::Relaxed) && self.dice(die).rarely(level)
     }
 
+    /// A process dies now, in the middle of something.
+    pub fn strikes_dead(&self) -> bool {
+        self.strikes(Trouble::Crash, Die::Log) && self.dice(Die::Log).below(DIES_MIDWAY) == 0
+    }
+
     /// Faults still happen.
     pub fn is_troubled(&self) -> bool {
         self.trouble.load(Ordering::Relaxed)
@@ -125,6 +143,11 @@ impl Shared {
     /// Notes that a law was broken.
     pub fn blame(&self, words: impl FnOnce() -> String) {
         self.observer().blame(words);
+    }
+
+    /// What the world was told.
+    pub fn heard(&self) -> MutexGuard<'_, Heard> {
+        lock(&self.heard)
     }
 
     /// Whoever does the work.
@@ -186,16 +209,15 @@ impl Shared {
 
     /// Looks at what was written since the last look, and tells those who follow.
     pub fn look(&self) {
-        let commits = {
-            let mut observer = self.observer();
-            let commits = self.memory.follow(observer.at, usize::MAX);
-            observer.see(&commits, &mut |line| self.note(line));
-            commits
-        };
-        for (position, _) in &commits {
+        let mut observer = self.observer();
+        let mut seen = Touched::default();
+        let after = observer.at;
+        self.memory.look(after, usize::MAX, |position, commit| {
+            observer.see(position, commit, &mut seen, &mut |line| self.note(line));
             // Nobody follows this way on one machine.
-            let _ = self.written.send(*position);
-        }
+            let _ = self.written.send(position);
+        });
+        observer.judge(&seen);
     }
 }
 

@@ -25,10 +25,11 @@ pub(crate) fn record(draft: &mut Draft<'_>, id: &ExecutionId, answer: &Answer<'_
     check_place(draft, answer)?;
     let own = Some(&draft.scope.execution).filter(|_| draft.is_own_run());
     let attempt = own.and_then(|execution| execution.stage(answer.stage)).and_then(|stage| {
-        stage.attempts.iter().find(|attempt| {
-            attempt.action == *answer.action
-                && (attempt.token.as_deref() == Some(answer.token) || fault!(TokenUnchecked))
-        })
+        let fits = |token: Option<&str>| token == Some(answer.token) || fault!(TokenUnchecked);
+        stage
+            .attempts
+            .iter()
+            .rfind(|attempt| attempt.action == *answer.action && fits(attempt.token.as_deref()))
     });
     let invalid =
         || Rejection::InvalidApprovalToken { token: answer.token.to_owned(), stage: answer.stage.clone() };

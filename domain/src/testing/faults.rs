@@ -46,6 +46,7 @@ pub enum Fault {
     SnapshotOfBefore,
     StaleReader,
     ProgressForgotten,
+    ToldTooEarly,
 }
 
 /// Every defect.
@@ -89,6 +90,7 @@ pub const FAULTS: &[Fault] = &[
     Fault::SnapshotOfBefore,
     Fault::StaleReader,
     Fault::ProgressForgotten,
+    Fault::ToldTooEarly,
 ];
 
 impl Fault {
@@ -134,6 +136,7 @@ impl Fault {
             Self::SnapshotOfBefore => "a snapshot is taken before its commit's last event",
             Self::StaleReader => "a reader is content with what its process knows",
             Self::ProgressForgotten => "that a provider has begun is not noted",
+            Self::ToldTooEarly => "what a bus did not take counts as told",
         }
     }
 }

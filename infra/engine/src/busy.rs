@@ -4,13 +4,23 @@
 use events::ActionExecutionId;
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
-/// A count that can be waited for. Clones share it.
+/// A count that can be waited for. Clones share it. Those who wait are woken in the order in which they came: see
+/// `cache::OnItsWay`.
 #[derive(Clone, Default)]
-pub(crate) struct Busy(Arc<watch::Sender<usize>>);
+pub(crate) struct Busy(Arc<Count>);
+
+#[derive(Default)]
+struct Count {
+    under_way: AtomicUsize,
+    quiet: Notify,
+}
 
 /// One more thing under way, until it is dropped; also by a panic.
 pub(crate) struct Underway(Busy);
@@ -18,20 +28,28 @@ pub(crate) struct Underway(Busy);
 impl Busy {
     /// Counts one more.
     pub(crate) fn enter(&self) -> Underway {
-        self.0.send_modify(|count| *count += 1);
+        self.0.under_way.fetch_add(1, Ordering::SeqCst);
         Underway(self.clone())
     }
 
     /// Waits until nothing is under way.
     pub(crate) async fn quiet(&self) {
-        // The sender lives as long as `self`, so the wait ends with the count alone.
-        drop(self.0.subscribe().wait_for(|count| *count == 0).await);
+        loop {
+            // Before the look: the last may leave between the two.
+            let quiet = self.0.quiet.notified();
+            if self.0.under_way.load(Ordering::SeqCst) == 0 {
+                return;
+            }
+            quiet.await;
+        }
     }
 }
 
 impl Drop for Underway {
     fn drop(&mut self) {
-        self.0.0.send_modify(|count| *count -= 1);
+        if self.0.0.under_way.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.0.0.quiet.notify_waiters();
+        }
     }
 }
 

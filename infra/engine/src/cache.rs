@@ -5,9 +5,9 @@ use crate::streams::{Folded, Head};
 use events::StreamName;
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
-use tokio::sync::{OwnedMutexGuard, watch};
+use tokio::sync::{Notify, OwnedMutexGuard};
 
 /// Streams kept warm, of each kind, before idle ones are dropped.
 pub(crate) const WARM_STREAMS_MAX: usize = 2_000;
@@ -25,37 +25,65 @@ pub(crate) struct Warm<S> {
     pub(crate) rests_on: Option<OnItsWay>,
 }
 
-/// An append whose outcome is known, or will be.
+/// An append whose outcome is known, or will be. Not a `watch`: that wakes those who wait in an order drawn by lot, and
+/// then a simulation could not be repeated.
 #[derive(Clone)]
-pub(crate) struct OnItsWay(watch::Receiver<Option<bool>>);
+pub(crate) struct OnItsWay(Arc<Fate>);
 
 /// Tells whoever waits what became of an append. Dropped without a word, the append counts as refused: its states are
 /// read again.
-pub(crate) struct Outcome(watch::Sender<Option<bool>>);
+pub(crate) struct Outcome(Arc<Fate>);
+
+#[derive(Default)]
+struct Fate {
+    is_durable: OnceLock<bool>,
+    told: Notify,
+}
+
+impl Fate {
+    fn tell(&self, durable: bool) {
+        // Whoever told first is right.
+        if self.is_durable.set(durable).is_ok() {
+            self.told.notify_waiters();
+        }
+    }
+}
 
 impl Outcome {
     /// An append that sets out now.
     pub(crate) fn open() -> (Self, OnItsWay) {
-        let (tell, told) = watch::channel(None);
-        (Self(tell), OnItsWay(told))
+        let fate = Arc::<Fate>::default();
+        (Self(Arc::clone(&fate)), OnItsWay(fate))
     }
 
     /// It is durable, or will never be.
     pub(crate) fn tell(self, durable: bool) {
-        self.0.send_replace(Some(durable));
+        self.0.tell(durable);
+    }
+}
+
+impl Drop for Outcome {
+    fn drop(&mut self) {
+        self.0.tell(false);
     }
 }
 
 impl OnItsWay {
     /// Waits for its outcome; false when what it would have written never came to be.
-    pub(crate) async fn lasts(mut self) -> bool {
-        self.0.wait_for(Option::is_some).await.is_ok_and(|outcome| *outcome == Some(true))
+    pub(crate) async fn lasts(self) -> bool {
+        loop {
+            // Before the look: who is told between the two would otherwise wait for ever.
+            let told = self.0.told.notified();
+            if let Some(is_durable) = self.0.is_durable.get() {
+                return *is_durable;
+            }
+            told.await;
+        }
     }
 
     /// It is known by now that nothing came of it.
     fn is_refused(&self) -> bool {
-        let outcome = *self.0.borrow();
-        outcome == Some(false) || (outcome.is_none() && self.0.has_changed().is_err())
+        self.0.is_durable.get() == Some(&false)
     }
 }
 

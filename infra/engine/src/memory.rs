@@ -82,10 +82,19 @@ impl MemoryLog {
 
     /// Reads commits of all streams in the order they were appended, at most `limit`, after a position.
     pub fn follow(&self, after: Position, limit: usize) -> Vec<(Position, Commit)> {
+        let mut followed = Vec::new();
+        self.look(after, limit, |position, commit| followed.push((position, commit.clone())));
+        followed
+    }
+
+    /// Shows commits of all streams in the order they were appended, at most `limit`, after a position. The log waits
+    /// meanwhile.
+    pub fn look(&self, after: Position, limit: usize, mut see: impl FnMut(Position, &Commit)) {
         let state = self.state();
         let from = usize::try_from(after.0).unwrap_or(usize::MAX);
-        let numbered = (1..).map(Position).zip(&state.commits);
-        numbered.skip(from).take(limit).map(|(position, commit)| (position, commit.clone())).collect()
+        let newer = state.commits.get(from..).unwrap_or_default();
+        let positions = (after.0 + 1..).map(Position);
+        positions.zip(newer).take(limit).for_each(|(position, commit)| see(position, commit));
     }
 
     /// Position of the last commit; 0 when there is none.

@@ -68,6 +68,22 @@ pub enum TransactError {
     },
 }
 
+/// What an attempt to decide starts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// States as this process knows them.
+    Known,
+    /// What others have appended since is read too.
+    Newest,
+}
+
+/// What became of an attempt.
+enum Attempted {
+    Done(Done),
+    /// Somebody else was faster, or may have been.
+    Again(Reading),
+}
+
 /// The slots of a command's scope, locked in one order: pipeline, lane, execution.
 struct Locked {
     pipeline: OwnedMutexGuard<Slot<Pipeline>>,
@@ -108,18 +124,20 @@ impl<L: Log, A: Actions> Engine<L, A> {
     }
 
     async fn attempts(&self, envelope: &Envelope) -> Result<Done, TransactError> {
+        let mut reading = Reading::Known;
         for _ in 0..APPEND_ATTEMPTS_MAX {
-            if let Some(done) = self.attempt(envelope).await? {
-                return Ok(done);
+            match self.attempt(envelope, reading).await? {
+                Attempted::Done(done) => return Ok(done),
+                Attempted::Again(next) => reading = next,
             }
         }
         Err(TransactError::Busy { subject: envelope.command.pipeline.to_string() })
     }
 
-    /// One attempt; `None` when somebody else was faster.
-    async fn attempt(&self, envelope: &Envelope) -> Result<Option<Done>, TransactError> {
+    /// One attempt, on states as they are known or as they stand now.
+    async fn attempt(&self, envelope: &Envelope, reading: Reading) -> Result<Attempted, TransactError> {
         let names = Names::of(&envelope.command);
-        let (mut locked, was_warm) = self.lock(&names).await?;
+        let (mut locked, is_as_known) = self.lock(&names, reading).await?;
         let (mut scope, heads, mut rests) = locked.take();
         let now = [heads.pipeline.time, heads.lane.time, heads.execution.time]
             .into_iter()
@@ -137,22 +155,21 @@ impl<L: Log, A: Actions> Engine<L, A> {
         let decision = match decided {
             Ok(decision) if !decision.is_empty() => decision,
             other => {
-                if !L::PIPELINED && was_warm {
-                    // Another writer may have moved the streams since they were folded: only states just read
-                    // may refuse a command, or call it satisfied.
-                    drop(locked);
-                    self.invalidate(&names).await;
-                    return Ok(None);
-                }
                 locked.put(scope, &heads, rests.clone());
                 drop(locked);
+                if !L::PIPELINED && is_as_known {
+                    // Another writer may have moved the streams since they were folded: only states just read
+                    // may refuse a command, or call it satisfied. What was folded before stays true as far as it
+                    // goes, and only what follows is read.
+                    return Ok(Attempted::Again(Reading::Newest));
+                }
                 // The states may rest on appends that are still on their way: answer only when they are durable, and
                 // not at all when they never will be.
                 self.log().barrier().await;
                 if !rests.are_durable().await {
-                    return Ok(None);
+                    return Ok(Attempted::Again(Reading::Known));
                 }
-                return other.map(|_| Some(Done::Nothing)).map_err(TransactError::from);
+                return other.map(|_| Attempted::Done(Done::Nothing)).map_err(TransactError::from);
             }
         };
         let effects = effects(&names, &envelope.command, &scope, &decision);
@@ -198,22 +215,22 @@ impl<L: Log, A: Actions> Engine<L, A> {
                     "appended"
                 );
                 self.carry_out(effects);
-                Ok(Some(Done::Written))
+                Ok(Attempted::Done(Done::Written))
             }
             Ok(Appended::Conflict { .. }) if fault!(ConflictTakenForSuccess) => {
                 self.carry_out(effects);
-                Ok(Some(Done::Written))
+                Ok(Attempted::Done(Done::Written))
             }
             Ok(Appended::Conflict { stream }) => {
                 tracing::debug!(%stream, command = envelope.command.name(), "conflict");
                 if !fault!(StaleStateKept) {
                     self.invalidate(&names).await;
                 }
-                Ok(None)
+                Ok(Attempted::Again(Reading::Known))
             }
             Ok(Appended::Repeated { outcome }) => {
                 self.invalidate(&names).await;
-                Ok(Some(Done::Repeated(outcome)))
+                Ok(Attempted::Done(Done::Repeated(outcome)))
             }
             Err(error) => {
                 self.invalidate(&names).await;
@@ -222,13 +239,13 @@ impl<L: Log, A: Actions> Engine<L, A> {
         }
     }
 
-    /// Locks the slots of a scope; true when any of them held a state before.
-    async fn lock(&self, names: &Names) -> Result<(Locked, bool), LogError> {
-        let (mut pipeline, pipeline_warm) = self.warm(self.pipelines(), &names.pipeline).await?;
-        let (lane, lane_warm) = self.warm(self.lanes(), &names.lane).await?;
+    /// Locks the slots of a scope; true when any of them may be behind the log.
+    async fn lock(&self, names: &Names, reading: Reading) -> Result<(Locked, bool), LogError> {
+        let (mut pipeline, pipeline_warm) = self.read(self.pipelines(), &names.pipeline, reading).await?;
+        let (lane, lane_warm) = self.read(self.lanes(), &names.lane, reading).await?;
         let (execution, execution_warm) = match &names.execution {
             Some(stream) => {
-                let (slot, was_warm) = self.warm(self.executions(), stream).await?;
+                let (slot, was_warm) = self.read(self.executions(), stream, reading).await?;
                 (Some(slot), was_warm)
             }
             None => (None, false),
@@ -237,6 +254,21 @@ impl<L: Log, A: Actions> Engine<L, A> {
             self.reach(&mut pipeline, run, &names.pipeline).await?;
         }
         Ok((Locked { pipeline, lane, execution }, pipeline_warm || lane_warm || execution_warm))
+    }
+
+    /// Locks a stream's slot; true when what it holds may be behind the log.
+    async fn read<S: Folded>(
+        &self,
+        cache: &Cache<S>,
+        stream: &StreamName,
+        reading: Reading,
+    ) -> Result<(OwnedMutexGuard<Slot<S>>, bool), LogError> {
+        let (mut slot, was_warm) = self.warm(cache, stream).await?;
+        let catches_up = !L::PIPELINED && was_warm && reading == Reading::Newest;
+        if catches_up {
+            self.catch_up(&mut slot, stream).await?;
+        }
+        Ok((slot, was_warm && !catches_up))
     }
 
     /// Locks a stream's slot and loads it if it is cold; true when it was not.

@@ -1,10 +1,11 @@
 //! One process: the real engine and the real handlers over the ports of this world, from its start to its death.
 
 use crate::{
+    bus::{self, Nowhere, SimBus, SimMarks},
     log::SimLog,
     plan::Trouble,
     provider::{self, SimActions},
-    shared::{Die, Life, Shared},
+    shared::{Awaited, Die, Life, Shared},
 };
 use domain::{catalogue::Registry, command::Command, pipeline::secrets::Secret};
 use engine::{
@@ -17,6 +18,7 @@ use engine::{
 use events::{ActionExecutionId, PipelineName, Timestamp};
 use handlers::{
     Service, project,
+    publish::{Courses, Outlets},
     sweep::{self, Bounds},
 };
 use std::{
@@ -25,10 +27,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tokio::{
-    sync::{mpsc, watch},
-    task::AbortHandle,
-};
+use tokio::{sync::mpsc, task::AbortHandle};
 
 /// The operations over the ports of a world.
 pub type Home<const P: bool> = Service<SimLog<P>, SimActions, SimViews, NoSecrets, MemoryArtifactAccess>;
@@ -42,8 +41,12 @@ pub struct Process<const P: bool> {
     pub life: Arc<Life>,
     /// Its operations.
     pub home: Home<P>,
+    /// How it tells the world.
+    pub outlets: Outlets<SimBus, Nowhere, SimMarks>,
+    /// How far it told the world.
+    pub courses: Courses,
     log: SimLog<P>,
-    projected: watch::Receiver<Position>,
+    projected: Arc<Awaited>,
 }
 
 impl<const P: bool> Process<P> {
@@ -87,22 +90,35 @@ impl<const P: bool> Process<P> {
                 engine.tell(command);
             }
         });
-        let (told, projected) = watch::channel(Position::default());
+        let projected = Arc::<Awaited>::default();
         if P {
+            let told = Arc::clone(&projected);
             tokio::spawn(keep_views(home.clone(), Arc::clone(&shared), Arc::clone(&life), told));
         }
-        Self { life, home, log, projected }
+        let outlets = bus::outlets(&shared, &life);
+        Self { life, home, outlets, courses: Courses::default(), log, projected }
     }
 
     /// Takes up what an earlier process on this machine has left behind.
     pub async fn take_up(&self, shared: &Shared) {
         let head = shared.memory.head();
-        drop(self.projected.clone().wait_for(|at| *at >= head).await);
-        self.sweep(shared).await;
+        tokio::select! {
+            biased;
+            () = self.life.ended() => {}
+            () = self.projected.reaches(head.0) => self.sweep(shared).await,
+        }
     }
 
-    /// Takes up whatever is under way.
+    /// Takes up whatever is under way, for as long as the process lives.
     pub async fn sweep(&self, shared: &Shared) {
+        tokio::select! {
+            biased;
+            () = self.life.ended() => {}
+            () = self.swept(shared) => {}
+        }
+    }
+
+    async fn swept(&self, shared: &Shared) {
         let number = self.life.number;
         if !P {
             let until = Timestamp(shared.now().0 + 3_600_000);
@@ -126,7 +142,7 @@ impl<const P: bool> Process<P> {
     pub async fn catch_up(&self, shared: &Shared) {
         if P {
             let head = shared.memory.head();
-            drop(self.projected.clone().wait_for(|at| *at >= head).await);
+            self.projected.reaches(head.0).await;
         }
     }
 
@@ -143,16 +159,11 @@ impl<const P: bool> Process<P> {
 }
 
 /// Follows the log and keeps the rows, as on one machine.
-async fn keep_views<const P: bool>(
-    home: Home<P>,
-    shared: Arc<Shared>,
-    life: Arc<Life>,
-    told: watch::Sender<Position>,
-) {
+async fn keep_views<const P: bool>(home: Home<P>, shared: Arc<Shared>, life: Arc<Life>, told: Arc<Awaited>) {
     let mut head = shared.memory.watch();
     let Ok(mut at) = home.views.cursor(project::READER).await else { return };
     loop {
-        told.send_replace(at);
+        told.raise(at.0);
         let commits = shared.memory.follow(at, PROJECT_COMMITS);
         let Some((last, _)) = commits.last() else {
             if head.changed().await.is_err() {

@@ -3,7 +3,7 @@
 
 use crate::{
     plan::Trouble,
-    shared::{Die, Life, Shared},
+    shared::{Awaited, Die, Life, Shared},
 };
 use engine::log::{Appended, Batch, Commit, Loaded, Log, LogError};
 use events::{StreamName, Version};
@@ -12,7 +12,7 @@ use std::{
     future::Future,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 /// The log of one process: with `PIPELINED` its appends wait in a line, otherwise each goes its own way.
 pub struct SimLog<const PIPELINED: bool> {
@@ -34,7 +34,7 @@ type Answer = Result<Appended, LogError>;
 struct Line {
     waiting: Mutex<Waiting>,
     /// Appends that are durable or have failed.
-    done: watch::Sender<u64>,
+    done: Awaited,
 }
 
 #[derive(Default)]
@@ -76,6 +76,11 @@ impl<const PIPELINED: bool> SimLog<PIPELINED> {
             Err(error) => self.shared.note(|| format!("  {error}")),
         }
         self.shared.look();
+        // Between the append and what follows from it.
+        if !self.life.is_over() && self.shared.strikes_dead() {
+            self.life.end();
+            let _ = self.shared.died.send(self.life.number);
+        }
         answer
     }
 
@@ -115,7 +120,7 @@ impl<const PIPELINED: bool> SimLog<PIPELINED> {
             for (answer, outcome) in answers {
                 drop(answer.send(outcome));
             }
-            self.line.done.send_modify(|done| *done += size);
+            self.line.done.raise(self.line.done.at() + size);
         }
     }
 
@@ -166,7 +171,7 @@ impl<const PIPELINED: bool> Log for SimLog<PIPELINED> {
 
     async fn barrier(&self) {
         let asked = self.waiting().asked;
-        drop(self.line.done.subscribe().wait_for(|done| *done >= asked).await);
+        self.line.done.reaches(asked).await;
         self.life.lives().await;
     }
 

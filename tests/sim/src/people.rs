@@ -103,8 +103,15 @@ pub fn act(observer: &Observer, names: &[PipelineName], prng: &mut Prng) -> Opti
         70..=79 => {
             let (_, run) = run()?;
             let mut answer = answer(name, run, !prng.chance(25))?;
-            if prng.chance(8) {
-                answer.input["token"] = json!(MADE_UP_TOKEN);
+            match prng.below(100) {
+                0..=7 => answer.input["token"] = json!(MADE_UP_TOKEN),
+                // One that counted once.
+                8..=39 => {
+                    if let Some(token) = outlived(run, &answer.input["actionName"]) {
+                        answer.input["token"] = json!(token);
+                    }
+                }
+                _ => {}
             }
             answer
         }
@@ -167,6 +174,13 @@ pub fn answer(name: &PipelineName, run: &Execution, approved: bool) -> Option<Re
         "token": asked.token, "result": { "summary": "seen", "status": status },
     });
     Some(request(Operation::PutApprovalResult, input))
+}
+
+/// The token of the first attempt at an approval, which later ones have replaced.
+fn outlived<'r>(run: &'r Execution, action: &Value) -> Option<&'r str> {
+    let attempts = run.stages.iter().flat_map(|stage| &stage.attempts);
+    let mut asked = attempts.filter(|attempt| *action == *attempt.action.as_str());
+    asked.next()?.token.as_deref()
 }
 
 /// Whatever is needed so that everything under way can come to an end.

@@ -326,6 +326,9 @@ impl Actions for SimActions {
 
     fn cancel(&self, attempt: &ActionExecutionId) {
         if !self.life.is_over() {
+            if !self.shared.observer().has_ended(attempt) {
+                self.shared.blame(|| format!("no work is called off that still counts: {attempt:?}"));
+            }
             self.call_off(attempt);
         }
     }

@@ -1,14 +1,15 @@
 //! What all processes of a world share: the time, the dice, what is stored, the trace. And the life of one process.
 
 use crate::{
-    observer::Observer,
+    bus::Heard,
+    observer::{Observer, Touched},
     plan::{Plan, Trouble},
     prng::Prng,
     provider::{Hint, Provider},
 };
 use engine::{
     log::Position,
-    memory::{Fault, Faults, MemoryLog, MemoryViews},
+    memory::{Fault, Faults, MemoryLog, MemoryViews, outward::MemoryMarks},
 };
 use events::Timestamp;
 use std::{
@@ -19,12 +20,15 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Notify, mpsc},
     time::Instant,
 };
 
 /// The time at which every world begins, in milliseconds.
 const BEGINNING: i64 = 1_700_000_000_000;
+
+/// Of so many times that a process could die right after an append, it does so once.
+const DIES_MIDWAY: usize = 6;
 
 /// Who rolls dice: each has a sequence of its own.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +59,11 @@ pub struct Shared {
     pub written: mpsc::UnboundedSender<Position>,
     /// Work that will end, for whoever tells of it.
     pub hints: mpsc::UnboundedSender<Hint>,
+    /// Processes that have just died of themselves, for whoever starts others in their place.
+    pub died: mpsc::UnboundedSender<u64>,
+    /// How far the world was told.
+    pub marks: MemoryMarks,
+    heard: Mutex<Heard>,
     dice: [Mutex<Prng>; 6],
     observer: Mutex<Observer>,
     provider: Mutex<Provider>,
@@ -73,19 +82,24 @@ impl Shared {
         tracing: bool,
         written: mpsc::UnboundedSender<Position>,
         hints: mpsc::UnboundedSender<Hint>,
+        died: mpsc::UnboundedSender<u64>,
     ) -> Arc<Self> {
         let prng = Prng::new(plan.seed);
         let trouble = Arc::new(AtomicBool::new(true));
         let memory = MemoryLog::new();
         memory.set_faults(append_faults(&plan, prng.split(100), Arc::clone(&trouble)));
+        let observer = Mutex::new(Observer::new(&plan));
         Arc::new(Self {
             plan,
             memory,
             views: Arc::new(MemoryViews::new()),
             written,
             hints,
+            died,
+            marks: MemoryMarks::default(),
+            heard: Mutex::default(),
             dice: [1, 2, 3, 4, 5, 6].map(|which| Mutex::new(prng.split(which))),
-            observer: Mutex::new(Observer::default()),
+            observer,
             provider: Mutex::new(Provider::default()),
             trace: Mutex::new(Vec::new()),
             tracing,
@@ -106,6 +120,11 @@ impl Shared {
         level > 0 && self.trouble.load(Ordering::Relaxed) && self.dice(die).rarely(level)
     }
 
+    /// A process dies now, in the middle of something.
+    pub fn strikes_dead(&self) -> bool {
+        self.strikes(Trouble::Crash, Die::Log) && self.dice(Die::Log).below(DIES_MIDWAY) == 0
+    }
+
     /// Faults still happen.
     pub fn is_troubled(&self) -> bool {
         self.trouble.load(Ordering::Relaxed)
@@ -124,6 +143,11 @@ impl Shared {
     /// Notes that a law was broken.
     pub fn blame(&self, words: impl FnOnce() -> String) {
         self.observer().blame(words);
+    }
+
+    /// What the world was told.
+    pub fn heard(&self) -> MutexGuard<'_, Heard> {
+        lock(&self.heard)
     }
 
     /// Whoever does the work.
@@ -164,6 +188,11 @@ impl Shared {
         }
     }
 
+    /// Somebody listens to the story.
+    pub fn is_told(&self) -> bool {
+        self.tracing
+    }
+
     /// Writes a line of the trace.
     pub fn note(&self, line: impl FnOnce() -> String) {
         if self.tracing {
@@ -180,16 +209,15 @@ impl Shared {
 
     /// Looks at what was written since the last look, and tells those who follow.
     pub fn look(&self) {
-        let commits = {
-            let mut observer = self.observer();
-            let commits = self.memory.follow(observer.at, usize::MAX);
-            observer.see(&commits, &mut |line| self.note(line));
-            commits
-        };
-        for (position, _) in &commits {
+        let mut observer = self.observer();
+        let mut seen = Touched::default();
+        let after = observer.at;
+        self.memory.look(after, usize::MAX, |position, commit| {
+            observer.see(position, commit, &mut seen, &mut |line| self.note(line));
             // Nobody follows this way on one machine.
-            let _ = self.written.send(*position);
-        }
+            let _ = self.written.send(position);
+        });
+        observer.judge(&seen);
     }
 }
 
@@ -218,13 +246,46 @@ fn append_faults(plan: &Plan, mut prng: Prng, trouble: Arc<AtomicBool>) -> Fault
     })
 }
 
+/// A number that only grows and can be waited for. Whoever waits is woken in the order of coming; those who wait for a
+/// `watch` are woken by lot, and no seed would tell its story twice.
+#[derive(Default)]
+pub struct Awaited {
+    number: AtomicU64,
+    grown: Notify,
+}
+
+impl Awaited {
+    /// How far it has come.
+    pub fn at(&self) -> u64 {
+        self.number.load(Ordering::Relaxed)
+    }
+
+    /// It has come so far, if it had not before.
+    pub fn raise(&self, to: u64) {
+        if self.number.fetch_max(to, Ordering::Relaxed) < to {
+            self.grown.notify_waiters();
+        }
+    }
+
+    /// Waits until it has come so far.
+    pub async fn reaches(&self, number: u64) {
+        loop {
+            let grown = self.grown.notified();
+            if self.at() >= number {
+                return;
+            }
+            grown.await;
+        }
+    }
+}
+
 /// A process, as long as it lives. What it has under way when it dies never goes on.
 pub struct Life {
     /// Which one, from 1.
     pub number: u64,
     /// How far its clock is off, in milliseconds.
     pub skew: i64,
-    dead: watch::Sender<bool>,
+    dead: Awaited,
     /// How far its own clock went, which never goes back.
     clock: AtomicI64,
 }
@@ -232,17 +293,17 @@ pub struct Life {
 impl Life {
     /// A process begins.
     pub fn new(number: u64, skew: i64) -> Arc<Self> {
-        Arc::new(Self { number, skew, dead: watch::Sender::new(false), clock: AtomicI64::new(0) })
+        Arc::new(Self { number, skew, dead: Awaited::default(), clock: AtomicI64::new(0) })
     }
 
     /// It ends here and now.
     pub fn end(&self) {
-        self.dead.send_replace(true);
+        self.dead.raise(1);
     }
 
     /// It has ended.
     pub fn is_over(&self) -> bool {
-        *self.dead.borrow()
+        self.dead.at() > 0
     }
 
     /// Goes on only if the process still lives: whatever it had under way stops at the next thing it needs of the
@@ -255,7 +316,7 @@ impl Life {
 
     /// Resolves when the process has ended.
     pub async fn ended(&self) {
-        drop(self.dead.subscribe().wait_for(|dead| *dead).await);
+        self.dead.reaches(1).await;
     }
 
     /// The time as this process has it.

@@ -12,8 +12,8 @@ use crate::{
 };
 use api::{ApiError, Code, Operation};
 use engine::log::{Log, Position};
-use events::{ExecutionEvent, ExecutionId, PipelineName, codec::Stored};
-use handlers::{Caller, changes::Change, operations, project, relay};
+use events::{ExecutionEvent, ExecutionId, PipelineName, StreamKind, codec::Stored};
+use handlers::{Caller, changes::Change, operations, project, publish, relay};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
@@ -41,6 +41,8 @@ pub struct Tally {
     pub events: u64,
     /// Requests answered.
     pub requests: u64,
+    /// Tells one story from another: the hashes of what was written last to each stream, mixed.
+    pub story: u64,
 }
 
 /// Everything of one seed.
@@ -67,7 +69,8 @@ impl<const P: bool> World<P> {
     async fn live(plan: Plan, tracing: bool) -> (Result<Tally, String>, Vec<String>) {
         let (written, commits) = mpsc::unbounded_channel();
         let (hints, ends) = mpsc::unbounded_channel();
-        let shared = Shared::new(plan, tracing, written, hints);
+        let (died, deaths) = mpsc::unbounded_channel();
+        let shared = Shared::new(plan, tracing, written, hints, died);
         shared.note(|| shared.plan.to_string());
         let definitions = definitions_of(&shared);
         shared.provider().give(definitions.iter().flat_map(definitions::variables).collect());
@@ -81,9 +84,8 @@ impl<const P: bool> World<P> {
             requests: AtomicU64::new(0),
             tokens: Mutex::new(BTreeMap::new()),
         });
-        if !P {
-            tokio::spawn(Arc::clone(&world).deliver_all(commits));
-        }
+        tokio::spawn(Arc::clone(&world).deliver_all(commits));
+        tokio::spawn(Arc::clone(&world).replace_the_dead(deaths));
         tokio::spawn(Arc::clone(&world).tell_of_ends(ends));
         let lived = world.run(definitions).await;
         (lived, shared.take_trace())
@@ -118,6 +120,7 @@ impl<const P: bool> World<P> {
             executions: observer.executions.len() as u64,
             events: observer.events,
             requests: self.requests.load(Ordering::Relaxed),
+            story: observer.story(),
         })
     }
 
@@ -264,9 +267,12 @@ impl<const P: bool> World<P> {
     async fn ask(&self, request: Request) -> Option<Result<Value, ApiError>> {
         let process = self.anybody();
         let Request { operation, input } = request;
-        let asked = short(&input);
+        // Only who listens needs the words.
+        let asked = if self.shared.is_told() { short(&input) } else { String::new() };
         let caller = Caller { arn: "arn:aws:iam::123456789012:user/ann".into() };
         let is_made_up = input["token"] == people::MADE_UP_TOKEN;
+        let answered = input["token"].as_str().filter(|_| operation == Operation::PutApprovalResult);
+        let is_void = answered.is_some_and(|token| !self.shared.observer().is_asked(token));
         let token = input["clientRequestToken"].as_str().map(|token| format!("{}/{token}", input["name"]));
         self.shared.note(|| format!("asked of {}: {operation:?} {asked}", process.life.number));
         let home = process.home.clone();
@@ -283,15 +289,26 @@ impl<const P: bool> World<P> {
             Some(Ok(value)) => {
                 self.shared.note(|| format!("answer to {operation:?} {asked}: {}", short(value)));
                 self.check_start(operation, value, token);
+                if is_void && !is_made_up {
+                    self.shared
+                        .observer()
+                        .blame(|| format!("who is asked no more approves nothing: {asked}"));
+                }
                 if is_made_up {
-                    self.shared.observer().blame(|| format!("nobody approves by guessing: {asked}"));
+                    self.shared
+                        .observer()
+                        .blame(|| format!("nobody approves by guessing: {operation:?} {asked}"));
                 }
             }
             Some(Err(error)) => {
                 self.shared.note(|| format!("answer to {operation:?} {asked}: {error}"));
                 let bad = match error.code {
                     Code::InternalFailure => true,
-                    Code::ServiceUnavailable | Code::Throttling => self.shared.plan.is_calm(),
+                    // A conflict whose answer was lost is told as such.
+                    Code::ServiceUnavailable | Code::Throttling => {
+                        let plan = &self.shared.plan;
+                        plan.is_calm() && plan.level(Trouble::AnswerLost) == 0
+                    }
                     _ => false,
                 };
                 if bad {
@@ -327,10 +344,31 @@ impl<const P: bool> World<P> {
     }
 
     async fn crash(self: &Arc<Self>) {
-        let (index, old) = {
+        let index = {
             let processes = self.processes.lock().unwrap_or_else(PoisonError::into_inner);
-            let index = self.shared.dice(Die::World).below(processes.len());
-            (index, Arc::clone(&processes[index]))
+            self.shared.dice(Die::World).below(processes.len())
+        };
+        self.replace(index).await;
+    }
+
+    /// Processes that died in the middle of something are followed by others.
+    async fn replace_the_dead(self: Arc<Self>, mut deaths: mpsc::UnboundedReceiver<u64>) {
+        while let Some(number) = deaths.recv().await {
+            let index = {
+                let processes = self.processes.lock().unwrap_or_else(PoisonError::into_inner);
+                processes.iter().position(|process| process.life.number == number)
+            };
+            // It may have been replaced meanwhile.
+            if let Some(index) = index {
+                self.replace(index).await;
+            }
+        }
+    }
+
+    async fn replace(self: &Arc<Self>, index: usize) {
+        let old = {
+            let processes = self.processes.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(&processes[index])
         };
         old.die(&self.shared).await;
         let new = Arc::new(Process::start(&self.shared, &self.region));
@@ -410,8 +448,18 @@ impl<const P: bool> World<P> {
 
     /// The change stream: every commit reaches both of its readers at least once, late, twice, in any order.
     async fn deliver_all(self: Arc<Self>, mut commits: mpsc::UnboundedReceiver<Position>) {
+        let (told, tell) = mpsc::unbounded_channel();
+        if self.shared.plan.is_heard() {
+            tokio::spawn(Arc::clone(&self).tell_the_world(tell));
+        }
         while let Some(position) = commits.recv().await {
-            for relays in [false, true] {
+            if self.shared.plan.is_heard() {
+                self.on_its_way.fetch_add(1, Ordering::Relaxed);
+                let _ = told.send(position);
+            }
+            // One machine follows its log by itself.
+            let readers: &[bool] = if P { &[] } else { &[false, true] };
+            for relays in readers.iter().copied() {
                 let copies = if self.shared.strikes(Trouble::Delivery, Die::Delivery) { 2 } else { 1 };
                 for _ in 0..copies {
                     self.on_its_way.fetch_add(1, Ordering::Relaxed);
@@ -452,6 +500,48 @@ impl<const P: bool> World<P> {
                 return;
             }
         }
+    }
+
+    /// Tells the world of each run's commits in their order, sometimes by two processes at once.
+    async fn tell_the_world(self: Arc<Self>, mut commits: mpsc::UnboundedReceiver<Position>) {
+        while let Some(position) = commits.recv().await {
+            if self.shared.strikes(Trouble::Delivery, Die::Delivery) {
+                self.on_its_way.fetch_add(1, Ordering::Relaxed);
+                tokio::spawn(Arc::clone(&self).tell_of(position));
+            }
+            Arc::clone(&self).tell_of(position).await;
+        }
+    }
+
+    async fn tell_of(self: Arc<Self>, position: Position) {
+        let commit = self.shared.memory.follow(Position(position.0 - 1), 1).pop();
+        if let Some((_, commit)) = commit
+            && let Ok(StreamKind::Execution(id)) = commit.stream.kind()
+        {
+            loop {
+                let process = self.anybody();
+                let (home, outlets) = (&process.home, &process.outlets);
+                // Whoever reads a change stream has the commit in hand; whoever follows the log has its number.
+                let telling = async {
+                    match P {
+                        true => publish::publish(home, outlets, &id, commit.first).await,
+                        false => {
+                            publish::publish_fresh(home, outlets, &process.courses, &id, &[&commit]).await
+                        }
+                    }
+                };
+                let told = tokio::select! {
+                    biased;
+                    told = telling => told.is_ok(),
+                    () = process.life.ended() => false,
+                };
+                if told {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+        }
+        self.on_its_way.fetch_sub(1, Ordering::Relaxed);
     }
 
     async fn deliver(self: Arc<Self>, position: Position, relays: bool) {

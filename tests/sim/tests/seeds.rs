@@ -44,6 +44,9 @@ fn a_seed_lives_through_the_same_story_every_time() {
         assert_eq!(first.trace, second.trace, "seed {seed}");
         assert_eq!(first.outcome, second.outcome, "seed {seed}");
     }
+    // One after the other and side by side: nothing of a seed is left to another, and nothing is drawn by lot.
+    let tally = |threads| campaign(1, 150, threads, 1).tally;
+    assert_eq!(tally(1), tally(2));
 }
 
 #[test]

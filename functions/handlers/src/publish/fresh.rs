@@ -83,12 +83,12 @@ where
     }
     let mut next = known.clone();
     let mut published = Published::default();
-    let telling = async {
-        let Known { course, definition, .. } = &mut next;
-        let told = Told::of(home, outlets, execution, course, definition, fresh.iter().copied()).await?;
-        told.publish(outlets, &mut published).await
+    let Known { course, definition, .. } = &mut next;
+    let told = match Told::of(home, outlets, execution, course, definition, &fresh).await {
+        Ok(told) => told.publish(outlets, &mut published).await,
+        Err(error) => Err(error.into()),
     };
-    match telling.await {
+    match told {
         Ok(()) => {
             next.version = fresh.last().map_or(known.version, |commit| commit.last());
             courses.keep(execution, next);

@@ -1,10 +1,11 @@
 //! `relay` and `project`: records that come late, twice, in any order, or broken.
 
-use super::home::{Account, Does, create, is, run, start};
+use super::home::{Account, Does, create, is, run, send, start, under_way};
 use domain::{
+    command::{ActionResult, Details, Wish},
     execution::ExecutionStatus,
     testing::{action, deploy, pipeline, source},
-    views::{OPEN, PIPELINES},
+    views::{OPEN, PIPELINES, listing::pipeline_partition},
 };
 use engine::{
     log::{BoxError, Commit},
@@ -226,4 +227,33 @@ async fn how_well_things_go_is_counted_by_pipeline_and_stage() {
         ]
     );
     assert!(relayed.measures.iter().all(|measure| measure.pipeline.as_deref() == Some("shop")));
+}
+
+#[tokio::test]
+async fn a_result_that_no_longer_counts_changes_the_row_of_its_attempt() {
+    let account = Account::new();
+    account.providers.set("Src", Does::Nothing);
+    let home = account.process();
+    let name = create(&home, shop()).await;
+    let id = start(&home, &name).await;
+    let attempt = under_way(&*run(&home, &id).await);
+    send(&home, &name, Some(&id), Wish::StopExecution { reason: None, abandon: true }).await;
+    account.projected().await;
+    let before = account.changes().len();
+    let result = ActionResult::Failed {
+        code: events::FailureCode::JobFailed,
+        message: "late".to_owned(),
+        details: Details::default(),
+    };
+    send(&home, &name, Some(&id), Wish::RecordActionResult { attempt, result }).await;
+    let late = &account.changes()[before..];
+    let kinds: Vec<&str> =
+        late.iter().flat_map(|change| &change.commit.as_ref().unwrap().events).map(|it| &*it.kind).collect();
+    assert_eq!(kinds, ["ResultIgnored"]);
+
+    assert_eq!(project_changes(&home, late).await, []);
+    let p = pipeline_partition(&name, 0);
+    let rows = account.views.page(&p, None, usize::MAX, false).await.unwrap();
+    let row = rows.iter().find(|row| row.q.ends_with("Source/Src")).expect("the attempt has a row");
+    assert!(row.body.as_ref().unwrap().contains("\"result_ignored\":true"), "{row:?}");
 }

@@ -1,7 +1,7 @@
 //! Processes over one log in memory, whose actions do what a test says.
 
 use domain::{
-    command::{Command, Wish},
+    command::{Attempt, Command, Wish},
     execution::{Execution, ExecutionStatus},
     pipeline::PipelineDeclaration,
 };
@@ -311,6 +311,17 @@ pub(crate) async fn start(home: &Home, name: &PipelineName) -> ExecutionId {
 
 pub(crate) async fn run(home: &Home, id: &ExecutionId) -> Arc<Execution> {
     home.engine.execution(id).await.expect("the log answers")
+}
+
+/// The attempt that is under way.
+pub(crate) fn under_way(run: &Execution) -> Attempt {
+    let (stage, attempt) = run.running().next().expect("an action is under way");
+    Attempt {
+        stage: stage.stage.clone(),
+        action: attempt.action.clone(),
+        action_execution: attempt.action_execution.clone(),
+        entry: attempt.entry,
+    }
 }
 
 #[track_caller]

@@ -5,5 +5,6 @@
 
 mod change_stream;
 mod home;
+mod made_anew;
 mod outside;
 mod time;

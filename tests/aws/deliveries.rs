@@ -4,8 +4,13 @@ use super::{
     given::{Home, stage},
     whole::started,
 };
+use aws::client::Service;
 use serde_json::{Value, json};
 use std::time::Duration;
+use tests::{
+    client::Client,
+    deliveries::{Delivery, push},
+};
 
 pub(crate) fn twice(home: &mut Home) {
     let name = "twice";
@@ -78,6 +83,36 @@ pub(crate) fn strange(home: &mut Home) {
     home.push(name, "strange");
     let execution = started(home, name, 2);
     home.stack.wait_for(name, &execution, "Succeeded");
+}
+
+/// The one public address: whoever signs with the host's secret is heard, nobody else, and nothing else is there.
+pub(crate) fn git_hosts(home: &mut Home) {
+    let (stack, secret) = (&home.stack, "whispered");
+    let parameter = format!("{}hooks/github", stack.output("SecretsPrefix"));
+    let kept = json!({"Name": parameter, "Type": "SecureString", "Value": secret});
+    stack.aws.json(Service::Ssm, "PutParameter", &kept);
+    let (url, client) = (stack.url("WebhookUrl"), Client::new(stack.address));
+    let pushed = |host: &str, minutes: i64| {
+        let mut body = push("main", "8f3c1de0000000000000000000000000000000aa");
+        let at = jiff::Timestamp::now() - jiff::SignedDuration::from_mins(minutes);
+        body["repository"]["pushed_at"] = json!(at.as_second());
+        Delivery::new(&format!("{url}hooks/{host}"), &body)
+            .with("x-github-event", "push")
+            .with("x-github-delivery", "11111111-2222-4333-8444-000000000002")
+    };
+    let heard = pushed("github", 0).signed(secret).send(&client);
+    assert_eq!((heard.status, &heard.json()["pipelines"]), (200, &json!([])), "{heard:?}");
+    for (strange, status) in [
+        (pushed("github", 0), 403),
+        (pushed("github", 0).signed("guessed"), 403),
+        // Signed by the host, and kept by somebody for later.
+        (pushed("github", 6).signed(secret), 403),
+        (pushed("gitlab", 0).signed(secret), 404),
+        (Delivery::new(&format!("{url}elsewhere"), &json!({})).signed(secret), 404),
+    ] {
+        let answer = strange.send(&client);
+        assert_eq!(answer.status, status, "{strange:?}: {answer:?}");
+    }
 }
 
 fn event(id: &str, source: &str, detail_type: &str, detail: Value) -> Value {

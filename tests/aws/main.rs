@@ -58,6 +58,7 @@ const TESTS: &[Test] = &[
     test("an_event_that_comes_twice_starts_once", When::Asked, &[], deliveries::twice),
     test("news_of_a_build_may_come_late_early_and_often", When::Asked, BUILDS, deliveries::disorder),
     test("strange_events_are_refused_and_harm_nobody", When::Asked, &[], deliveries::strange),
+    test("git_hosts_are_heard_and_nobody_else", When::Asked, CALLERS, deliveries::git_hosts),
     test("a_function_dies_after_it_appended", When::Asked, OWN, faults::dies_after_append),
     test("a_function_dies_after_it_started_a_build", When::Asked, OWN, faults::dies_after_start),
     test("the_answer_to_an_append_is_lost", When::Asked, OWN, faults::lost_answer),

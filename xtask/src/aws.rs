@@ -23,7 +23,7 @@ pub(crate) struct UpOptions {
 /// What to test on.
 #[derive(clap::Args)]
 pub(crate) struct TestOptions {
-    /// Test on what answers at this address (LocalStack, say) in place of an emulator of our own
+    /// Test on what answers at this address (LocalStack, say) in place of an emulator of our own; once: pipelines stay
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
     /// Test the adapters for S3, EventBridge, SNS and secrets on LocalStack without Docker, installed for it (500 MB)

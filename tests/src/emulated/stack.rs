@@ -221,7 +221,7 @@ impl Stack {
             ["deploy", "--stack-name", NAME, "--template-file", file, "--capabilities", "CAPABILITY_IAM"];
         let administrator = format!("AdministratorArn=arn:aws:iam::{ACCOUNT}:user/{KEY}");
         // The template is longer than one that a call carries.
-        let bucket = ["--s3-bucket", "deployments"];
+        let bucket = ["--s3-bucket", "deployments", "--no-fail-on-empty-changeset"];
         let parameters = ["--parameter-overrides", "Architecture=x86_64", "WithSlack=true", &administrator];
         command(url, aws.key, &folder, &[&["cloudformation"], &deploy[..], &bucket, &parameters].concat());
 

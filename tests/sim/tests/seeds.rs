@@ -1,4 +1,4 @@
-//! What CI lives through: some thousand seeds, some of the faults, and the promise that a seed tells one story.
+//! What CI lives through: ten thousand seeds, some of the faults, and the promise that a seed tells one story.
 //!
 //! `SEEDS=20000 cargo test -p sim` lives through more; `cargo xtask sim` through many more, faster.
 
@@ -8,7 +8,7 @@ use domain::testing::faults::Fault;
 use sim::{campaign, plan::Trimmed, shrunk, told};
 
 /// Seeds of an ordinary run.
-const SEEDS: u64 = 1_500;
+const SEEDS: u64 = 10_000;
 
 fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)

@@ -10,7 +10,7 @@ use std::{process::ExitCode, time::Instant};
 /// Violations that are told at the end of a campaign.
 const VIOLATIONS_TOLD_MAX: usize = 10;
 /// Lines of a failing seed's trace that are worth reading first.
-const TRACE_LINES: usize = 400;
+const TRACE_LINES: usize = 1_000;
 
 #[derive(Default)]
 struct Arguments {

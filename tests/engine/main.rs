@@ -1,5 +1,6 @@
 //! The engine over a log that takes its time: what it keeps warm must never be older than what it has written.
 
+mod behind;
 mod jobs;
 mod lost;
 mod owed;

@@ -85,12 +85,22 @@ impl OnItsWay {
     fn is_refused(&self) -> bool {
         self.0.is_durable.get() == Some(&false)
     }
+
+    /// Nobody knows yet what becomes of it.
+    fn is_pending(&self) -> bool {
+        self.0.is_durable.get().is_none()
+    }
 }
 
 impl<S> Warm<S> {
     /// The state never came to be.
     pub(crate) fn is_refused(&self) -> bool {
         self.rests_on.as_ref().is_some_and(OnItsWay::is_refused)
+    }
+
+    /// The state is newer than the log.
+    pub(crate) fn is_pending(&self) -> bool {
+        self.rests_on.as_ref().is_some_and(OnItsWay::is_pending)
     }
 }
 

@@ -241,7 +241,8 @@ impl<L: Log, A: Actions> Engine<L, A> {
             tracing::debug!(%stream, wish = S::wish_name(&order.wish), version = head.version.0, "appended");
             return Ok(Some(Done::Written));
         }
-        *cache.lock(&stream).await = None;
+        // As in `transact`: what somebody else has on its way stays.
+        cache.lock(&stream).await.take_if(|warm| !warm.is_pending());
         match answer? {
             Appended::Written => Ok(Some(Done::Written)),
             Appended::Conflict { stream } => {

@@ -396,12 +396,14 @@ impl<L: Log, A: Actions> Engine<L, A> {
         Ok((Arc::new(state), head.version))
     }
 
-    /// Forgets states that rest on an append that failed.
+    /// Forgets states that may rest on an append that failed. What somebody else has appended since, and what is not
+    /// durable yet, stays: whoever read the log now would find the state before it, and nothing would tell readers that
+    /// it is old.
     async fn invalidate(&self, names: &Names) {
-        *self.pipelines().lock(&names.pipeline).await = None;
-        *self.lanes().lock(&names.lane).await = None;
+        self.pipelines().lock(&names.pipeline).await.take_if(|warm| !warm.is_pending());
+        self.lanes().lock(&names.lane).await.take_if(|warm| !warm.is_pending());
         if let Some(stream) = &names.execution {
-            *self.executions().lock(stream).await = None;
+            self.executions().lock(stream).await.take_if(|warm| !warm.is_pending());
         }
     }
 }

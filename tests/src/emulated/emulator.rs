@@ -159,11 +159,8 @@ fn launch(folder: &Path, address: SocketAddr, endpoint: &str) -> Child {
 }
 
 fn invocation(line: &Value) -> Invocation {
-    let name = line["function"].as_str().unwrap();
-    // `towpath-RelayFunction-4243DFD0FCB58`
-    let function = name.split('-').find_map(|part| part.strip_suffix("Function")).unwrap_or(name);
     Invocation {
-        function: function.to_lowercase(),
+        function: function(line["function"].as_str().unwrap()),
         source: line["source"].as_str().unwrap_or_default().to_owned(),
         milliseconds: line["milliseconds"].as_f64().unwrap(),
         memory: line["memory"].as_f64().unwrap(),
@@ -171,6 +168,11 @@ fn invocation(line: &Value) -> Invocation {
         failed: line["failed"].as_bool().unwrap(),
         error: line["error"].as_str().unwrap_or_default().to_owned(),
     }
+}
+
+/// `relay` for a function called `towpath-RelayFunction-4243DFD0FCB58`.
+pub(crate) fn function(name: &str) -> String {
+    name.split('-').find_map(|part| part.strip_suffix("Function")).unwrap_or(name).to_lowercase()
 }
 
 fn free_port() -> u16 {

@@ -1,7 +1,10 @@
 //! Stands between the functions and the emulator: counts what they call, and spoils calls on order. A function is spoilt
 //! from outside, by its answers or by its end, so nothing of this is in the product.
 
-use super::units::{self, Units};
+use super::{
+    emulator::function,
+    units::{self, Units},
+};
 use crate::{client::parse, processes};
 use serde_json::Value;
 use std::{
@@ -56,6 +59,17 @@ pub struct Call {
     pub sent: usize,
     /// Bytes of the answer's body.
     pub received: usize,
+    caller: SocketAddr,
+}
+
+impl Call {
+    /// The function that calls, such as `trigger`. It can be told as long as the call is under way.
+    pub fn function(&self) -> Option<String> {
+        let environment = fs::read(format!("/proc/{}/environ", at_port(self.caller.port())?)).ok()?;
+        let mut variables = environment.split(|byte| *byte == 0);
+        let name = variables.find_map(|one| one.strip_prefix(b"AWS_LAMBDA_FUNCTION_NAME="))?;
+        Some(function(&String::from_utf8_lossy(name)))
+    }
 }
 
 /// What becomes of a call that is spoilt.
@@ -175,7 +189,7 @@ fn serve(client: TcpStream, shared: &Shared) -> io::Result<()> {
     let caller = client.peer_addr()?;
     let mut back = client.try_clone()?;
     let mut requests = BufReader::new(client);
-    while let Some(Request { bytes, mut call }) = read(&mut requests, &mut back)? {
+    while let Some(Request { bytes, mut call }) = read(&mut requests, &mut back, caller)? {
         let fault = lock(&shared.faults).iter().find(|fault| fault.takes(&call)).cloned();
         let what = fault.as_ref().map(|fault| &fault.what);
         match what {
@@ -227,7 +241,7 @@ fn serve(client: TcpStream, shared: &Shared) -> io::Result<()> {
 }
 
 /// Reads a request, and gives its bytes with `connection: close`, which no client signs.
-fn read(from: &mut impl BufRead, back: &mut impl Write) -> io::Result<Option<Request>> {
+fn read(from: &mut impl BufRead, back: &mut impl Write, caller: SocketAddr) -> io::Result<Option<Request>> {
     let mut bytes = Vec::new();
     let (mut target, mut operation, mut service, mut length) =
         (String::new(), String::new(), String::new(), 0);
@@ -289,6 +303,7 @@ fn read(from: &mut impl BufRead, back: &mut impl Write) -> io::Result<Option<Req
         units: Units::default(),
         sent: length,
         received: 0,
+        caller,
     };
     Ok(Some(Request { bytes, call }))
 }

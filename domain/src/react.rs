@@ -34,6 +34,13 @@ pub fn react_to_execution(
         ExecutionEvent::ActionFailed(failed) if failed.timed_out => {
             cancel(pipeline, execution, state_after, &failed.action_execution)
         }
+        // It was called off before anybody knew that it had begun.
+        ExecutionEvent::ActionProgressed(progressed) => match state_after.attempt(&progressed.action_execution) {
+            Some((_, run)) if run.is_called_off() && !fault!(BegunUnheard) => {
+                cancel(pipeline, execution, state_after, &progressed.action_execution)
+            }
+            Some(_) | None => Vec::new(),
+        },
         ExecutionEvent::ActionSucceeded(succeeded) => clear_timer(&succeeded.action_execution),
         ExecutionEvent::ActionFailed(failed) => clear_timer(&failed.action_execution),
         ExecutionEvent::RuleStarted(started) => match state_after.rule(&started.rule_execution) {
@@ -47,13 +54,17 @@ pub fn react_to_execution(
         ExecutionEvent::RuleFailed(failed) if failed.timed_out => {
             cancel_rule(pipeline, execution, &failed.rule_execution)
         }
+        ExecutionEvent::RuleProgressed(progressed) => match state_after.rule(&progressed.rule_execution) {
+            Some((_, _, run)) if run.is_called_off() => {
+                cancel_rule(pipeline, execution, &progressed.rule_execution)
+            }
+            Some(_) | None => Vec::new(),
+        },
         ExecutionEvent::RuleSucceeded(succeeded) => clear_rule_timer(&succeeded.rule_execution),
         ExecutionEvent::RuleFailed(failed) => clear_rule_timer(&failed.rule_execution),
         ExecutionEvent::ExecutionStarted(_)
         | ExecutionEvent::StageStarted(_)
         | ExecutionEvent::StageRetried(_)
-        | ExecutionEvent::ActionProgressed(_)
-        | ExecutionEvent::RuleProgressed(_)
         | ExecutionEvent::ResultIgnored(_)
         | ExecutionEvent::ConditionStarted(_)
         | ExecutionEvent::ConditionEnded(_)

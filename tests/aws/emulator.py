@@ -1,4 +1,4 @@
-"""The emulator `ministack`, with seven things that AWS does and it does not.
+"""The emulator `ministack`, with eight things that AWS does and it does not.
 
 - The front of a function URL with AWS_IAM tells the function who signed. Here the key is the name of a user.
   The signature is checked for keys that IAM made, and not for `test`, which is the account itself.
@@ -9,6 +9,7 @@
 - A build keeps the variables it was started with, and one that is started again with the same token is the same build.
 - What was invoked, and for how long, is written to the file TOWPATH_TEST_INVOCATIONS, a line of JSON each: AWS writes
   that on the bill.
+- Records of a change stream are gathered for as long as its mapping says, before a function is invoked with them.
 - AWS's own services put events on the default bus, from sources that begin with `aws.` and are closed to everybody
   else. Here the tests do it for them.
 """
@@ -23,7 +24,7 @@ import time
 
 from ministack.app import main
 from ministack.core import iam_evaluator
-from ministack.services import codebuild, eventbridge, lambda_svc, s3
+from ministack.services import codebuild, dynamodb, eventbridge, lambda_svc, s3
 
 BUILD_SECONDS = 0.5
 
@@ -147,6 +148,50 @@ def tell(build, variables):
 
 
 codebuild._start_build = with_news
+
+mappings = lambda_svc._iter_all_esms
+poll_streams = lambda_svc._poll_dynamodb_streams
+gathering_since = {}
+
+
+def gathered():
+    """Mappings whose records have been gathered for long enough, or are as many as one invocation takes."""
+    for account, region, mapping in mappings():
+        if not gathers(mapping):
+            yield account, region, mapping
+
+
+def gathers(mapping):
+    window = mapping.get("MaximumBatchingWindowInSeconds") or 0
+    position = lambda_svc._dynamodb_stream_positions.get(mapping["UUID"])
+    stream = re.search(r":table/([^/]+)/stream/", mapping.get("EventSourceArn", ""))
+    if not (window and stream) or position is None:
+        return False
+    waiting = dynamodb.stream_end_position(stream.group(1)) - position
+    if not 0 < waiting < mapping.get("BatchSize", 100):
+        gathering_since.pop(mapping["UUID"], None)
+        return False
+    since = gathering_since.get(mapping["UUID"])
+    if since is None:
+        gathering_since[mapping["UUID"]] = time.monotonic()
+        threading.Timer(window, lambda_svc._esm_wake.set).start()
+        return True
+    if time.monotonic() - since < window:
+        return True
+    del gathering_since[mapping["UUID"]]
+    return False
+
+
+@functools.wraps(poll_streams)
+def with_window():
+    lambda_svc._iter_all_esms = gathered
+    try:
+        return poll_streams()
+    finally:
+        lambda_svc._iter_all_esms = mappings
+
+
+lambda_svc._poll_dynamodb_streams = with_window
 
 dispatch = lambda_svc._execute_function_dispatch
 writing = threading.Lock()

@@ -1,6 +1,7 @@
 //! The engine over a log that takes its time: what it keeps warm must never be older than what it has written.
 
 mod behind;
+mod called_off;
 mod jobs;
 mod lost;
 mod owed;

@@ -121,10 +121,18 @@ pub(crate) fn life(log: &Kept, views: &Arc<MemoryViews>, fails: &Arc<AtomicBool>
 }
 
 pub(crate) async fn send(home: &Home, pipeline: &PipelineName, execution: Option<&ExecutionId>, wish: Wish) {
+    transact(&home.engine, pipeline, execution, wish).await;
+}
+
+pub(crate) async fn transact<A: Actions>(
+    engine: &Engine<Kept, A>,
+    pipeline: &PipelineName,
+    execution: Option<&ExecutionId>,
+    wish: Wish,
+) {
     let command = Command { pipeline: pipeline.clone(), execution: execution.cloned(), wish };
-    let id = home.engine.fresh_command_id();
-    let envelope = Envelope { id, actor: "ann".into(), command, once: None };
-    home.engine.transact(envelope).await.expect("the log takes it");
+    let envelope = Envelope { id: engine.fresh_command_id(), actor: "ann".into(), command, once: None };
+    engine.transact(envelope).await.expect("the log takes it");
 }
 
 async fn ends(home: &Home, id: &ExecutionId, status: ExecutionStatus) {
@@ -139,21 +147,26 @@ async fn ends(home: &Home, id: &ExecutionId, status: ExecutionStatus) {
 
 /// A pipeline whose stage `Live` goes back when it fails, with one execution that succeeded.
 async fn declared(home: &Home) -> (PipelineName, ExecutionId) {
-    let declared = pipeline("shop").stage("Source", [source("Src")]).stage("Live", [deploy("Push")]);
-    let definition = declared.on_failure("ROLLBACK", None).build();
-    let name = definition.name.clone();
-    let create = Wish::CreatePipeline { definition: Box::new(definition), tags: BTreeMap::new() };
-    send(home, &name, None, create).await;
-    let good = start(home, &name).await;
+    let name = create(&home.engine).await;
+    let good = start(&home.engine, &name).await;
     ends(home, &good, ExecutionStatus::Succeeded).await;
     (name, good)
 }
 
-async fn start(home: &Home, name: &PipelineName) -> ExecutionId {
+pub(crate) async fn create<A: Actions>(engine: &Engine<Kept, A>) -> PipelineName {
+    let declared = pipeline("shop").stage("Source", [source("Src")]).stage("Live", [deploy("Push")]);
+    let definition = declared.on_failure("ROLLBACK", None).build();
+    let name = definition.name.clone();
+    let create = Wish::CreatePipeline { definition: Box::new(definition), tags: BTreeMap::new() };
+    transact(engine, &name, None, create).await;
+    name
+}
+
+pub(crate) async fn start<A: Actions>(engine: &Engine<Kept, A>, name: &PipelineName) -> ExecutionId {
     let trigger = Trigger { kind: TriggerType::StartPipelineExecution, detail: "ann".into() };
-    let id = home.engine.fresh_execution_id();
+    let id = engine.fresh_execution_id();
     let wish = Wish::StartExecution { trigger, variables: BTreeMap::new(), revisions: BTreeMap::new() };
-    send(home, name, Some(&id), wish).await;
+    transact(engine, name, Some(&id), wish).await;
     id
 }
 
@@ -180,7 +193,7 @@ fn a_rollback_that_was_decided_on_right_before_a_crash_starts_in_the_next_life()
         let (name, good) = declared(&home).await;
         fails.store(true, Ordering::SeqCst);
         at_the_debt(&log, Some(Fault::Unavailable));
-        let bad = start(&home, &name).await;
+        let bad = start(&home.engine, &name).await;
         ends(&home, &bad, ExecutionStatus::Failed).await;
         let lane = home.engine.lane(&name).await.expect("the log answers");
         let (back, _) = lane.rollbacks.first_key_value().expect("the lane owes it");
@@ -215,7 +228,7 @@ async fn a_log_that_does_not_answer_for_a_moment_costs_no_rollback() {
     let (name, _) = declared(&home).await;
     fails.store(true, Ordering::SeqCst);
     at_the_debt(&log, None);
-    let bad = start(&home, &name).await;
+    let bad = start(&home.engine, &name).await;
     ends(&home, &bad, ExecutionStatus::Failed).await;
     let lane = home.engine.lane(&name).await.unwrap();
     let traffic = &lane.stages[&domain::testing::stage_name("Live")];

@@ -98,6 +98,7 @@ pub(crate) fn start(
 }
 
 /// Notes what a provider calls the work it has begun. The first to say so is believed: whoever comes later asks that one.
+/// It is noted also of an attempt that was called off before anybody knew: only then can the provider be told.
 pub(crate) fn note_progress(
     draft: &mut Draft<'_>,
     id: &ExecutionId,
@@ -108,8 +109,9 @@ pub(crate) fn note_progress(
         return Err(draft.no_execution(id));
     };
     let Some(external_execution_id) = details.external_execution_id.clone() else { return Ok(()) };
-    let is_current = stage.entry == attempt.entry && known.entry == attempt.entry;
-    if known.status != ActionStatus::InProgress || !is_current || known.external_execution_id.is_some() {
+    let counts = known.status == ActionStatus::InProgress && stage.entry == attempt.entry;
+    let is_news = known.entry == attempt.entry && known.external_execution_id.is_none();
+    if !is_news || !(counts || known.is_called_off()) {
         return Ok(());
     }
     let event = ActionProgressed {

@@ -106,6 +106,13 @@ pub struct RuleRun {
     pub result_ignored: bool,
 }
 
+impl RuleRun {
+    /// As of an action.
+    pub fn is_called_off(&self) -> bool {
+        super::is_called_off(self.status, self.updated, self.deadline)
+    }
+}
+
 impl StageRun {
     /// The newest asking of a gate, unless a retry set it aside.
     pub fn condition(&self, gate: ConditionType) -> Option<&ConditionRun> {

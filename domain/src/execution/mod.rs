@@ -276,6 +276,22 @@ pub struct AttemptRun {
     pub result_ignored: bool,
 }
 
+impl AttemptRun {
+    /// It was given up, or its time was over: whoever works at it is to stop.
+    pub fn is_called_off(&self) -> bool {
+        is_called_off(self.status, self.updated, self.deadline)
+    }
+}
+
+/// Whether an attempt of this status, changed then and with time until then, ended by no result of its own.
+fn is_called_off(status: ActionStatus, changed: Timestamp, deadline: Timestamp) -> bool {
+    match status {
+        ActionStatus::Abandoned => true,
+        ActionStatus::Failed => changed >= deadline,
+        ActionStatus::InProgress | ActionStatus::Succeeded => false,
+    }
+}
+
 impl StageRun {
     /// The attempt at an action that counts: the newest, unless a retry set it aside.
     pub fn attempt(&self, action: &ActionName) -> Option<&AttemptRun> {

@@ -136,12 +136,12 @@ pub fn execution_words(event: &ExecutionEvent) -> String {
         ExecutionEvent::ActionProgressed(progressed) => {
             let ActionProgressed { stage, action, external_execution_id, summary, .. } = progressed;
             let summary = after_colon(summary.as_deref());
-            format!("{stage}/{action} is under way as {external_execution_id}{summary}")
+            format!("{stage}/{action} has begun as {external_execution_id}{summary}")
         }
         ExecutionEvent::RuleProgressed(progressed) => {
             let RuleProgressed { stage, rule, external_execution_id, summary, .. } = progressed;
             let summary = after_colon(summary.as_deref());
-            format!("stage {stage}: rule {rule} is under way as {external_execution_id}{summary}")
+            format!("stage {stage}: rule {rule} has begun as {external_execution_id}{summary}")
         }
         ExecutionEvent::ResultIgnored(_) => "a result that came too late is ignored".to_owned(),
         ExecutionEvent::ConditionStarted(started) => {

@@ -28,6 +28,7 @@ pub enum Fault {
     RuleNotAskedFor,
     NobodyTold,
     WorkNotCalledOff,
+    BegunUnheard,
     RollbackNotAskedFor,
     ActionNotResumed,
     TimerNotResumed,
@@ -72,6 +73,7 @@ pub const FAULTS: &[Fault] = &[
     Fault::RuleNotAskedFor,
     Fault::NobodyTold,
     Fault::WorkNotCalledOff,
+    Fault::BegunUnheard,
     Fault::RollbackNotAskedFor,
     Fault::ActionNotResumed,
     Fault::TimerNotResumed,
@@ -118,6 +120,9 @@ impl Fault {
             Self::RuleNotAskedFor => "a rule that was started is not asked for",
             Self::NobodyTold => "who was let in is not told",
             Self::WorkNotCalledOff => "work at an attempt that was given up is not called off",
+            Self::BegunUnheard => {
+                "work that turns out to have begun after its attempt was given up is not called off"
+            }
             Self::RollbackNotAskedFor => "a rollback that is owed is not asked for",
             Self::ActionNotResumed => "running actions are not taken up again",
             Self::TimerNotResumed => "timers are not set again",

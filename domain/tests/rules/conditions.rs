@@ -1,5 +1,6 @@
 //! The gates of a stage: when they are asked, and what their conditions lead to.
 
+use domain::command::{Details, Wish};
 use domain::execution::{ActionStatus, ConditionStatus, ExecutionStatus, StageStatus};
 use domain::testing::*;
 use events::{
@@ -405,6 +406,11 @@ fn giving_a_run_up_gives_up_its_rules_and_their_condition() {
         "e1: ExecutionStopped",
     ]);
     assert_eq!(world.cancelled_rules.len(), 1);
+    // It had begun, and nobody knew.
+    let details = Details { external_execution_id: Some("b:1".into()), ..Details::default() };
+    let begun = Wish::NoteRuleProgress { attempt: world.rule_attempt_of("e1", "A"), details };
+    world.send(Some("e1"), begun).then(&["e1: RuleProgressed Deploy/A"]);
+    assert_eq!(world.cancelled_rules.len(), 2);
     world.when_rule_succeeds("e1", "A").then(&["e1: RuleResultIgnored"]);
 }
 

@@ -79,3 +79,31 @@ fn an_attempt_under_way_is_taken_up_alone() {
     let stranger = ActionExecutionId::parse("00000000-0000-8000-8000-000000000001").unwrap();
     assert_eq!(react::resume_attempt(&id, world.run("e1"), &stranger), []);
 }
+
+#[test]
+fn work_that_began_unheard_is_called_off_once_it_is_known_how_its_provider_calls_it() {
+    let mut world = building();
+    let (wish, again) = (begun(&world, "b:1"), begun(&world, "b:2"));
+    world.when_abandoned("e1").accepted();
+    assert_eq!(world.cancelled.len(), 1, "nobody knew of anything to stop");
+    world.send(Some("e1"), wish).then(&["e1: ActionProgressed Build/A"]);
+    assert_eq!(world.cancelled.len(), 2);
+    let run = world.attempt("e1", "A");
+    assert_eq!((run.status, run.external_execution_id.as_deref()), (ActionStatus::Abandoned, Some("b:1")));
+    world.send(Some("e1"), again).then(&[]);
+}
+
+#[test]
+fn work_that_began_unheard_is_called_off_after_its_time_too_and_not_after_its_own_end() {
+    let mut world = building();
+    let wish = begun(&world, "b:1");
+    world.pass_minutes(60 * 24 * 7).accepted();
+    world.send(Some("e1"), wish).then(&["e1: ActionProgressed Build/A"]);
+    assert_eq!(world.cancelled.len(), 2);
+
+    let mut world = building();
+    let wish = begun(&world, "b:1");
+    world.fail("e1", "A");
+    world.send(Some("e1"), wish).then(&[]);
+    assert_eq!(world.cancelled.len(), 0);
+}

@@ -6,7 +6,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 use tokio::sync::Notify;
@@ -53,14 +53,30 @@ impl Drop for Underway {
     }
 }
 
-/// Attempts in hand, each with whether somebody asked for it meanwhile. Clones share them.
+/// Attempts in hand. Clones share them.
 #[derive(Clone, Default)]
-pub(crate) struct InHand(Arc<Mutex<BTreeMap<ActionExecutionId, bool>>>);
+pub(crate) struct InHand(Arc<Mutex<BTreeMap<ActionExecutionId, Held>>>);
+
+/// What happened to an attempt since it was taken in hand.
+#[derive(Default)]
+struct Held {
+    /// Somebody asked for it.
+    asked_again: bool,
+    off: Arc<Off>,
+}
+
+/// Whether an attempt was called off.
+#[derive(Default)]
+struct Off {
+    is_so: AtomicBool,
+    told: Notify,
+}
 
 /// An attempt in hand, until it is dropped.
 pub(crate) struct Hand {
     among: InHand,
     attempt: ActionExecutionId,
+    off: Arc<Off>,
     is_gone: bool,
 }
 
@@ -69,28 +85,56 @@ impl InHand {
     /// that word of its end which came meanwhile is not lost.
     pub(crate) fn take(&self, attempt: &ActionExecutionId) -> Option<Hand> {
         let mut attempts = self.attempts();
-        if let Some(asked_again) = attempts.get_mut(attempt) {
-            *asked_again = true;
+        if let Some(held) = attempts.get_mut(attempt) {
+            held.asked_again = true;
             return None;
         }
-        attempts.insert(attempt.clone(), false);
-        Some(Hand { among: self.clone(), attempt: attempt.clone(), is_gone: false })
+        let held = Held::default();
+        let off = Arc::clone(&held.off);
+        attempts.insert(attempt.clone(), held);
+        Some(Hand { among: self.clone(), attempt: attempt.clone(), off, is_gone: false })
     }
 
-    fn attempts(&self) -> MutexGuard<'_, BTreeMap<ActionExecutionId, bool>> {
+    /// Tells whoever has this attempt in hand that it no longer counts.
+    pub(crate) fn call_off(&self, attempt: &ActionExecutionId) {
+        if let Some(held) = self.attempts().get(attempt) {
+            held.off.is_so.store(true, Ordering::SeqCst);
+            // Kept for whoever does not listen yet.
+            held.off.told.notify_one();
+        }
+    }
+
+    fn attempts(&self) -> MutexGuard<'_, BTreeMap<ActionExecutionId, Held>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Hand {
+    /// The attempt.
+    pub(crate) fn attempt(&self) -> &ActionExecutionId {
+        &self.attempt
+    }
+
+    /// Whether it was called off since it was taken in hand.
+    pub(crate) fn is_called_off(&self) -> bool {
+        self.off.is_so.load(Ordering::SeqCst)
+    }
+
+    /// Waits until it is called off.
+    pub(crate) async fn called_off(&self) {
+        while !self.is_called_off() {
+            self.off.told.notified().await;
+        }
+    }
+
     /// Lets go, unless somebody asked for the attempt meanwhile: then it stays in hand.
     pub(crate) fn let_go(mut self) -> Option<Self> {
         {
             let mut attempts = self.among.attempts();
             match attempts.get_mut(&self.attempt) {
-                Some(asked_again @ true) => *asked_again = false,
+                Some(held) if held.asked_again => held.asked_again = false,
                 // In one step with the look: a question that comes later takes the attempt in hand itself.
-                Some(false) | None => {
+                Some(_) | None => {
                     attempts.remove(&self.attempt);
                     self.is_gone = true;
                 }
@@ -120,6 +164,17 @@ mod tests {
         let hand = hand.let_go().expect("it was asked for meanwhile");
         assert!(hand.let_go().is_none());
         assert!(in_hand.take(&id).is_some());
+    }
+
+    #[tokio::test]
+    async fn whoever_has_an_attempt_in_hand_hears_that_it_was_called_off() {
+        let (in_hand, id) = (InHand::default(), ActionExecutionId::parse("a1").unwrap());
+        in_hand.call_off(&id);
+        let hand = in_hand.take(&id).unwrap();
+        assert!(!hand.is_called_off(), "it was not in hand then");
+        in_hand.call_off(&id);
+        hand.called_off().await;
+        assert!(hand.is_called_off());
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 pub mod action;
 mod busy;
 mod cache;
+mod call_off;
 pub mod job;
 pub mod judge;
 pub mod log;

@@ -4,6 +4,7 @@
 use crate::{
     Engine,
     action::{ActionJob, Begun, Failure, Outcome, Run, Success},
+    busy::{Hand, InHand},
     job,
     log::{Log, LogError},
     ports::Actions,
@@ -16,7 +17,7 @@ use domain::{
     execution::{ActionStatus, rollback::Past},
     fault,
 };
-use events::{CommandId, ExecutionId, PipelineName, RuleExecutionId, StageName};
+use events::{CommandId, ExecutionId, PipelineName, StageName};
 use std::time::Duration;
 
 /// How often a result is offered to a log that does not answer, before it is left to the next start to have the
@@ -36,7 +37,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
                     });
                 }
                 Effect::CancelAction { pipeline, execution, attempt } => {
-                    self.actions().cancel(&attempt.action_execution);
+                    self.call_off(&attempt.action_execution);
                     self.set_out(|engine| async move {
                         engine.stop_action(&pipeline, &execution, &attempt).await;
                     });
@@ -53,7 +54,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
                     });
                 }
                 Effect::CancelRule { pipeline, execution, rule_execution } => {
-                    self.actions().cancel(&(&rule_execution).into());
+                    self.call_off(&(&rule_execution).into());
                     self.set_out(|engine| async move {
                         engine.stop_rule(&pipeline, &execution, &rule_execution).await;
                     });
@@ -130,12 +131,10 @@ impl<L: Log, A: Actions> Engine<L, A> {
         attempt: Attempt,
         mut resumed: bool,
     ) {
-        if fault!(BegunTwice) {
-            return self.work_at_action(pipeline, execution, attempt, resumed).await;
-        }
-        let mut hand = self.in_hand().take(&attempt.action_execution);
+        let among = if fault!(BegunTwice) { &InHand::default() } else { self.in_hand() };
+        let mut hand = among.take(&attempt.action_execution);
         while let Some(held) = hand {
-            self.work_at_action(pipeline.clone(), execution.clone(), attempt.clone(), resumed).await;
+            self.work_at_action(pipeline.clone(), execution.clone(), attempt.clone(), resumed, &held).await;
             hand = held.let_go();
             resumed = true;
         }
@@ -147,6 +146,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
         execution: ExecutionId,
         attempt: Attempt,
         resumed: bool,
+        hand: &Hand,
     ) {
         let job = match self.job(&pipeline, &execution, &attempt, resumed).await {
             Ok(Some(job)) => job,
@@ -171,7 +171,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
                 }
             }
         } else {
-            self.actions().run(job).await
+            self.unless_called_off(hand, self.actions().run(job)).await
         };
         let (id, wish) = match run {
             Run::Ended(outcome) => (
@@ -197,7 +197,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
     ) {
         let mut hand = self.in_hand().take(&(&attempt.rule_execution).into());
         while let Some(held) = hand {
-            self.work_at_rule(pipeline.clone(), execution.clone(), attempt.clone(), resumed).await;
+            self.work_at_rule(pipeline.clone(), execution.clone(), attempt.clone(), resumed, &held).await;
             hand = held.let_go();
             resumed = true;
         }
@@ -209,6 +209,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
         execution: ExecutionId,
         attempt: RuleAttempt,
         resumed: bool,
+        hand: &Hand,
     ) {
         let job = match self.rule_job(&pipeline, &execution, &attempt, resumed).await {
             Ok(Some(job)) => job,
@@ -218,7 +219,8 @@ impl<L: Log, A: Actions> Engine<L, A> {
                 return;
             }
         };
-        let (id, wish) = match self.actions().run_rule(job).await {
+        let run = self.unless_called_off(hand, self.actions().run_rule(job)).await;
+        let (id, wish) = match run {
             Run::Ended(outcome) => (
                 format!("result#{}", attempt.rule_execution),
                 Wish::RecordRuleResult { attempt, result: rule_result(outcome) },
@@ -230,23 +232,6 @@ impl<L: Log, A: Actions> Engine<L, A> {
             Run::Elsewhere => return,
         };
         self.record_result(id, pipeline, execution, wish).await;
-    }
-
-    /// Asks the provider of an attempt that no longer counts to stop what it has begun, if it has.
-    async fn stop_action(&self, pipeline: &PipelineName, execution: &ExecutionId, attempt: &Attempt) {
-        match self.job_of(pipeline, execution, attempt).await {
-            Ok(Some(job)) if job.begun.is_some() => self.actions().stop(job).await,
-            Ok(_) => {}
-            Err(error) => tracing::warn!(%execution, %error, "a provider was not asked to stop"),
-        }
-    }
-
-    async fn stop_rule(&self, pipeline: &PipelineName, execution: &ExecutionId, id: &RuleExecutionId) {
-        match self.rule_job_of(pipeline, execution, id).await {
-            Ok(Some(job)) if job.begun.is_some() => self.actions().stop_rule(job).await,
-            Ok(_) => {}
-            Err(error) => tracing::warn!(%execution, %error, "a provider was not asked to stop"),
-        }
     }
 
     /// Has something done that nobody waits for, but [`Engine::quiet`].
@@ -320,30 +305,6 @@ impl<L: Log, A: Actions> Engine<L, A> {
         let definition = definitions.definition(start.pipeline_version);
         Ok(definition
             .and_then(|definition| job::rule_job(pipeline, execution, attempt, &state, definition, resumed)))
-    }
-
-    /// The job of an attempt at a rule, whether it is under way or has ended.
-    async fn rule_job_of(
-        &self,
-        pipeline: &PipelineName,
-        execution: &ExecutionId,
-        id: &RuleExecutionId,
-    ) -> Result<Option<RuleJob>, LogError> {
-        let (definitions, state) = self.as_known(pipeline, execution).await?;
-        let Some((stage, _, run)) = state.rule(id) else { return Ok(None) };
-        let Some(start) = state.start.as_ref().filter(|start| start.incarnation == definitions.incarnation)
-        else {
-            return Ok(None);
-        };
-        let attempt = RuleAttempt {
-            stage: stage.stage.clone(),
-            rule: run.rule.clone(),
-            rule_execution: id.clone(),
-            entry: run.entry,
-        };
-        let definition = definitions.definition(start.pipeline_version);
-        Ok(definition
-            .and_then(|definition| job::rule_job(pipeline, execution, &attempt, &state, definition, false)))
     }
 
     /// Sends a command until the log answers, for a bounded time.

@@ -70,7 +70,7 @@ pub struct Observer {
     others: BTreeMap<StreamName, (Version, Hash)>,
     asked: BTreeMap<ExecutionId, Vec<Effect>>,
     attempts: BTreeSet<ActionExecutionId>,
-    ended: BTreeMap<ActionExecutionId, &'static str>,
+    ended: BTreeMap<ActionExecutionId, (&'static str, Timestamp)>,
     taken: BTreeSet<JobId>,
     places: BTreeSet<ArtifactLocation>,
     /// Came in through a closed door before they have started.
@@ -124,8 +124,8 @@ impl Observer {
     }
 
     /// Attempts that were given up or timed out, of which providers should have heard.
-    pub fn called_off(&self) -> impl Iterator<Item = &ActionExecutionId> {
-        self.ended.iter().filter(|(_, how)| **how == CALLED_OFF).map(|(id, _)| id)
+    pub fn called_off(&self) -> impl Iterator<Item = (&ActionExecutionId, Timestamp)> {
+        self.ended.iter().filter(|(_, (how, _))| *how == CALLED_OFF).map(|(id, (_, at))| (id, *at))
     }
 
     /// Looks at one of several commits that were written together.
@@ -215,7 +215,7 @@ impl Observer {
                     self.started.push(id.clone());
                 }
                 for event in &events {
-                    self.count(event)?;
+                    self.count(event, commit.time)?;
                 }
                 runs.insert(id);
             }
@@ -308,7 +308,7 @@ impl Observer {
     }
 
     /// An attempt starts once and ends at most once; nothing of it comes before its start; its places are its own.
-    fn count(&mut self, event: &ExecutionEvent) -> Result<(), String> {
+    fn count(&mut self, event: &ExecutionEvent, at: Timestamp) -> Result<(), String> {
         let (ended, how): (ActionExecutionId, _) = match event {
             ExecutionEvent::ActionStarted(event) => {
                 if let Some(twice) = event.outputs.iter().find(|it| !self.places.insert(it.location.clone()))
@@ -347,9 +347,11 @@ impl Observer {
         if !self.attempts.contains(&ended) {
             return Err(format!("an attempt starts before it ends: {ended:?}"));
         }
-        match self.ended.insert(ended.clone(), how) {
+        match self.ended.insert(ended.clone(), (how, at)) {
             None => Ok(()),
-            Some(before) => Err(format!("an attempt ends at most once: {ended:?}: {before}, then {how}")),
+            Some((before, _)) => {
+                Err(format!("an attempt ends at most once: {ended:?}: {before}, then {how}"))
+            }
         }
     }
 }

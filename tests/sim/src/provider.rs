@@ -3,7 +3,7 @@
 
 use crate::{
     plan::Trouble,
-    shared::{Die, Life, Shared},
+    shared::{BEGINNING, Die, Life, Shared},
 };
 use engine::{
     action::{ActionJob, Begun, Failure, FailureCode, Outcome, Run, SourceRevision, Success},
@@ -74,6 +74,8 @@ enum End {
 
 /// Where all is well, it is noted within this time that a provider has begun, in milliseconds.
 const NOTED_WITHIN_MS: i64 = 30_000;
+/// Where all is well, whoever works in vain hears of it within this time, in milliseconds.
+const TOLD_WITHIN_MS: i64 = 30_000;
 /// How long a claim holds when its holder does not come back, in milliseconds.
 const CLAIM_MS: i64 = 15 * 60_000;
 
@@ -85,14 +87,19 @@ impl Provider {
         self.variables = variables;
     }
 
-    /// Attempts that were called off in the log, were begun, and of which nobody told the provider.
+    /// Attempts that were called off in the log, each then, of which nobody told the provider: it works at them still, or
+    /// did so long after.
     pub fn not_told<'p>(
         &'p self,
-        called_off: impl Iterator<Item = &'p ActionExecutionId>,
+        called_off: impl Iterator<Item = (&'p ActionExecutionId, Timestamp)>,
     ) -> Vec<&'p ActionExecutionId> {
-        called_off
-            .filter(|id| self.works.get(id).is_some_and(|work| !work.called_off && !work.waiting.is_empty()))
-            .collect()
+        let went_on = |work: &Work, at: Timestamp| {
+            work.answered.is_some() && (work.ends.is_none() || work.done > at.0 - BEGINNING + TOLD_WITHIN_MS)
+        };
+        let is_missed = |work: &Work, at| !work.called_off && (!work.waiting.is_empty() || went_on(work, at));
+        let missed =
+            called_off.filter(|(id, at)| self.works.get(id).is_some_and(|work| is_missed(work, *at)));
+        missed.map(|(id, _)| id).collect()
     }
 
     /// A process is gone, and waits for nothing any more.
@@ -153,6 +160,15 @@ impl SimActions {
     async fn work(&self, asked: Asked<'_>) -> Answer {
         self.shared.takes_time().await;
         self.life.lives().await;
+        let answer = self.asked(asked).await;
+        if matches!(answer, Answer::Begun) {
+            self.shared.takes_time().await;
+            self.life.lives().await;
+        }
+        answer
+    }
+
+    async fn asked(&self, asked: Asked<'_>) -> Answer {
         let Asked { execution, attempt: id, begun, is_rule, resumed } = asked;
         let me = self.life.number;
         let (told, done) = {
@@ -239,8 +255,8 @@ impl SimActions {
         self.shared.provider().variables.iter().map(|name| (name.clone(), "1".to_owned())).collect()
     }
 
-    fn call_off(&self, id: &ActionExecutionId) {
-        if let Some(work) = self.shared.provider().works.get_mut(id) {
+    fn call_off(&self, id: &ActionExecutionId, goes_on: bool) {
+        if let Some(work) = self.shared.provider().works.get_mut(id).filter(|work| work.goes_on == goes_on) {
             work.called_off = true;
             work.told.notify_waiters();
         }
@@ -329,18 +345,19 @@ impl Actions for SimActions {
             if !self.shared.observer().has_ended(attempt) {
                 self.shared.blame(|| format!("no work is called off that still counts: {attempt:?}"));
             }
-            self.call_off(attempt);
+            // What goes on by itself is stopped by whoever knows how it is called.
+            self.call_off(attempt, false);
         }
     }
 
     async fn stop(&self, job: ActionJob) {
         self.life.lives().await;
-        self.call_off(&job.action_execution);
+        self.call_off(&job.action_execution, true);
     }
 
     async fn stop_rule(&self, job: RuleJob) {
         self.life.lives().await;
-        self.call_off(&(&job.rule_execution).into());
+        self.call_off(&(&job.rule_execution).into(), true);
     }
 }
 

@@ -25,7 +25,7 @@ use tokio::{
 };
 
 /// The time at which every world begins, in milliseconds.
-const BEGINNING: i64 = 1_700_000_000_000;
+pub const BEGINNING: i64 = 1_700_000_000_000;
 
 /// Of so many times that a process could die right after an append, it does so once.
 const DIES_MIDWAY: usize = 6;

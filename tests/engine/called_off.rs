@@ -1,22 +1,23 @@
 //! Attempts that are called off while whoever carries them out is still about to begin.
 
 use crate::{
-    Counted, Never, Still,
-    owed::{Kept, create, start, transact},
+    engine,
+    owed::{Kept, create, start},
+    send,
 };
-use domain::command::Wish;
-use engine::{
-    Engine, World,
+use ::engine::{
+    Engine,
     action::{ActionJob, Begun, Outcome, Run},
     memory::MemoryLog,
     ports::Actions,
     rule::{RuleJob, RuleOutcome},
 };
+use domain::command::Wish;
 use events::ActionExecutionId;
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -75,15 +76,7 @@ impl Actions for GoesOn {
 }
 
 fn working<A: Actions>(actions: A) -> Engine<Kept, A> {
-    Engine::new(World {
-        log: Kept(Arc::new(MemoryLog::new())),
-        actions,
-        clock: Arc::new(Still),
-        ids: Arc::new(Counted(AtomicU64::new(1))),
-        timers: Arc::new(Never),
-        region: "us-east-1".into(),
-        account: "123456789012".into(),
-    })
+    engine(Kept(Arc::new(MemoryLog::new())), actions, 1)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -96,7 +89,7 @@ async fn whoever_begins_after_the_attempt_was_called_off_is_told_then() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let wish = Wish::StopExecution { abandon: true, reason: None };
-    transact(&engine, &pipeline, Some(&execution), wish).await;
+    send(&engine, &pipeline, Some(&execution), wish).await;
     let over = tokio::time::timeout(Duration::from_secs(60), engine.quiet()).await;
     assert!(over.is_ok(), "somebody still works at what was called off");
 }
@@ -108,7 +101,7 @@ async fn what_a_deleted_pipeline_had_begun_is_stopped_also_when_its_name_is_used
     let pipeline = create(&engine).await;
     start(&engine, &pipeline).await;
     engine.quiet().await;
-    transact(&engine, &pipeline, None, Wish::DeletePipeline).await;
+    send(&engine, &pipeline, None, Wish::DeletePipeline).await;
     create(&engine).await;
     engine.quiet().await;
     assert_eq!(*actions.0.lock().unwrap(), [Some("b:1".to_owned())]);

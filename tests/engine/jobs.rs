@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy knows only functions marked as tests, not their helpers")]
 
-use crate::owed::{Home, Kept, life, send};
+use crate::{
+    owed::{Home, Kept, life, send},
+    start_by_hand,
+};
 use api::Operation;
 use domain::{
     catalogue::custom::{ActionTypeWish, ActionTypes, CustomDefinition},
@@ -16,7 +19,7 @@ use engine::{
 };
 use events::{
     AccountId, ActionCategory, ActionOwner, ActionTypeId, ActionTypeSettings, ExecutionId, PipelineName,
-    StreamName, Trigger, TriggerType, Version,
+    StreamName, Version,
 };
 use handlers::{Caller, operations, project};
 use serde_json::{Value, json};
@@ -51,10 +54,8 @@ async fn started(home: &Home) -> ExecutionId {
     let definition = Box::new(stages.build());
     let name = definition.name.clone();
     send(home, &name, None, Wish::CreatePipeline { definition, tags: BTreeMap::new() }).await;
-    let trigger = Trigger { kind: TriggerType::StartPipelineExecution, detail: "ann".into() };
-    let wish = Wish::StartExecution { trigger, variables: BTreeMap::new(), revisions: BTreeMap::new() };
     let id = home.engine.fresh_execution_id();
-    send(home, &name, Some(&id), wish).await;
+    send(home, &name, Some(&id), start_by_hand()).await;
     id
 }
 

@@ -1,29 +1,23 @@
 //! Answers that get lost, and readers who come while an append is on its way.
 
 use crate::{
-    Counted, FailWhenTold, Never, SlowLog, Still, definition,
+    FailWhenTold, definition, envelope,
+    gated::Gated,
+    never_told,
     owed::{Kept, life, send},
+    start_by_hand,
 };
 use domain::{command::Wish, execution::ExecutionStatus, testing};
 use engine::{
-    Engine, World,
+    Engine,
     memory::{Fault, Faults, MemoryLog, MemoryViews},
 };
-use events::{ExecutionId, PipelineName, Trigger, TriggerType};
+use events::{ExecutionId, PipelineName};
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
-use tokio::sync::watch;
-
-fn start() -> Wish {
-    let trigger = Trigger { kind: TriggerType::StartPipelineExecution, detail: "ann".into() };
-    Wish::StartExecution { trigger, variables: BTreeMap::new(), revisions: BTreeMap::new() }
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_an_append_asks_for_is_done_although_its_answer_was_lost() {
@@ -43,7 +37,7 @@ async fn what_an_append_asks_for_is_done_although_its_answer_was_lost() {
         (count % 2 == 1).then_some(Fault::AnswerLost)
     }));
     let id = home.engine.fresh_execution_id();
-    send(&home, &name, Some(&id), start()).await;
+    send(&home, &name, Some(&id), start_by_hand()).await;
     for _ in 0..2_000 {
         if home.engine.execution(&id).await.unwrap().status == ExecutionStatus::Succeeded {
             return;
@@ -53,50 +47,24 @@ async fn what_an_append_asks_for_is_done_although_its_answer_was_lost() {
     panic!("nobody took it up: {:#?}", home.engine.execution(&id).await);
 }
 
-fn slow(log: &SlowLog) -> Engine<SlowLog, FailWhenTold> {
-    Engine::new(World {
-        log: log.clone(),
-        actions: FailWhenTold(watch::channel(false).1),
-        clock: Arc::new(Still),
-        ids: Arc::new(Counted(AtomicU64::new(1))),
-        timers: Arc::new(Never),
-        region: "us-east-1".into(),
-        account: "123456789012".into(),
-    })
-}
-
 /// A start that is on its way, and will be refused as often as the log is asked before it calms down.
 async fn refused_start(
-    log: &SlowLog,
-    engine: &Engine<SlowLog, FailWhenTold>,
+    log: &Gated,
+    engine: &Engine<Gated, FailWhenTold>,
     name: &PipelineName,
     id: &ExecutionId,
 ) {
-    log.gate.send_replace(false);
+    let asked = log.close();
     log.inner.set_faults(Faults::listed([Some(Fault::Unavailable)]));
-    let asked = log.asked.load(Ordering::SeqCst);
-    tokio::spawn({
-        let (engine, name, id) = (engine.clone(), name.clone(), id.clone());
-        async move {
-            let command = domain::command::Command { pipeline: name, execution: Some(id), wish: start() };
-            let envelope = engine::transact::Envelope {
-                id: engine.fresh_command_id(),
-                actor: "ann".into(),
-                command,
-                once: None,
-            };
-            assert!(engine.transact(envelope).await.is_err());
-        }
-    });
-    while log.asked.load(Ordering::SeqCst) == asked {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    let (engine, envelope) = (engine.clone(), envelope(engine, name, Some(id), start_by_hand()));
+    tokio::spawn(async move { assert!(engine.transact(envelope).await.is_err()) });
+    log.asked(asked + 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_sees_a_state_whose_append_is_then_refused() {
-    let log = SlowLog::new();
-    let engine = slow(&log);
+    let log = Gated::new();
+    let engine = crate::engine(log.clone(), never_told(), 1);
     let definition = definition();
     let name = definition.name.clone();
     let create = Wish::CreatePipeline { definition: Box::new(definition), tags: BTreeMap::new() };
@@ -113,7 +81,7 @@ async fn nobody_sees_a_state_whose_append_is_then_refused() {
         async move { engine.lane(&name).await.unwrap().under_way().len() }
     });
     tokio::time::sleep(Duration::from_millis(50)).await;
-    log.gate.send_replace(true);
+    log.open();
     assert!(!reader.await.unwrap());
     assert_eq!(lane.await.unwrap(), 0);
 }

@@ -2,32 +2,29 @@
 
 mod behind;
 mod called_off;
+mod gated;
 mod jobs;
 mod lost;
 mod owed;
 mod single;
 
+use ::engine::{
+    Engine, World,
+    action::{ActionJob, Failure, FailureCode, Outcome, Run},
+    log::Log,
+    ports::{Actions, Clock, Ids, Timers},
+    rule::{RuleJob, RuleOutcome},
+    transact::Envelope,
+};
 use domain::{
     command::{Command, Wish},
     execution::ExecutionStatus,
     pipeline::PipelineDeclaration,
 };
-use engine::{
-    Engine, World,
-    action::{ActionJob, Failure, FailureCode, Outcome, Run},
-    log::{Appended, Batch, Commit, Loaded, Log, LogError},
-    memory::MemoryLog,
-    ports::{Actions, Clock, Ids, Timers},
-    rule::{RuleJob, RuleOutcome},
-    transact::Envelope,
-};
-use events::{
-    ActionExecutionId, CommandId, ExecutionId, PipelineName, StreamName, Timestamp, Trigger, TriggerType,
-    Version,
-};
+use events::{ActionExecutionId, ExecutionId, PipelineName, Timestamp, Trigger, TriggerType};
+use gated::Gated;
 use std::{
     collections::BTreeMap,
-    future::Future,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -35,57 +32,6 @@ use std::{
     time::Duration,
 };
 use tokio::sync::watch;
-
-/// A log whose appends become durable, and readable, only while its gate is open. They keep their order.
-#[derive(Clone)]
-struct SlowLog {
-    inner: Arc<MemoryLog>,
-    gate: watch::Sender<bool>,
-    asked: Arc<AtomicU64>,
-    done: watch::Sender<u64>,
-}
-
-impl SlowLog {
-    fn new() -> Self {
-        Self {
-            inner: Arc::new(MemoryLog::new()),
-            gate: watch::Sender::new(true),
-            asked: Arc::default(),
-            done: watch::Sender::new(0),
-        }
-    }
-}
-
-impl Log for SlowLog {
-    const PIPELINED: bool = true;
-
-    fn append(&self, batch: Batch) -> impl Future<Output = Result<Appended, LogError>> + Send + 'static {
-        let log = self.clone();
-        let turn = self.asked.fetch_add(1, Ordering::SeqCst);
-        // Spawned: an append goes on when nobody waits for it.
-        let work = tokio::spawn(async move {
-            log.done.subscribe().wait_for(|done| *done == turn).await.expect("the log is alive");
-            log.gate.subscribe().wait_for(|open| *open).await.expect("the log is alive");
-            let answer = log.inner.append(batch).await;
-            log.done.send_modify(|done| *done += 1);
-            answer
-        });
-        async move { work.await.expect("an append does not panic") }
-    }
-
-    async fn barrier(&self) {
-        let asked = self.asked.load(Ordering::SeqCst);
-        self.done.subscribe().wait_for(|done| *done >= asked).await.expect("the log is alive");
-    }
-
-    async fn load(&self, stream: &StreamName, fold: u32) -> Result<Loaded, LogError> {
-        self.inner.load(stream, fold).await
-    }
-
-    async fn read(&self, stream: &StreamName, after: Version, limit: usize) -> Result<Vec<Commit>, LogError> {
-        self.inner.read(stream, after, limit).await
-    }
-}
 
 /// Every action fails once it is told to.
 struct FailWhenTold(watch::Receiver<bool>);
@@ -137,49 +83,64 @@ fn definition() -> PipelineDeclaration {
     domain::pipeline::parse(&value).expect("the fixture is a legal definition")
 }
 
-async fn send(
-    engine: &Engine<SlowLog, FailWhenTold>,
+/// An engine at a time that stands still, whose ids are counted from a number.
+fn engine<L: Log, A: Actions>(log: L, actions: A, ids_from: u64) -> Engine<L, A> {
+    Engine::new(World {
+        log,
+        actions,
+        clock: Arc::new(Still),
+        ids: Arc::new(Counted(AtomicU64::new(ids_from))),
+        timers: Arc::new(Never),
+        region: "us-east-1".into(),
+        account: "123456789012".into(),
+    })
+}
+
+/// Actions that are under way for ever.
+fn never_told() -> FailWhenTold {
+    FailWhenTold(watch::channel(false).1)
+}
+
+fn envelope<L: Log, A: Actions>(
+    engine: &Engine<L, A>,
+    pipeline: &PipelineName,
+    execution: Option<&ExecutionId>,
+    wish: Wish,
+) -> Envelope {
+    let command = Command { pipeline: pipeline.clone(), execution: execution.cloned(), wish };
+    Envelope { id: engine.fresh_command_id(), actor: "ann".into(), command, once: None }
+}
+
+async fn send<L: Log, A: Actions>(
+    engine: &Engine<L, A>,
     pipeline: &PipelineName,
     execution: Option<&ExecutionId>,
     wish: Wish,
 ) {
-    let command = Command { pipeline: pipeline.clone(), execution: execution.cloned(), wish };
-    let id: CommandId = engine.fresh_command_id();
-    engine
-        .transact(Envelope { id, actor: "ann".into(), command, once: None })
-        .await
-        .expect("the log takes it");
+    engine.transact(envelope(engine, pipeline, execution, wish)).await.expect("the log takes it");
+}
+
+fn start_by_hand() -> Wish {
+    let trigger = Trigger { kind: TriggerType::StartPipelineExecution, detail: "ann".into() };
+    Wish::StartExecution { trigger, variables: BTreeMap::new(), revisions: BTreeMap::new() }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_state_read_while_its_last_event_is_on_its_way_is_not_kept() {
-    let log = SlowLog::new();
+    let log = Gated::new();
     let (tell, told) = watch::channel(false);
-    let engine = Engine::new(World {
-        log: log.clone(),
-        actions: FailWhenTold(told),
-        clock: Arc::new(Still),
-        ids: Arc::new(Counted(AtomicU64::new(1))),
-        timers: Arc::new(Never),
-        region: "us-east-1".into(),
-        account: "123456789012".into(),
-    });
+    let engine = engine(log.clone(), FailWhenTold(told), 1);
     let definition = definition();
     let pipeline = definition.name.clone();
     let create = Wish::CreatePipeline { definition: Box::new(definition), tags: BTreeMap::new() };
     send(&engine, &pipeline, None, create).await;
     let execution = engine.fresh_execution_id();
-    let trigger = Trigger { kind: TriggerType::StartPipelineExecution, detail: "ann".into() };
-    let start = Wish::StartExecution { trigger, variables: BTreeMap::new(), revisions: BTreeMap::new() };
-    send(&engine, &pipeline, Some(&execution), start).await;
+    send(&engine, &pipeline, Some(&execution), start_by_hand()).await;
 
     // The run's end is decided, and stays on its way.
-    log.gate.send_replace(false);
-    let asked = log.asked.load(Ordering::SeqCst);
+    let asked = log.close();
     tell.send_replace(true);
-    while log.asked.load(Ordering::SeqCst) == asked {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    log.asked(asked + 1).await;
     // The first reader sees the end, and lets go of a run that is over; the second finds it cold.
     let readers: Vec<_> = (0..2)
         .map(|_| {
@@ -191,7 +152,7 @@ async fn a_state_read_while_its_last_event_is_on_its_way_is_not_kept() {
         tokio::task::yield_now().await;
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    log.gate.send_replace(true);
+    log.open();
     for reader in readers {
         assert_eq!(reader.await.unwrap(), ExecutionStatus::Failed);
     }

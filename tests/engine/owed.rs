@@ -1,34 +1,33 @@
 //! A crash between the failure of a stage and the start of its rollback.
 
 use domain::{
-    command::{Command, Wish},
+    command::Wish,
     execution::ExecutionStatus,
     pipeline::secrets::Secret,
     testing::{deploy, pipeline, source},
 };
 use engine::{
-    Engine, World,
+    Engine,
     action::{ActionJob, Failure, FailureCode, Outcome, Run, Success},
     log::{Appended, Batch, Commit, Loaded, Log, LogError, Position},
     memory::{Fault, Faults, MemoryArtifactAccess, MemoryLog, MemoryViews},
     ports::{Actions, Secrets, SecretsError},
-    transact::Envelope,
 };
-use events::{ActionExecutionId, ExecutionId, PipelineName, StreamName, Trigger, TriggerType, Version};
+use events::{ActionExecutionId, ExecutionId, PipelineName, StreamName, Version};
 use handlers::{Service, project, sweep};
 use std::{
     collections::BTreeMap,
     future::Future,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
 use tokio::runtime::Runtime;
 
-use crate::{Counted, Never, Still};
+use crate::start_by_hand;
 
 /// One log for several lives.
 #[derive(Clone)]
@@ -100,15 +99,7 @@ pub(crate) type Home = Service<Kept, FailOnce, MemoryViews, NoSecrets, MemoryArt
 
 /// A process over what earlier ones have left behind.
 pub(crate) fn life(log: &Kept, views: &Arc<MemoryViews>, fails: &Arc<AtomicBool>, ids_from: u64) -> Home {
-    let engine = Engine::new(World {
-        log: log.clone(),
-        actions: FailOnce(Arc::clone(fails)),
-        clock: Arc::new(Still),
-        ids: Arc::new(Counted(AtomicU64::new(ids_from))),
-        timers: Arc::new(Never),
-        region: "us-east-1".into(),
-        account: "123456789012".into(),
-    });
+    let engine = crate::engine(log.clone(), FailOnce(Arc::clone(fails)), ids_from);
     Service {
         engine,
         views: Arc::clone(views),
@@ -121,18 +112,7 @@ pub(crate) fn life(log: &Kept, views: &Arc<MemoryViews>, fails: &Arc<AtomicBool>
 }
 
 pub(crate) async fn send(home: &Home, pipeline: &PipelineName, execution: Option<&ExecutionId>, wish: Wish) {
-    transact(&home.engine, pipeline, execution, wish).await;
-}
-
-pub(crate) async fn transact<A: Actions>(
-    engine: &Engine<Kept, A>,
-    pipeline: &PipelineName,
-    execution: Option<&ExecutionId>,
-    wish: Wish,
-) {
-    let command = Command { pipeline: pipeline.clone(), execution: execution.cloned(), wish };
-    let envelope = Envelope { id: engine.fresh_command_id(), actor: "ann".into(), command, once: None };
-    engine.transact(envelope).await.expect("the log takes it");
+    crate::send(&home.engine, pipeline, execution, wish).await;
 }
 
 async fn ends(home: &Home, id: &ExecutionId, status: ExecutionStatus) {
@@ -158,15 +138,13 @@ pub(crate) async fn create<A: Actions>(engine: &Engine<Kept, A>) -> PipelineName
     let definition = declared.on_failure("ROLLBACK", None).build();
     let name = definition.name.clone();
     let create = Wish::CreatePipeline { definition: Box::new(definition), tags: BTreeMap::new() };
-    transact(engine, &name, None, create).await;
+    crate::send(engine, &name, None, create).await;
     name
 }
 
 pub(crate) async fn start<A: Actions>(engine: &Engine<Kept, A>, name: &PipelineName) -> ExecutionId {
-    let trigger = Trigger { kind: TriggerType::StartPipelineExecution, detail: "ann".into() };
     let id = engine.fresh_execution_id();
-    let wish = Wish::StartExecution { trigger, variables: BTreeMap::new(), revisions: BTreeMap::new() };
-    transact(engine, name, Some(&id), wish).await;
+    crate::send(engine, name, Some(&id), start_by_hand()).await;
     id
 }
 

@@ -2,26 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy knows only functions marked as tests, not their helpers")]
 
-use super::{Counted, FailWhenTold, Never, SlowLog, Still};
+use super::{FailWhenTold, gated::Gated, never_told};
 use domain::webhook::{Webhook, WebhookDefinition, WebhookWish};
 use engine::{
-    Engine, World,
+    Engine,
     log::{Appended, Batch, Commit, Loaded, Log, LogError},
     memory::MemoryLog,
     single::Order,
     transact::{Done, TransactError},
 };
 use events::{ActionName, PipelineName, StreamName, Version, WebhookAuthentication, WebhookName};
-use std::{
-    collections::BTreeMap,
-    future::Future,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
-use tokio::sync::watch;
+use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
 /// A log that several processes write to: nobody may believe what it has kept warm.
 #[derive(Clone)]
@@ -46,15 +37,7 @@ impl Log for SharedLog {
 }
 
 fn engine<L: Log>(log: L, first_id: u64) -> Engine<L, FailWhenTold> {
-    Engine::new(World {
-        log,
-        actions: FailWhenTold(watch::channel(false).1),
-        clock: Arc::new(Still),
-        ids: Arc::new(Counted(AtomicU64::new(first_id))),
-        timers: Arc::new(Never),
-        region: "us-east-1".into(),
-        account: "123456789012".into(),
-    })
+    crate::engine(log, never_told(), first_id)
 }
 
 fn hook() -> WebhookName {
@@ -87,20 +70,18 @@ async fn record<L: Log>(engine: &Engine<L, FailWhenTold>, wish: WebhookWish) -> 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_many_record_at_once_is_all_recorded() {
-    let log = SlowLog::new();
+    let log = Gated::new();
     let engine = engine(log.clone(), 1);
     record(&engine, put("Fetch")).await.unwrap();
-    log.gate.send_replace(false);
+    log.close();
     let work: Vec<_> = (0..40)
         .map(|number| {
             let engine = engine.clone();
             tokio::spawn(async move { record(&engine, tag(&format!("key{number}"))).await.unwrap() })
         })
         .collect();
-    while log.asked.load(Ordering::SeqCst) < 41 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    log.gate.send_replace(true);
+    log.asked(41).await;
+    log.open();
     for work in work {
         assert_eq!(work.await.unwrap(), Done::Written);
     }
@@ -110,16 +91,14 @@ async fn what_many_record_at_once_is_all_recorded() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_is_told_that_a_wish_is_met_before_that_is_durable() {
-    let log = SlowLog::new();
+    let log = Gated::new();
     let engine = engine(log.clone(), 1);
-    log.gate.send_replace(false);
+    log.close();
     let first = {
         let engine = engine.clone();
         tokio::spawn(async move { record(&engine, put("Fetch")).await })
     };
-    while log.asked.load(Ordering::SeqCst) < 1 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    log.asked(1).await;
     let second = {
         let engine = engine.clone();
         tokio::spawn(async move { record(&engine, put("Fetch")).await })
@@ -130,7 +109,7 @@ async fn nobody_is_told_that_a_wish_is_met_before_that_is_durable() {
     };
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(!first.is_finished() && !second.is_finished() && !reader.is_finished());
-    log.gate.send_replace(true);
+    log.open();
     assert_eq!(first.await.unwrap().unwrap(), Done::Written);
     assert_eq!(second.await.unwrap().unwrap(), Done::Nothing);
     assert_eq!(reader.await.unwrap(), Version(1));

@@ -48,8 +48,9 @@ pub(crate) fn a_push(home: &mut Home) {
         deployed.is_some_and(|body| body.windows(3).any(|bytes| bytes == b"one")),
         "the site was not deployed"
     );
-    let by = stack.action(name, "Approve", "Release")["latestExecution"]["lastUpdatedBy"].clone();
-    assert_eq!(by, "arn:aws:iam::111122223333:user/test");
+    // Rows follow the log.
+    let by = || stack.action(name, "Approve", "Release")["latestExecution"]["lastUpdatedBy"].clone();
+    assert!(eventually(SOON, || by() == "arn:aws:iam::111122223333:user/test"), "it was decided by {}", by());
 }
 
 /// A failure and the recovery from it, in Slack, which is too busy for the first post.

@@ -6,10 +6,10 @@ use crate::{
 };
 use domain::views::{Row, jobs, listing, pipeline_state, webhooks};
 use engine::{
-    log::{Commit, LogError, Position},
+    log::{Commit, Log as _, LogError, Position},
     views::{Cursor, Views, ViewsError},
 };
-use events::{ExecutionEvent, StreamKind, StreamName, codec::Stored};
+use events::{ExecutionEvent, PipelineName, StreamKind, StreamName, Version, codec::Stored};
 use std::collections::BTreeMap;
 
 /// This reader's name, under which its cursor is kept. Another name whenever a row's shape changes or
@@ -66,6 +66,25 @@ pub async fn project_changes<H: Home>(home: &H, changes: &[Change]) -> Vec<Unmet
         unmet.extend(written.into_iter().map(|sequence| Unmet::later(sequence, &error)));
     }
     unmet
+}
+
+/// Writes a pipeline's row in the list at once, where readers do not wait for the rows: whoever lists next finds it, and
+/// an event that comes next is held against its sources. The change stream is the guarantee.
+pub(crate) async fn list_at_once<H: Home>(home: &H, name: &PipelineName) {
+    if H::Log::PIPELINED {
+        return;
+    }
+    let written = async {
+        let (state, version) = home.engine().pipeline_at(name).await?;
+        // Nothing to say of a name that was never used.
+        if version != Version::default() {
+            home.views().put(listing::pipeline_rows(name, &state, version), None).await?;
+        }
+        Ok::<_, ProjectError>(())
+    };
+    if let Err(error) = written.await {
+        tracing::warn!(pipeline = %name, %error, "the list of pipelines is a moment behind");
+    }
 }
 
 /// The rows of a stream that got these commits: of its state with them, which may be newer.

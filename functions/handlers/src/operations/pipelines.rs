@@ -5,7 +5,7 @@ use super::{
     definition::{self, Earlier},
     existing, pipeline_name, send,
 };
-use crate::{Caller, Home, exceptions, paging};
+use crate::{Caller, Home, exceptions, paging, project::list_at_once};
 use api::{ApiError, ApiException, NoOutput, Operation, model};
 use domain::{
     command::Wish,
@@ -34,6 +34,7 @@ pub(super) async fn create<H: Home>(home: &H, caller: &Caller, input: Value) -> 
     let definition = definition::keep_secrets(home, accepted, Earlier::None).await?;
     let wish = Wish::CreatePipeline { definition: Box::new(definition.clone()), tags: tags.clone() };
     send(home, caller, &name, None, wish).await?;
+    list_at_once(home, &name).await;
     let trigger = Trigger { kind: TriggerType::CreatePipeline, detail: caller.arn.clone() };
     let wish = Wish::StartExecution { trigger, variables: BTreeMap::new(), revisions: BTreeMap::new() };
     let execution = home.engine().fresh_execution_id();
@@ -59,6 +60,7 @@ pub(super) async fn update<H: Home>(home: &H, caller: &Caller, input: Value) -> 
     let definition = definition::keep_secrets(home, accepted, Earlier::Stored).await?;
     send(home, caller, &name, None, Wish::UpdatePipeline { definition: Box::new(definition.clone()) })
         .await?;
+    list_at_once(home, &name).await;
     let after = existing(home, &name).await?;
     let version = after.current.unwrap_or(PipelineVersion(1));
     Ok(json!({ "pipeline": declared(definition, version)? }))
@@ -106,6 +108,7 @@ pub async fn declare<H: Home>(
     };
     let is_new = matches!(wish, Wish::CreatePipeline { .. });
     send(home, caller, &name, None, wish).await?;
+    list_at_once(home, &name).await;
     let version = existing(home, &name).await?.current.unwrap_or(PipelineVersion(1));
     Ok(Declared { name, version, is_new })
 }
@@ -146,6 +149,7 @@ pub(super) async fn delete<H: Home>(
 ) -> Result<NoOutput, ApiError> {
     let name = pipeline_name(&input.name)?;
     send(home, caller, &name, None, Wish::DeletePipeline).await?;
+    list_at_once(home, &name).await;
     Ok(NoOutput {})
 }
 

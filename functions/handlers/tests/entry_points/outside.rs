@@ -298,3 +298,35 @@ async fn whoever_may_not_is_told_so_and_nothing_happens() {
     assert!(body["message"].as_str().unwrap().contains("codepipeline:StartPipelineExecution"), "{body}");
     assert_eq!(executions(&account).await, []);
 }
+
+#[tokio::test]
+async fn a_pipeline_stands_in_the_list_before_the_change_stream_comes_by() {
+    let account = Account::new();
+    let home = account.process();
+    let caller = Caller { arn: "arn:aws:iam::111122223333:user/ann".into() };
+    let call = async |operation, input| {
+        handlers::operations::dispatch(&home, &caller, operation, input).await.unwrap()
+    };
+    let listed = async || {
+        let list = call(api::Operation::ListPipelines, json!({})).await;
+        let pipelines = list["pipelines"].as_array().unwrap().iter();
+        pipelines.map(|one| format!("{} {}", one["name"], one["version"])).collect::<Vec<_>>()
+    };
+    let definition = json!({ "pipeline": {
+        "name": "site", "roleArn": "arn:aws:iam::111122223333:role/p",
+        "artifactStore": { "type": "S3", "location": "artifacts" },
+        "stages": [
+            { "name": "Source", "actions": [{ "name": "Src", "configuration": { "S3Bucket": "b", "S3ObjectKey": "k" },
+                "actionTypeId": { "category": "Source", "owner": "AWS", "provider": "S3", "version": "1" },
+                "outputArtifacts": [{ "name": "Source" }] }] },
+            { "name": "Ok", "actions": [{ "name": "Ask",
+                "actionTypeId": { "category": "Approval", "owner": "AWS", "provider": "Manual", "version": "1" } }] },
+        ],
+    } });
+    call(api::Operation::CreatePipeline, definition.clone()).await;
+    assert_eq!(listed().await, ["\"site\" 1"]);
+    call(api::Operation::UpdatePipeline, definition).await;
+    assert_eq!(listed().await, ["\"site\" 2"]);
+    call(api::Operation::DeletePipeline, json!({ "name": "site" })).await;
+    assert_eq!(listed().await, Vec::<String>::new());
+}

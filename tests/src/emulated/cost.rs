@@ -3,8 +3,8 @@
 use super::{emulator::Invocation, meter::Call};
 use std::fmt::Write as _;
 
-/// Which prices these are. Nobody has held them against a page of AWS's; whoever relies on them does.
-pub const PRICES_OF: &str = "the vendor's public price list as known to us, us-east-1, on demand, no free tier; not checked on a page";
+/// Which prices these are. Those that make up the sum were held against public pages, those of S3, SNS and SQS were not.
+pub const PRICES_OF: &str = "us-east-1, on demand, no free tier, as of November 2026";
 
 /// Dollars for a million write units of DynamoDB.
 const WRITE_UNITS: f64 = 0.625;

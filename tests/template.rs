@@ -104,6 +104,19 @@ fn roles_that_pipelines_name_are_limited_to_the_parameter() {
 }
 
 #[test]
+fn whoever_asks_for_approvals_may_write_to_the_accounts_topics_and_nobody_else_may() {
+    let publishers: Vec<(String, String)> = statements()
+        .into_iter()
+        .filter(|(_, statement)| texts(&statement["Action"]).contains(&"sns:Publish".to_owned()))
+        .filter(|(_, statement)| statement["Principal"].is_null())
+        .map(|(name, statement)| (name, statement["Resource"].to_string()))
+        .collect();
+    let [(name, resource)] = publishers.as_slice() else { panic!("{publishers:?}") };
+    assert_eq!(name, "RelayRole");
+    assert!(resource.contains(":sns:*:") && resource.contains("AccountId"), "{resource}");
+}
+
+#[test]
 fn every_target_of_a_rule_tries_again_and_has_a_queue_for_what_failed() {
     let mut targets = Vec::new();
     for (name, rule) in of_type("AWS::Events::Rule") {

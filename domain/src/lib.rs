@@ -46,6 +46,6 @@ pub mod views;
 pub mod webhook;
 
 pub use decide::decide;
-pub use draft::{Decision, Scope};
+pub use draft::{Decision, Scope, uuid_of};
 pub use effect::Effect;
 pub use rejection::Rejection;

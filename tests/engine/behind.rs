@@ -22,10 +22,8 @@ fn close(stage: &StageName) -> Wish {
     Wish::DisableTransition { stage: stage.clone(), reason: "a freeze".into() }
 }
 
-#[tokio::test]
-async fn who_gives_up_does_not_make_others_forget_what_is_on_its_way() {
-    let log = Gated::new();
-    let engine = crate::engine(log.clone(), never_told(), 1);
+/// A pipeline, and two stages of it with a door.
+async fn created(engine: &Engine<Gated, FailWhenTold>) -> (PipelineName, StageName, StageName) {
     let definition = testing::pipeline("shop")
         .stage("Source", [testing::source("Src")])
         .stage("Build", [testing::action("Compile").input("Src")])
@@ -34,10 +32,18 @@ async fn who_gives_up_does_not_make_others_forget_what_is_on_its_way() {
     let name = definition.name.clone();
     let (first, second) = (definition.stages[1].name.clone(), definition.stages[2].name.clone());
     let create = Wish::CreatePipeline { definition: Box::new(definition), tags: BTreeMap::new() };
-    send(&engine, &name, create).await.unwrap().unwrap();
+    send(engine, &name, create).await.unwrap().unwrap();
+    (name, first, second)
+}
+
+#[tokio::test]
+async fn who_gives_up_does_not_make_others_forget_what_is_on_its_way() {
+    let log = Gated::new();
+    let engine = crate::engine(log.clone(), never_told(), 1);
+    let (name, first, second) = created(&engine).await;
+    let before = log.close();
 
     // One whose append is not answered, and who looks for it in the log; another, decided on what the first would write.
-    let before = log.close();
     log.inner.set_faults(Faults::listed([Some(Fault::Unavailable)]));
     log.be_deaf_once();
     let lost = send(&engine, &name, close(&first));
@@ -62,4 +68,26 @@ async fn who_gives_up_does_not_make_others_forget_what_is_on_its_way() {
         };
         assert!(is_closed(&second) && !is_closed(&first), "{lane:?}");
     }
+}
+
+#[tokio::test]
+async fn who_rests_on_what_was_refused_decides_anew_and_gets_through() {
+    let log = Gated::new();
+    let engine = crate::engine(log.clone(), never_told(), 1);
+    let (name, first, second) = created(&engine).await;
+    let before = log.close();
+    // The second is decided on what the first would write, and the first is refused.
+    log.inner.set_faults(Faults::listed([Some(Fault::Conflict)]));
+    let one = send(&engine, &name, close(&first));
+    log.asked(before + 1).await;
+    let other = send(&engine, &name, close(&second));
+    log.asked(before + 2).await;
+    log.allow(before + 1);
+    log.asked(before + 3).await;
+    log.allow(before + 2);
+    log.asked(before + 4).await;
+    log.open();
+    one.await.unwrap().unwrap();
+    other.await.unwrap().unwrap();
+    assert_eq!(log.close(), before + 4, "each is refused once, and gets through then");
 }

@@ -2,7 +2,7 @@
 
 use super::{OPEN, OWING, PIPELINES, Row, json};
 use crate::{
-    execution::{Execution, ExecutionStatus, Start, StopRequest},
+    execution::{AttemptRun, Execution, ExecutionStatus, Start, StopRequest},
     lane::Lane,
     pipeline::{PipelineType, versions::Pipeline},
     trigger,
@@ -76,9 +76,7 @@ impl Open {
         let start = state.start.as_ref().filter(|_| !state.status.is_terminal() || fault!(OpenRowKept))?;
         let later = |from: Timestamp| Timestamp(from.0.saturating_add(PATIENCE_MS));
         let actions = state.running().map(|(_, run)| {
-            // Nobody can be asked: a person decides, or a worker that comes by itself.
-            let is_awaited = run.action_type.category == ActionCategory::Approval || run.job.is_some();
-            if is_awaited { run.deadline } else { run.deadline.min(later(run.started)) }
+            if is_awaited(run) { run.deadline } else { run.deadline.min(later(run.started)) }
         });
         let rules = state.running_rules().map(|(_, _, run)| run.deadline.min(later(run.started)));
         let due = actions.chain(rules).min();
@@ -132,6 +130,8 @@ pub fn execution_rows<'a>(
         let (listed, looked_after) = touched(event);
         is_listed |= listed;
         is_looked_after |= looked_after;
+        // What is left may take days, and nobody is to look after it until then.
+        is_looked_after |= matches!(event, ExecutionEvent::ActionSucceeded(_)) && waits_alone(state);
     }
     let mut rows = Vec::new();
     if is_listed {
@@ -142,6 +142,18 @@ pub fn execution_rows<'a>(
         rows.push(Row { p: OPEN.into(), q: id.to_string(), v: version, body: open });
     }
     rows
+}
+
+/// Whether all that is under way is awaited: a person decides, or a worker that comes by itself.
+fn waits_alone(state: &Execution) -> bool {
+    let mut rules = state.running_rules();
+    let mut actions = state.running().peekable();
+    rules.next().is_none() && actions.peek().is_some() && actions.all(|(_, run)| is_awaited(run))
+}
+
+/// Nobody can be asked how it goes.
+fn is_awaited(run: &AttemptRun) -> bool {
+    run.action_type.category == ActionCategory::Approval || run.job.is_some()
 }
 
 /// Which rows of an execution an event changes: the one in the list, and the one of those under way. What happens inside
@@ -158,6 +170,8 @@ fn touched(event: &ExecutionEvent) -> (bool, bool) {
         | ExecutionEvent::StageStopped(_)
         | ExecutionEvent::StageCancelled(_)
         | ExecutionEvent::StopRequested(_)
+        // It brings a run that had failed back to life.
+        | ExecutionEvent::ConditionOverridden(_)
         | ExecutionEvent::ExecutionSucceeded(_)
         | ExecutionEvent::ExecutionFailed(_)
         | ExecutionEvent::ExecutionStopped(_)
@@ -167,7 +181,6 @@ fn touched(event: &ExecutionEvent) -> (bool, bool) {
         | ExecutionEvent::RuleStarted(_)
         | ExecutionEvent::ConditionStarted(_)
         | ExecutionEvent::ConditionEnded(_)
-        | ExecutionEvent::ConditionOverridden(_)
         | ExecutionEvent::JobQueued(_)
         | ExecutionEvent::JobContinued(_) => (false, true),
         ExecutionEvent::ActionSucceeded(succeeded) => (succeeded.revision.is_some(), false),

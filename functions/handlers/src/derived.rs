@@ -14,8 +14,6 @@ pub(crate) fn execution_id(parts: &[&str]) -> ExecutionId {
     }
     let digest = hasher.finalize();
     let bits = digest.iter().take(16).fold(0_u128, |bits, byte| (bits << 8) | u128::from(*byte));
-    let bits = (bits & !(0xf << 76) & !(0x3 << 62)) | (0x8 << 76) | (0x2 << 62);
-    let hex = format!("{bits:032x}");
-    let id = format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]);
+    let id = domain::uuid_of(bits);
     ExecutionId::parse(id).expect("a UUID in lower case is within an execution id's letters and length")
 }

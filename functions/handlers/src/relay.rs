@@ -34,14 +34,16 @@ pub async fn relay<H: Home>(
         match stream.kind() {
             Ok(StreamKind::Execution(id)) => {
                 let of_run = relay_execution(home, &id, &records).await;
-                let went_well = of_run.unmet.is_empty();
-                unmet.extend(of_run.unmet);
                 measured.extend(of_run.measures);
-                if went_well && let Err(error) = publish(&id, &commits(&records)).await {
+                // Told also when effects are still owed: should these records be given up, nobody would tell of them.
+                if let Err(error) = publish(&id, &commits(&records)).await {
                     tracing::warn!(%stream, %error, "state changes could not be published");
                     let reason = format!("state changes of `{stream}` could not be published: {error}");
-                    unmet.extend(records.iter().map(|(sequence, _)| Unmet::later(sequence, &reason)));
+                    let is_met = |sequence: &str| of_run.unmet.iter().all(|unmet| unmet.sequence != sequence);
+                    let met = records.iter().filter(|(sequence, _)| is_met(sequence));
+                    unmet.extend(met.map(|(sequence, _)| Unmet::later(sequence, &reason)));
                 }
+                unmet.extend(of_run.unmet);
             }
             Ok(StreamKind::Lane(name)) => unmet.extend(relay_lane(home, &name, &records).await),
             // Nothing in the world follows from these.

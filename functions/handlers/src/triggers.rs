@@ -170,7 +170,12 @@ async fn evaluate<H: Home>(
     let pipeline = engine.pipeline(name).await.map_err(|error| Unavailable(error.to_string()))?;
     let Some(definition) = pipeline.current_definition() else { return Ok(Vec::new()) };
     let here = Here { region: engine.region(), account: engine.account() };
-    let whole = |verdict| Ok(vec![(String::new(), verdict)]);
+    // Whoever declares a deleted name again starts anew: what was delivered before may come once more.
+    let named = |rule: &str| match pipeline.incarnation {
+        0 => rule.to_owned(),
+        lives => format!("{lives}#{rule}"),
+    };
+    let whole = |verdict| Ok(vec![(named(""), verdict)]);
     match &arrived.what {
         What::Git { event, allow_forks } => whole(evaluate_git(definition, event, *allow_forks)),
         What::Seen { event, actions, .. } => whole(match &event.what {
@@ -184,7 +189,7 @@ async fn evaluate<H: Home>(
         What::Bus { event, rules } => {
             let own = rules.iter().filter(|rule| rule.pipeline == *name);
             let judged = own.map(|rule| {
-                (rule.name.clone(), trigger::evaluate_rule(rule, definition, event, false, here))
+                (named(rule.name.as_str()), trigger::evaluate_rule(rule, definition, event, false, here))
             });
             let judged: Vec<_> = judged.collect();
             // A rule of one's own takes the place of the one that every source has.
@@ -192,7 +197,7 @@ async fn evaluate<H: Home>(
                 return Ok(judged);
             }
             let built_in = trigger::evaluate_sources(name, definition, event, here);
-            Ok(judged.into_iter().chain([(String::new(), built_in)]).collect())
+            Ok(judged.into_iter().chain([(named(""), built_in)]).collect())
         }
     }
 }
@@ -214,7 +219,7 @@ pub fn evaluate_git(
     }
 }
 
-/// Starts what is to be started, and notes what became of it; `None` when it was noted before as not started.
+/// Starts what is to be started, and notes what became of it, once; `None` when the event does not concern the pipeline.
 async fn settle<H: Home>(
     home: &H,
     pipeline: &PipelineName,

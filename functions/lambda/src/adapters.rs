@@ -90,7 +90,7 @@ pub fn outlets(publishing: &Publishing, settings: &Settings, client: &Client) ->
         marks: Arc::new(DynamoMarks::new(client, &settings.views_table)),
         telling: Arc::new(Telling {
             source: publishing.source.clone(),
-            console: publishing.console.clone(),
+            console: settings.console.clone(),
             topic: publishing.topic.as_ref().map(TopicRule::of),
         }),
     }

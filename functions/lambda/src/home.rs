@@ -257,7 +257,10 @@ impl Home {
         let web = kept.as_ref().map(|read| Arc::clone(&read.value.web));
         let value = Arc::new(Noticed {
             channels: Arc::new(channels),
-            console: wanted.console.map(|url| url.trim_end_matches('/').to_owned()),
+            console: wanted
+                .console
+                .map(|url| url.trim_end_matches('/').to_owned())
+                .or_else(|| self.settings.console.clone()),
             web: web.unwrap_or_else(|| Arc::new(self.web())),
         });
         *kept = Some(Read { at_ms: now_ms(), value: Arc::clone(&value) });

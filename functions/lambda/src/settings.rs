@@ -60,6 +60,8 @@ pub struct Settings {
     pub metrics_namespace: String,
     /// How finely metrics are told apart.
     pub metrics_detail: Detail,
+    /// The address of the pages people look at, which messages lead to.
+    pub console: Option<String>,
     /// What carrying out effects needs; `None` for a function that does not.
     pub effects: Option<Effects>,
     /// Where state changes are published; only `relay` does.
@@ -85,8 +87,6 @@ pub struct Effects {
     pub secrets_prefix: String,
     /// What secrets are encrypted with; the account's own key without one.
     pub secrets_key: Option<String>,
-    /// The installation's own bucket.
-    pub artifact_bucket: Option<String>,
     /// The role whose sessions lend artifacts to workers.
     pub artifact_role: Option<String>,
     /// Providers are called in the function's own name, not in that of the role a definition names.
@@ -106,8 +106,6 @@ pub struct Publishing {
     pub bus: String,
     /// Their `source`.
     pub source: String,
-    /// The address of the pages people look at.
-    pub console: Option<String>,
     /// A topic that hears of failures of every pipeline, besides what rules send from the bus.
     pub topic: Option<String>,
 }
@@ -193,7 +191,6 @@ impl Settings {
         let publishing = (function == Function::Relay).then(|| Publishing {
             bus: reading.needed("TOWPATH_BUS", "the name or ARN of the bus that state changes go to"),
             source: reading.optional("TOWPATH_EVENT_SOURCE").unwrap_or_else(|| SOURCE_ON_AWS.to_owned()),
-            console: reading.optional("TOWPATH_CONSOLE_URL").map(|url| url.trim_end_matches('/').to_owned()),
             topic: reading.optional("TOWPATH_TOPIC_ARN"),
         });
         if let Some(publishing) = &publishing {
@@ -215,6 +212,7 @@ impl Settings {
                 .optional("TOWPATH_METRICS_NAMESPACE")
                 .unwrap_or_else(|| "Towpath".to_owned()),
             metrics_detail,
+            console: reading.optional("TOWPATH_CONSOLE_URL").map(|url| url.trim_end_matches('/').to_owned()),
             effects,
             publishing,
             dead_letters: reading.optional("TOWPATH_DEAD_LETTERS_URL"),
@@ -254,7 +252,6 @@ fn effects<F: Fn(&str) -> Option<String>>(reading: &mut Reading<F>) -> Effects {
         work_function: reading.optional("TOWPATH_WORK_FUNCTION"),
         secrets_prefix,
         secrets_key: reading.optional("TOWPATH_SECRETS_KEY"),
-        artifact_bucket: reading.optional("TOWPATH_ARTIFACT_BUCKET"),
         artifact_role: role,
         acts_as_itself: identity == "own",
         compute_project: reading.optional("TOWPATH_COMPUTE_PROJECT"),

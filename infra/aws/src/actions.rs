@@ -1,7 +1,7 @@
 //! Actions and rules on AWS: each provider's work is begun with a call or two, and asked after when word comes that it
 //! has ended. The port is [`provider`]; one file beside it for each provider.
 //!
-//! Who begins an attempt holds its claim (`docs/adr/0012-home-on-aws.md`). A claim that ran out says that its holder
+//! Who begins an attempt holds its claim (`docs/adr/0012-home-on-aws.md`), unless beginning it twice comes to one. A claim that ran out says that its holder
 //! died at any distance: then the service is asked first whether it knows the attempt.
 
 pub mod archive;
@@ -233,7 +233,7 @@ impl AwsActions {
         let known = if may_be_known { found(*provider, &task).await? } else { None };
         let step = match known {
             Some(id) => self.known(*provider, &task, id).await,
-            None => self.start(effort, &task).await,
+            None => self.start(effort, &task, is_claimed).await,
         };
         match self.finished(effort, &task, step?).await? {
             Step::Done(success) => Ok(Run::Ended(Outcome::Succeeded(success))),
@@ -247,14 +247,15 @@ impl AwsActions {
         }
     }
 
-    async fn start(&self, effort: &Effort<'_>, task: &Task<'_>) -> Result<Step, Failure> {
+    async fn start(&self, effort: &Effort<'_>, task: &Task<'_>, is_claimed: bool) -> Result<Step, Failure> {
         let Effort { provider, job, near, .. } = effort;
         if let Some(way) = effort.way(task, self.0.client.region()) {
             way.bring(job, near).await?;
         }
         match provider.start(task).await {
-            // It was asked, and did not answer: perhaps it heard.
-            Err(failure) if failure.code == FailureCode::SystemUnavailable => {
+            // It was asked, and did not answer: perhaps it heard. Without a claim, somebody else may have asked in other
+            // words, by which the provider does not know the token again.
+            Err(failure) if failure.code == FailureCode::SystemUnavailable || !is_claimed => {
                 match found(*provider, task).await.ok().flatten() {
                     Some(id) => self.known(*provider, task, id).await,
                     None => Err(failure),

@@ -220,6 +220,8 @@ impl Table {
             "FilterExpression": "attribute_exists(b)",
             "ScanIndexForward": !descending,
             "Limit": limit,
+            // An event is held against the list of pipelines: whoever has just declared one counts on standing there.
+            "ConsistentRead": true,
         });
         if let Some(edge) = edge {
             input["KeyConditionExpression"] =

@@ -4,7 +4,7 @@
 use crate::streams::{Folded, Head};
 use events::StreamName;
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 use tokio::sync::{Notify, OwnedMutexGuard};
@@ -38,21 +38,27 @@ pub(crate) struct Outcome(Arc<Fate>);
 struct Fate {
     is_durable: OnceLock<bool>,
     told: Notify,
+    /// The appends that it continues, until its outcome is known: without one of them it comes to nothing either.
+    after: Mutex<Vec<OnItsWay>>,
 }
 
 impl Fate {
     fn tell(&self, durable: bool) {
         // Whoever told first is right.
         if self.is_durable.set(durable).is_ok() {
+            // Not while the lock is held: dropping them may go far back.
+            let after = std::mem::take(&mut *self.after.lock().unwrap_or_else(PoisonError::into_inner));
+            drop(after);
             self.told.notify_waiters();
         }
     }
 }
 
 impl Outcome {
-    /// An append that sets out now.
-    pub(crate) fn open() -> (Self, OnItsWay) {
-        let fate = Arc::<Fate>::default();
+    /// An append that sets out now, and continues these.
+    pub(crate) fn open(after: impl IntoIterator<Item = OnItsWay>) -> (Self, OnItsWay) {
+        let after = after.into_iter().filter(OnItsWay::is_pending).collect();
+        let fate = Arc::new(Fate { after: Mutex::new(after), ..Fate::default() });
         (Self(Arc::clone(&fate)), OnItsWay(fate))
     }
 
@@ -81,9 +87,21 @@ impl OnItsWay {
         }
     }
 
-    /// It is known by now that nothing came of it.
+    /// It is known by now that nothing came of it, or that nothing will: one that it continues was refused.
     fn is_refused(&self) -> bool {
-        self.0.is_durable.get() == Some(&false)
+        let (mut open, mut seen) = (vec![Arc::clone(&self.0)], BTreeSet::new());
+        while let Some(fate) = open.pop() {
+            match fate.is_durable.get() {
+                Some(false) => return true,
+                Some(true) => {}
+                None if seen.insert(Arc::as_ptr(&fate)) => {
+                    let after = fate.after.lock().unwrap_or_else(PoisonError::into_inner);
+                    open.extend(after.iter().map(|one| Arc::clone(&one.0)));
+                }
+                None => {}
+            }
+        }
+        false
     }
 
     /// Nobody knows yet what becomes of it.
@@ -98,9 +116,9 @@ impl<S> Warm<S> {
         self.rests_on.as_ref().is_some_and(OnItsWay::is_refused)
     }
 
-    /// The state is newer than the log.
+    /// The state is newer than the log, and may last.
     pub(crate) fn is_pending(&self) -> bool {
-        self.rests_on.as_ref().is_some_and(OnItsWay::is_pending)
+        self.rests_on.as_ref().is_some_and(|append| append.is_pending() && !append.is_refused())
     }
 }
 

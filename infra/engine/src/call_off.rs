@@ -7,6 +7,7 @@ use crate::{
     busy::Hand,
     job,
     log::{Log, LogError},
+    perform::{RECORD_ATTEMPTS_MAX, pause},
     ports::Actions,
     rule::RuleJob,
     streams::{self, Head},
@@ -62,10 +63,14 @@ impl<L: Log, A: Actions> Engine<L, A> {
         execution: &ExecutionId,
         attempt: &Attempt,
     ) {
-        match self.begun_job(pipeline, execution, attempt).await {
-            Ok(Some(job)) => self.actions().stop(job).await,
-            Ok(None) => {}
-            Err(error) => tracing::warn!(%execution, %error, "a provider was not asked to stop"),
+        let mut tries = 0;
+        loop {
+            match self.begun_job(pipeline, execution, attempt).await {
+                Ok(Some(job)) => return self.actions().stop(job).await,
+                Ok(None) => return,
+                Err(error) if self.tries_again(&mut tries, &error).await => {}
+                Err(_) => return,
+            }
         }
     }
 
@@ -75,11 +80,27 @@ impl<L: Log, A: Actions> Engine<L, A> {
         execution: &ExecutionId,
         id: &RuleExecutionId,
     ) {
-        match self.begun_rule_job(pipeline, execution, id).await {
-            Ok(Some(job)) => self.actions().stop_rule(job).await,
-            Ok(None) => {}
-            Err(error) => tracing::warn!(%execution, %error, "a provider was not asked to stop"),
+        let mut tries = 0;
+        loop {
+            match self.begun_rule_job(pipeline, execution, id).await {
+                Ok(Some(job)) => return self.actions().stop_rule(job).await,
+                Ok(None) => return,
+                Err(error) if self.tries_again(&mut tries, &error).await => {}
+                Err(_) => return,
+            }
         }
+    }
+
+    /// After a log that did not answer: waits, and says whether to ask again. Nobody else asks a provider to stop.
+    async fn tries_again(&self, tries: &mut u32, error: &LogError) -> bool {
+        *tries += 1;
+        if *tries >= RECORD_ATTEMPTS_MAX {
+            self.give_up("a provider was not asked to stop", error);
+            return false;
+        }
+        tracing::warn!(%error, "trying again to read what is to be stopped");
+        tokio::time::sleep(pause(*tries)).await;
+        true
     }
 
     /// The job of an attempt whose work a provider is known to have begun.

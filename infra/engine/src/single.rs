@@ -217,7 +217,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
         let written = Written { now, command: &order.id, actor: &order.actor };
         let (commit, head) = streams::commit(&stream, &head, &events, &after, &written)
             .expect("events that are not empty make a commit");
-        let (outcome, on_its_way) = Outcome::open();
+        let (outcome, on_its_way) = Outcome::open(slot.take().and_then(|warm| warm.rests_on));
         *slot = Some(Warm { state: Arc::new(after), head, rests_on: L::PIPELINED.then_some(on_its_way) });
         let batch = Batch { commits: vec![commit], checks: Vec::new(), once: None };
         let probe = Probe::of(&batch);

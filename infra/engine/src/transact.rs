@@ -176,7 +176,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
         let written = Written { now, command: &envelope.id, actor: &envelope.actor };
         let (batch, heads) = batch(&names, envelope, &scope, &decision, &heads, &written);
         let probe = Probe::of(&batch);
-        let (outcome, on_its_way) = Outcome::open();
+        let (outcome, on_its_way) = Outcome::open(rests.under(&names, &batch));
         if L::PIPELINED {
             rests.take_over(&decision, &on_its_way);
         }
@@ -396,9 +396,9 @@ impl<L: Log, A: Actions> Engine<L, A> {
         Ok((Arc::new(state), head.version))
     }
 
-    /// Forgets states that may rest on an append that failed. What somebody else has appended since, and what is not
-    /// durable yet, stays: whoever read the log now would find the state before it, and nothing would tell readers that
-    /// it is old.
+    /// Forgets states that may rest on an append that failed, or on one that continues it and will fail too. What somebody
+    /// else has appended since, and what is not durable yet, stays: whoever read the log now would find the state before
+    /// it, and nothing would tell readers that it is old.
     async fn invalidate(&self, names: &Names) {
         self.pipelines().lock(&names.pipeline).await.take_if(|warm| !warm.is_pending());
         self.lanes().lock(&names.lane).await.take_if(|warm| !warm.is_pending());
@@ -490,6 +490,21 @@ impl Rests {
         written(!decision.pipeline.is_empty(), &mut self.pipeline);
         written(!decision.lane.is_empty(), &mut self.lane);
         written(!decision.execution.is_empty(), &mut self.execution);
+    }
+
+    /// Those that a batch cannot do without: it continues what they write, or relies on it.
+    fn under(&self, names: &Names, batch: &Batch) -> Vec<OnItsWay> {
+        let is_in = |stream: &StreamName| {
+            let mut written = batch.commits.iter().map(|commit| &commit.stream);
+            written.any(|one| one == stream) || batch.checks.iter().any(|(one, _)| one == stream)
+        };
+        let streams = [
+            (Some(&names.pipeline), &self.pipeline),
+            (Some(&names.lane), &self.lane),
+            (names.execution.as_ref(), &self.execution),
+        ];
+        let under = streams.into_iter().filter(|(stream, _)| stream.is_some_and(is_in));
+        under.filter_map(|(_, append)| append.clone()).collect()
     }
 
     /// Waits for all of them; false when one was refused.

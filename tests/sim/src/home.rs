@@ -128,7 +128,7 @@ impl<const P: bool> Process<P> {
             }
             return;
         }
-        if shared.plan.seed.is_multiple_of(2) && shared.is_troubled() {
+        if shared.plan.takes_up() && shared.is_troubled() {
             let taken = sweep::take_up(&self.home).await;
             return shared.note(|| format!("process {number} swept what is due: {taken:?}"));
         }

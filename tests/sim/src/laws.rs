@@ -4,20 +4,21 @@ use domain::{
     execution::{Execution, ExecutionStatus},
     lane::Lane,
 };
-use events::{ExecutionEvent, ExecutionId, ExecutionMode, LaneEvent, StageHeld};
+use events::{ExecutionEvent, ExecutionId, ExecutionMode, LaneEvent, StageHeld, StageName};
 
-/// Nobody comes in twice under one number, through a closed door, or past somebody who has waited for longer.
+/// Nobody comes in twice under one number, through a closed door, or past somebody who has waited for longer. A run that
+/// exists comes back to a stage when it has ended, or stands in it.
 pub fn of_lane_event(
     before: &Lane,
     event: &LaneEvent,
-    run_of: impl Fn(&ExecutionId) -> Option<(ExecutionStatus, bool)>,
+    comes_back: impl Fn(&ExecutionId, &StageName) -> Option<bool>,
 ) -> Result<(), String> {
     match event {
         LaneEvent::StageHeld(held) => {
             if held.entry <= before.entry {
                 return Err(format!("entries only grow: {} is followed by {held:?}", before.entry));
             }
-            through_the_door(before, held, &run_of)?;
+            through_the_door(before, held, &comes_back)?;
             in_turn(before, held)
         }
         LaneEvent::ExecutionSuperseded(superseded) => {
@@ -63,14 +64,14 @@ fn is_closed(before: &Lane, held: &StageHeld) -> bool {
     traffic.and_then(|traffic| traffic.transition.as_ref()).is_some_and(|it| !it.enabled)
 }
 
-/// A closed door stops everyone but those who were inside before, and rollbacks.
+/// A closed door stops everyone but those who come back, and rollbacks.
 fn through_the_door(
     before: &Lane,
     held: &StageHeld,
-    run_of: &impl Fn(&ExecutionId) -> Option<(ExecutionStatus, bool)>,
+    comes_back: &impl Fn(&ExecutionId, &StageName) -> Option<bool>,
 ) -> Result<(), String> {
-    // A run that exists and has ended comes back by a retry; of one that does not exist yet, see `must_be_a_rollback`.
-    let retries_or_is_new = run_of(&held.execution).is_none_or(|(_, was_inside)| was_inside);
+    // Of a run that does not exist yet, see `must_be_a_rollback`.
+    let retries_or_is_new = comes_back(&held.execution, &held.stage).unwrap_or(true);
     if !is_closed(before, held) || held.terms.rollback || retries_or_is_new {
         return Ok(());
     }

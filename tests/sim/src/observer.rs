@@ -174,9 +174,11 @@ impl Observer {
             StreamKind::Lane(name) => {
                 let stream = self.lanes.entry(name.clone()).or_default();
                 let executions = &self.executions;
-                let run_of = |id: &ExecutionId| {
+                let comes_back = |id: &ExecutionId, stage: &StageName| {
                     let run = &executions.get(id)?.state;
-                    Some((run.status, run.is_inside_a_stage() || run.status.is_terminal()))
+                    let stands_in = run.current_stage().filter(|_| run.is_inside_a_stage());
+                    let is_there = stands_in.is_some_and(|current| current.stage == *stage);
+                    Some(is_there || run.status.is_terminal())
                 };
                 let rollbacks = &mut self.rollbacks;
                 let events = follow::<Lane>(stream, commit, self.is_thorough, &mut |before, event| {
@@ -186,7 +188,7 @@ impl Observer {
                     {
                         rollbacks.insert(held.execution.clone());
                     }
-                    of_lane_event(before, event, run_of)
+                    of_lane_event(before, event, comes_back)
                 })?;
                 let effects: Vec<Effect> =
                     events.iter().flat_map(|event| react::react_to_lane(&name, event)).collect();

@@ -123,6 +123,8 @@ impl Plan {
         self.levels.get(&trouble).copied().unwrap_or(0)
     }
 
+    // What follows is read from digits of the seed of their own, so that each is met with each of the others.
+
     /// One world in so many is looked at for what others look at already: hashes that the log checks, events read back,
     /// streams folded once more.
     pub fn is_thorough(&self) -> bool {
@@ -131,12 +133,18 @@ impl Plan {
 
     /// All rows are made anew at the end in one world of so many.
     pub fn is_listed_anew(&self) -> bool {
-        self.seed % LISTED_ANEW == 2
+        self.seed / (THOROUGH * HEARD) % LISTED_ANEW == 0
     }
 
     /// The world outside is told in one world of so many.
     pub fn is_heard(&self) -> bool {
-        self.seed % HEARD == 1
+        self.seed / THOROUGH % HEARD == 0
+    }
+
+    /// On one machine: while something goes wrong, a sweep takes up what is due, as `towpath` does while it runs, and
+    /// not all that is under way, as it does at its start.
+    pub fn takes_up(&self) -> bool {
+        (self.seed / (THOROUGH * HEARD * LISTED_ANEW)).is_multiple_of(2)
     }
 
     /// Nothing goes wrong that anybody would have to make good later: everything must come to its end without anybody

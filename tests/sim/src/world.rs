@@ -197,7 +197,7 @@ impl<const P: bool> World<P> {
             () = process.life.ended() => return,
         };
         let Ok((state, version)) = read else { return };
-        if P && version < durable {
+        if version < durable {
             self.shared.observer().blame(|| format!("a reader sees what is durable: `{id}` at {version}"));
         }
         let stream = events::StreamName::execution(&id);

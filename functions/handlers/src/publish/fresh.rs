@@ -12,15 +12,24 @@ use engine::{
 use events::{ExecutionId, Version};
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 /// Executions that are remembered, most. What is forgotten is folded from the log again.
 const COURSES_MAX: usize = 64;
 
-/// How far this process told the world of executions: what spares it a look at the marks and at the log.
+/// How far this process told the world of executions: what spares it a look at the marks and at the log, and what it owes
+/// where it could not leave a mark.
 #[derive(Default)]
-pub struct Courses(Mutex<BTreeMap<ExecutionId, Known>>);
+pub struct Courses(Mutex<BTreeMap<ExecutionId, How>>);
+
+#[derive(Clone)]
+enum How {
+    /// Everything has been told up to a version.
+    Told(Known),
+    /// From this version on, it may be that something was not.
+    Owed(Version),
+}
 
 #[derive(Clone)]
 struct Known {
@@ -33,16 +42,24 @@ struct Known {
 }
 
 impl Courses {
-    fn take(&self, execution: &ExecutionId) -> Option<Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(execution)
+    fn kept(&self) -> MutexGuard<'_, BTreeMap<ExecutionId, How>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn keep(&self, execution: &ExecutionId, known: Known) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Takes what is known of an execution, and owes it from these commits on until they are told.
+    fn owe(&self, execution: &ExecutionId, first: Version) -> Option<How> {
+        let mut kept = self.kept();
+        let how = kept.remove(execution);
+        let since = match &how {
+            Some(How::Owed(since)) => first.min(*since),
+            // What lies between was told by another process, or is marked.
+            Some(How::Told(_)) | None => first,
+        };
         while kept.len() >= COURSES_MAX {
             kept.pop_first();
         }
-        kept.insert(execution.clone(), known);
+        kept.insert(execution.clone(), How::Owed(since));
+        how
     }
 }
 
@@ -62,24 +79,52 @@ where
     M: Marks,
 {
     let Some(first) = commits.first().map(|commit| commit.first) else { return Ok(Published::default()) };
-    let known = match courses.take(execution).filter(|known| known.version.next() >= first) {
-        Some(known) => known,
+    let how = courses.owe(execution, first);
+    let (published, known) = tell_fresh(home, outlets, how, execution, first, commits).await?;
+    let mut kept = courses.kept();
+    match known {
+        Some(known) => drop(kept.insert(execution.clone(), How::Told(known))),
+        // There is a mark.
+        None => drop(kept.remove(execution)),
+    }
+    Ok(published)
+}
+
+/// Tells the world; gives what is known then, where no mark was left.
+async fn tell_fresh<H, B, T, M>(
+    home: &H,
+    outlets: &Outlets<B, T, M>,
+    how: Option<How>,
+    execution: &ExecutionId,
+    first: Version,
+    commits: &[&Commit],
+) -> Result<(Published, Option<Known>), PublishError>
+where
+    H: Home,
+    B: Bus,
+    T: Topics,
+    M: Marks,
+{
+    let from_log = async |since: Version| Ok((publish(home, outlets, execution, since).await?, None));
+    let known = match how {
+        Some(How::Told(known)) if known.version.next() >= first => known,
+        Some(How::Owed(since)) => return from_log(since.min(first)).await,
         // Somebody told of what came before, and left a mark if that did not go well.
-        None if outlets.marks.get(&key(execution)).await?.is_some() => {
-            return publish(home, outlets, execution, first).await;
+        Some(How::Told(_)) | None if outlets.marks.get(&key(execution)).await?.is_some() => {
+            return from_log(first).await;
         }
-        None => {
+        Some(How::Told(_)) | None => {
             let before = Version(first.0.saturating_sub(1));
             match course(home, execution, before).await? {
                 Some((version, course)) if version == before => Known { version, course, definition: None },
-                _ => return publish(home, outlets, execution, first).await,
+                _ => return from_log(first).await,
             }
         }
     };
     let fresh: Vec<&Commit> =
         commits.iter().copied().filter(|commit| commit.last() > known.version).collect();
     if !follows(known.version, &fresh) {
-        return publish(home, outlets, execution, known.version.next()).await;
+        return from_log(known.version.next()).await;
     }
     let mut next = known.clone();
     let mut published = Published::default();
@@ -91,8 +136,7 @@ where
     match told {
         Ok(()) => {
             next.version = fresh.last().map_or(known.version, |commit| commit.last());
-            courses.keep(execution, next);
-            Ok(published)
+            Ok((published, Some(next)))
         }
         Err(error) => {
             let place = Place { version: known.version, course: known.course, seen: 0 };

@@ -3,14 +3,15 @@
 use super::home::House;
 use engine::{
     log::{Commit, Log},
+    memory::outward::MemoryMarks,
     ports::{BusEvent, Marks, OutwardError},
 };
 use events::{ExecutionId, StreamName, Version};
 use handlers::publish::{
-    Courses, PublishError, Published, SOURCE_AT_HOME, Telling, TopicRule, publish, publish_fresh,
+    Courses, Outlets, PublishError, Published, SOURCE_AT_HOME, Telling, TopicRule, publish, publish_fresh,
 };
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 async fn tell(house: &House, execution: &ExecutionId) -> Published {
     publish(&house.home, &house.outlets, execution, Version(1)).await.expect("everybody answers")
@@ -230,6 +231,25 @@ async fn commits_in_hand_that_were_not_told_are_told_first_by_whoever_comes_next
         fresh(&house, &Courses::default(), &execution, &after[1..]).await.unwrap();
         assert_eq!(house.outlets.bus.all(), whole().await);
     }
+}
+
+#[tokio::test]
+async fn whoever_could_not_even_leave_a_mark_still_knows_what_it_owes() {
+    let house = House::new().await;
+    let (execution, commits) = commits(&house).await;
+    let courses = Courses::default();
+    fresh(&house, &courses, &execution, &commits[..2]).await.unwrap();
+    house.outlets.bus.fail([OutwardError::Unavailable("throttled".into())]);
+    // Its mark is lost, and the records are given up.
+    let elsewhere = Outlets {
+        bus: Arc::clone(&house.outlets.bus),
+        topics: Arc::clone(&house.outlets.topics),
+        marks: Arc::new(MemoryMarks::default()),
+        telling: Arc::clone(&house.outlets.telling),
+    };
+    publish_fresh(&house.home, &elsewhere, &courses, &execution, &[&commits[2]]).await.unwrap_err();
+    fresh(&house, &courses, &execution, &commits[3..]).await.unwrap();
+    assert_eq!(house.outlets.bus.all(), whole().await);
 }
 
 #[tokio::test]

@@ -175,7 +175,13 @@ impl<'a> Draft<'a> {
     }
 
     pub(crate) fn no_pipeline(&self) -> Rejection {
-        Rejection::PipelineNotFound { pipeline: self.name.clone() }
+        let pipeline = self.name.clone();
+        match self.scope.pipeline.current {
+            Some(version) if self.scope.pipeline.current_definition().is_none() => {
+                Rejection::DefinitionUnreadable { pipeline, version }
+            }
+            Some(_) | None => Rejection::PipelineNotFound { pipeline },
+        }
     }
 
     pub(crate) fn no_stage(&self, stage: &StageName) -> Rejection {

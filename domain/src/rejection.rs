@@ -2,7 +2,8 @@
 
 use crate::execution::job::JobStatus;
 use events::{
-    ActionName, ActionTypeId, ConditionType, ExecutionId, JobId, PipelineName, StageName, WebhookName,
+    ActionName, ActionTypeId, ConditionType, ExecutionId, JobId, PipelineName, PipelineVersion, StageName,
+    WebhookName,
 };
 
 /// Why a command cannot be.
@@ -15,6 +16,12 @@ pub enum Rejection {
     /// No such pipeline.
     #[error("there is no pipeline with the name '{pipeline}'")]
     PipelineNotFound { pipeline: PipelineName },
+    /// Another program wrote its definition, and this one cannot read it.
+    #[error(
+        "the definition of pipeline '{pipeline}', version {version}, was written by another version of Towpath, and this \
+         one cannot read it: update the pipeline"
+    )]
+    DefinitionUnreadable { pipeline: PipelineName, version: PipelineVersion },
     /// No such stage.
     #[error("Pipeline '{pipeline}' does not have a stage with name '{stage}'")]
     StageNotFound { pipeline: PipelineName, stage: StageName },

@@ -32,7 +32,7 @@ async fn created(engine: &Engine<Gated, FailWhenTold>) -> (PipelineName, StageNa
     let name = definition.name.clone();
     let (first, second) = (definition.stages[1].name.clone(), definition.stages[2].name.clone());
     let create = Wish::CreatePipeline { definition: Box::new(definition), tags: BTreeMap::new() };
-    send(engine, &name, create).await.unwrap().unwrap();
+    send(engine, &name, create).await.expect("nobody panics").expect("the log takes it");
     (name, first, second)
 }
 

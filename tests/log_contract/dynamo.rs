@@ -14,7 +14,7 @@ use engine::{
     log::{Appended, Batch, Log, LogError, Once},
     views::{ViewRow, Views},
 };
-use events::{ActionExecutionId, ExecutionId, PipelineName, Timestamp, Version};
+use events::{ActionExecutionId, ExecutionId, PipelineName, StreamName, Timestamp, Version};
 use serde_json::{Value, json};
 use std::{
     sync::{
@@ -390,4 +390,25 @@ async fn a_barrier_does_not_wait_for_what_began_after_it() {
     log.barrier().await;
     assert!(begun.elapsed() >= Duration::from_millis(250));
     written(under_way.await);
+}
+
+#[tokio::test]
+async fn tables_that_are_not_there_are_named_with_what_to_do() {
+    let Some(home) = home().await else { return };
+    let nowhere = Tables { log: "no-log".into(), views: "no-views".into() };
+    let stream = StreamName::lane(&PipelineName::parse("shop").unwrap());
+    let log = DynamoLog::new(&home.client, nowhere);
+    let reading = log.load(&stream, 1).await.unwrap_err();
+    let listing =
+        DynamoViews::new(&home.client, "no-views").page("pipelines", None, 10, false).await.unwrap_err();
+    for (error, table) in [(&reading as &dyn std::error::Error, "`no-log`"), (&listing, "`no-views`")] {
+        let words = all_words(error);
+        assert!(words.contains(table) && words.contains("deploy the template first"), "{words}");
+    }
+}
+
+/// What an error and those behind it say.
+fn all_words(error: &dyn std::error::Error) -> String {
+    let sources = std::iter::successors(Some(error), |error| error.source());
+    sources.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

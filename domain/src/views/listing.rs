@@ -102,18 +102,19 @@ pub const EXECUTION_PREFIX: &str = "exec#";
 
 /// Rows of a pipeline's stream.
 pub fn pipeline_rows(name: &PipelineName, state: &Pipeline, version: Version) -> Vec<Row> {
-    let body = match (state.current, state.current_definition()) {
-        (Some(current), Some(definition)) => Some(json(&PipelineSummary {
+    let body = state.current.map(|version| {
+        // Without one that can be read it is listed all the same: it waits for an update.
+        let definition = state.current_definition();
+        json(&PipelineSummary {
             name: name.clone(),
-            version: current,
-            pipeline_type: definition.pipeline_type,
-            execution_mode: definition.mode(),
+            version,
+            pipeline_type: definition.and_then(|definition| definition.pipeline_type),
+            execution_mode: definition.map(|definition| definition.mode()).unwrap_or_default(),
             created: state.created,
             updated: state.updated,
-            places: Some(trigger::place::places(definition)),
-        })),
-        _ => None,
-    };
+            places: definition.map(|definition| trigger::place::places(definition)),
+        })
+    });
     vec![Row { p: PIPELINES.into(), q: name.to_string(), v: version, body }]
 }
 

@@ -29,6 +29,8 @@ pub fn rejected(account: &str, rejection: &Rejection) -> ApiError {
         Rejection::ActionNotFound { .. } => ApiException::ActionNotFoundException,
         Rejection::UnknownVariable { .. }
         | Rejection::MissingVariable { .. }
+        // No operation has an exception for it.
+        | Rejection::DefinitionUnreadable { .. }
         | Rejection::BadVariableValue { .. }
         | Rejection::NotASourceAction { .. } => ApiException::ValidationException,
         Rejection::ConcurrentExecutionsLimit { .. } => {

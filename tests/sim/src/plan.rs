@@ -133,12 +133,12 @@ impl Plan {
 
     /// All rows are made anew at the end in one world of so many.
     pub fn is_listed_anew(&self) -> bool {
-        self.seed / (THOROUGH * HEARD) % LISTED_ANEW == 0
+        (self.seed / (THOROUGH * HEARD)).is_multiple_of(LISTED_ANEW)
     }
 
     /// The world outside is told in one world of so many.
     pub fn is_heard(&self) -> bool {
-        self.seed / THOROUGH % HEARD == 0
+        (self.seed / THOROUGH).is_multiple_of(HEARD)
     }
 
     /// On one machine: while something goes wrong, a sweep takes up what is due, as `towpath` does while it runs, and

@@ -214,7 +214,7 @@ impl Shared {
         let after = observer.at;
         self.memory.look(after, usize::MAX, |position, commit| {
             observer.see(position, commit, &mut seen, &mut |line| self.note(line));
-            // Nobody follows this way on one machine.
+            // On one machine only who tells the world follows this way.
             let _ = self.written.send(position);
         });
         observer.judge(&seen);

@@ -26,7 +26,7 @@ pub struct Courses(Mutex<BTreeMap<ExecutionId, How>>);
 #[derive(Clone)]
 enum How {
     /// Everything has been told up to a version.
-    Told(Known),
+    Told(Box<Known>),
     /// From this version on, it may be that something was not.
     Owed(Version),
 }
@@ -83,7 +83,7 @@ where
     let (published, known) = tell_fresh(home, outlets, how, execution, first, commits).await?;
     let mut kept = courses.kept();
     match known {
-        Some(known) => drop(kept.insert(execution.clone(), How::Told(known))),
+        Some(known) => drop(kept.insert(execution.clone(), How::Told(Box::new(known)))),
         // There is a mark.
         None => drop(kept.remove(execution)),
     }
@@ -107,7 +107,7 @@ where
 {
     let from_log = async |since: Version| Ok((publish(home, outlets, execution, since).await?, None));
     let known = match how {
-        Some(How::Told(known)) if known.version.next() >= first => known,
+        Some(How::Told(known)) if known.version.next() >= first => *known,
         Some(How::Owed(since)) => return from_log(since.min(first)).await,
         // Somebody told of what came before, and left a mark if that did not go well.
         Some(How::Told(_)) | None if outlets.marks.get(&key(execution)).await?.is_some() => {

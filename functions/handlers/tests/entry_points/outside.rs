@@ -4,11 +4,17 @@ use super::home::{Account, Does, Home, create, is, run, start};
 use bytes::Bytes;
 use domain::{
     execution::ExecutionStatus,
+    pipeline::versions::Pipeline,
     testing::{deploy, pipeline, source},
     views::listing::Open,
 };
-use engine::{action::Work, views::Views};
-use events::{ExecutionId, PipelineName};
+use engine::{
+    action::Work,
+    log::{Batch, Log as _},
+    streams::{self, Head, Written},
+    views::Views,
+};
+use events::{ExecutionId, PipelineDeclared, PipelineEvent, PipelineName, PipelineVersion, StreamName};
 use handlers::{
     Caller,
     inbound::{self, InboundError, Outcome},
@@ -18,6 +24,7 @@ use handlers::{
 };
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 fn shop() -> domain::pipeline::PipelineDeclaration {
     let source = source("Src")
@@ -299,6 +306,56 @@ async fn whoever_may_not_is_told_so_and_nothing_happens() {
     assert_eq!(executions(&account).await, []);
 }
 
+/// A definition of two stages, as `create-pipeline` takes it.
+fn site() -> Value {
+    json!({ "pipeline": {
+        "name": "site", "roleArn": "arn:aws:iam::111122223333:role/p",
+        "artifactStore": { "type": "S3", "location": "artifacts" },
+        "stages": [
+            { "name": "Source", "actions": [{ "name": "Src", "configuration": { "S3Bucket": "b", "S3ObjectKey": "k" },
+                "actionTypeId": { "category": "Source", "owner": "AWS", "provider": "S3", "version": "1" },
+                "outputArtifacts": [{ "name": "Source" }] }] },
+            { "name": "Ok", "actions": [{ "name": "Ask",
+                "actionTypeId": { "category": "Approval", "owner": "AWS", "provider": "Manual", "version": "1" } }] },
+        ],
+    } })
+}
+
+#[tokio::test]
+async fn a_definition_that_this_program_cannot_read_is_listed_and_waits_for_an_update() {
+    let account = Account::new();
+    let home = account.process();
+    let caller = Caller { arn: "arn:aws:iam::111122223333:user/ann".into() };
+    let call =
+        async |operation, input| handlers::operations::dispatch(&home, &caller, operation, input).await;
+    // As another version may have written it.
+    let name = PipelineName::parse("site").unwrap();
+    let declared = PipelineEvent::PipelineDeclared(PipelineDeclared {
+        version: PipelineVersion(1),
+        definition: json!({ "name": "site", "stages": "in a file" }),
+        tags: BTreeMap::new(),
+        by: caller.arn.clone(),
+    });
+    let mut state = Pipeline::default();
+    state.evolve(&declared, home.engine.clock().now());
+    let id = home.engine.fresh_command_id();
+    let written = Written { now: home.engine.clock().now(), command: &id, actor: &caller.arn };
+    let stream = StreamName::pipeline(&name);
+    let (commit, _) = streams::commit(&stream, &Head::default(), &[declared], &state, &written).unwrap();
+    let batch = Batch { commits: vec![commit], checks: Vec::new(), once: None };
+    home.engine.log().append(batch).await.unwrap();
+    account.projected().await;
+
+    let list = call(api::Operation::ListPipelines, json!({})).await.unwrap();
+    assert_eq!(list["pipelines"][0]["name"], "site", "{list}");
+    let start = || call(api::Operation::StartPipelineExecution, json!({ "name": "site" }));
+    let refused = start().await.unwrap_err().to_string();
+    assert!(refused.contains("version 1") && refused.contains("update the pipeline"), "{refused}");
+    let updated = call(api::Operation::UpdatePipeline, site()).await.unwrap();
+    assert_eq!(updated["pipeline"]["version"], 2);
+    start().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_pipeline_stands_in_the_list_before_the_change_stream_comes_by() {
     let account = Account::new();
@@ -312,20 +369,9 @@ async fn a_pipeline_stands_in_the_list_before_the_change_stream_comes_by() {
         let pipelines = list["pipelines"].as_array().unwrap().iter();
         pipelines.map(|one| format!("{} {}", one["name"], one["version"])).collect::<Vec<_>>()
     };
-    let definition = json!({ "pipeline": {
-        "name": "site", "roleArn": "arn:aws:iam::111122223333:role/p",
-        "artifactStore": { "type": "S3", "location": "artifacts" },
-        "stages": [
-            { "name": "Source", "actions": [{ "name": "Src", "configuration": { "S3Bucket": "b", "S3ObjectKey": "k" },
-                "actionTypeId": { "category": "Source", "owner": "AWS", "provider": "S3", "version": "1" },
-                "outputArtifacts": [{ "name": "Source" }] }] },
-            { "name": "Ok", "actions": [{ "name": "Ask",
-                "actionTypeId": { "category": "Approval", "owner": "AWS", "provider": "Manual", "version": "1" } }] },
-        ],
-    } });
-    call(api::Operation::CreatePipeline, definition.clone()).await;
+    call(api::Operation::CreatePipeline, site()).await;
     assert_eq!(listed().await, ["\"site\" 1"]);
-    call(api::Operation::UpdatePipeline, definition).await;
+    call(api::Operation::UpdatePipeline, site()).await;
     assert_eq!(listed().await, ["\"site\" 2"]);
     call(api::Operation::DeletePipeline, json!({ "name": "site" })).await;
     assert_eq!(listed().await, Vec::<String>::new());

@@ -214,6 +214,21 @@ fn update(types: &mut ActionTypes, change: impl FnOnce(&mut Integration)) -> Res
 }
 
 #[test]
+fn what_a_property_of_a_registered_type_says_pipelines_are_checked_by() {
+    let mut declared = registered();
+    declared.properties[0].queryable = Some(true);
+    declared.properties[1].queryable = Some(false);
+    declared.properties[1].no_echo = true;
+    let of: Vec<_> = declared
+        .action_type()
+        .properties
+        .iter()
+        .map(|it| (it.name.to_string(), it.required, it.key, it.secret, it.queryable))
+        .collect();
+    assert_eq!(of, [("Suite".into(), true, true, false, true), ("Note".into(), false, false, true, false)]);
+}
+
+#[test]
 fn a_registered_type_may_grow_but_pipelines_that_were_legal_stay_so() {
     let mut types = ActionTypes::default();
     let mut base = Registry::builtin();

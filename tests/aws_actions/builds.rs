@@ -203,6 +203,18 @@ async fn a_start_that_was_not_answered_is_looked_for_before_it_fails() {
 }
 
 #[tokio::test]
+async fn a_build_that_another_has_begun_with_other_words_is_taken_up_and_does_not_fail() {
+    let stage = stage();
+    let words = "IdempotencyParameterMismatch: the token was used with other parameters";
+    stage.service.on("StartBuild", Reply::Refusal(400, "InvalidInputException", words.into()));
+    stage.service.on("ListBuildsForProject", json!({ "ids": [BUILD] }));
+    let own = json!([{ "name": "CODEPIPELINE_ACTION_EXECUTION_ID", "value": ATTEMPT }]);
+    let more = json!({ "environment": { "environmentVariables": own } });
+    stage.service.on("BatchGetBuilds", described("IN_PROGRESS", more));
+    assert_eq!(stage.begun(&build()).await.external_execution_id, BUILD);
+}
+
+#[tokio::test]
 async fn a_throttled_start_is_tried_again_and_a_throttled_question_does_no_harm() {
     let stage = stage();
     stage.service.on("StartBuild", refusal("ThrottlingException", "Rate exceeded"));

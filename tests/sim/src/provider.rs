@@ -162,10 +162,21 @@ impl SimActions {
         self.life.lives().await;
         let answer = self.asked(asked).await;
         if matches!(answer, Answer::Begun) {
-            self.shared.takes_time().await;
+            self.answers_late().await;
             self.life.lives().await;
         }
         answer
+    }
+
+    /// Some providers take their time to say that they have begun; meanwhile the attempt may be given up.
+    async fn answers_late(&self) {
+        let wait = {
+            let mut dice = self.shared.dice(Die::Latency);
+            if dice.chance(20) { dice.below(20_000) } else { 0 }
+        };
+        if wait > 0 {
+            tokio::time::sleep(Duration::from_millis(wait as u64)).await;
+        }
     }
 
     async fn asked(&self, asked: Asked<'_>) -> Answer {

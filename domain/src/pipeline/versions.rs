@@ -1,7 +1,7 @@
 //! A pipeline's definitions over time: the state of a `pipeline#<name>` stream.
 
 use super::{PipelineDeclaration, new_tags};
-use crate::{draft::Draft, lane::admit, rejection::Rejection};
+use crate::{draft::Draft, execution::Start, lane::admit, rejection::Rejection};
 use events::{
     LaneCleared, LaneEvent, PipelineDeclared, PipelineDeleted, PipelineEvent, PipelineTagged,
     PipelineUntagged, PipelineVersion, Timestamp,
@@ -59,6 +59,11 @@ impl Pipeline {
     /// The definition new executions follow.
     pub fn current_definition(&self) -> Option<&Arc<PipelineDeclaration>> {
         self.versions.get(&self.current?)
+    }
+
+    /// The definition that a run started with; `None` when the pipeline was deleted since.
+    pub fn followed_by(&self, start: &Start) -> Option<&Arc<PipelineDeclaration>> {
+        self.definition(start.pipeline_version).filter(|_| start.incarnation == self.incarnation)
     }
 
     /// The definition of one version.

@@ -152,7 +152,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
     ) -> Result<Option<Arc<PipelineDeclaration>>, LogError> {
         let Some(start) = &state.start else { return Ok(None) };
         if start.incarnation == definitions.incarnation {
-            return Ok(definitions.definition(start.pipeline_version).cloned());
+            return Ok(definitions.followed_by(start).cloned());
         }
         let stream = StreamName::pipeline(pipeline);
         let (mut past, mut head) = (Pipeline::default(), Head::default());
@@ -161,8 +161,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
             let is_last = commits.len() < HISTORY_COMMITS;
             for commit in &commits {
                 streams::fold_on(&stream, &mut past, &mut head, [commit])?;
-                let then = past.definition(start.pipeline_version);
-                if let Some(then) = then.filter(|_| past.incarnation == start.incarnation) {
+                if let Some(then) = past.followed_by(start) {
                     return Ok(Some(Arc::clone(then)));
                 }
             }

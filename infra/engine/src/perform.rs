@@ -279,10 +279,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
         let (definitions, state) = self.as_known(pipeline, execution).await?;
         let Some((_, run)) = state.attempt(&attempt.action_execution) else { return Ok(None) };
         let Some(start) = &state.start else { return Ok(None) };
-        if run.status != ActionStatus::InProgress || start.incarnation != definitions.incarnation {
-            return Ok(None);
-        }
-        let definition = definitions.definition(start.pipeline_version);
+        let definition = definitions.followed_by(start).filter(|_| run.status == ActionStatus::InProgress);
         Ok(definition.and_then(|definition| {
             job::job(&job::Place { pipeline, execution, attempt }, &state, definition, resumed)
         }))
@@ -299,10 +296,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
         let (definitions, state) = self.as_known(pipeline, execution).await?;
         let Some((_, _, run)) = state.rule(&attempt.rule_execution) else { return Ok(None) };
         let Some(start) = &state.start else { return Ok(None) };
-        if run.status != ActionStatus::InProgress || start.incarnation != definitions.incarnation {
-            return Ok(None);
-        }
-        let definition = definitions.definition(start.pipeline_version);
+        let definition = definitions.followed_by(start).filter(|_| run.status == ActionStatus::InProgress);
         Ok(definition
             .and_then(|definition| job::rule_job(pipeline, execution, attempt, &state, definition, resumed)))
     }

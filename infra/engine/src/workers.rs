@@ -36,11 +36,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
         attempt: &Attempt,
     ) -> Result<Option<ActionJob>, LogError> {
         let (definitions, state) = self.as_known(pipeline, execution).await?;
-        let Some(start) = state.start.as_ref().filter(|start| start.incarnation == definitions.incarnation)
-        else {
-            return Ok(None);
-        };
-        let definition = definitions.definition(start.pipeline_version);
+        let definition = state.start.as_ref().and_then(|start| definitions.followed_by(start));
         Ok(definition.and_then(|definition| {
             job::job(&job::Place { pipeline, execution, attempt }, &state, definition, false)
         }))

@@ -224,6 +224,13 @@ pub(crate) fn spread<'t>(parts: impl IntoIterator<Item = &'t str>) -> u128 {
 /// A UUID of version 8 (of our own making) from bits that are spread well already; six of them give way to its marks.
 pub fn uuid_of(bits: u128) -> String {
     let bits = (bits & !(0xf << 76) & !(0x3 << 62)) | (0x8 << 76) | (0x2 << 62);
-    let hex = format!("{bits:032x}");
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    let mut text = String::with_capacity(36);
+    for place in 0..32 {
+        if matches!(place, 8 | 12 | 16 | 20) {
+            text.push('-');
+        }
+        let digit = (bits >> (124 - 4 * place)) as usize & 0xf;
+        text.push(char::from(b"0123456789abcdef"[digit]));
+    }
+    text
 }

@@ -1,7 +1,7 @@
 //! Newtypes for everything that is named or numbered. Text becomes one of these once, where it enters.
 
-use serde::{Deserialize, Deserializer, Serialize};
-use std::fmt;
+use serde::{Deserialize, Deserializer, Serialize, de};
+use std::{fmt, sync::Arc};
 
 /// A text that is not a legal name, and the rule it breaks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,15 +20,16 @@ macro_rules! name {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(transparent)]
-        pub struct $type(String);
+        pub struct $type(Arc<str>);
 
         impl $type {
             /// The only way in: checks length and characters.
-            pub fn parse(text: impl Into<String>) -> Result<Self, BadName> {
-                let text = text.into();
-                let legal: fn(char) -> bool = $charset;
-                if ($min..=$max).contains(&text.chars().count()) && text.chars().all(legal) {
-                    Ok(Self(text))
+            pub fn parse(text: impl AsRef<str>) -> Result<Self, BadName> {
+                let text = text.as_ref();
+                let legal: fn(u8) -> bool = $charset;
+                // What is legal is ASCII, so that bytes are characters.
+                if ($min..=$max).contains(&text.len()) && text.bytes().all(legal) {
+                    Ok(Self(text.into()))
                 } else {
                     Err(BadName { kind: $kind, text: text.chars().take(120).collect(), rule: $rule })
                 }
@@ -48,59 +49,74 @@ macro_rules! name {
 
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                Self::parse(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+                deserializer.deserialize_str(Text(|text| Self::parse(text)))
             }
         }
     };
 }
 
+/// Reads a name from whatever text a format has in hand.
+struct Text<T>(fn(&str) -> Result<T, BadName>);
+
+impl<T> de::Visitor<'_> for Text<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        (self.0)(text).map_err(E::custom)
+    }
+}
+
 name!(
     /// A pipeline's name. Invariant: 1 to 100 letters, digits, `.`, `@`, `-` or `_`.
     PipelineName, "pipeline name", 1..=100,
-    |c| c.is_ascii_alphanumeric() || ".@-_".contains(c),
+    |b| b.is_ascii_alphanumeric() || b".@-_".contains(&b),
     "1 to 100 letters, digits, `.`, `@`, `-` or `_`"
 );
 name!(
     /// A stage's name, unique in its pipeline. Invariant: 1 to 100 letters, digits, `.`, `@`, `-` or `_`.
     StageName, "stage name", 1..=100,
-    |c| c.is_ascii_alphanumeric() || ".@-_".contains(c),
+    |b| b.is_ascii_alphanumeric() || b".@-_".contains(&b),
     "1 to 100 letters, digits, `.`, `@`, `-` or `_`"
 );
 name!(
     /// An action's name, unique in its stage. Invariant: 1 to 100 letters, digits, `.`, `@`, `-` or `_`.
     ActionName, "action name", 1..=100,
-    |c| c.is_ascii_alphanumeric() || ".@-_".contains(c),
+    |b| b.is_ascii_alphanumeric() || b".@-_".contains(&b),
     "1 to 100 letters, digits, `.`, `@`, `-` or `_`"
 );
 name!(
     /// An artifact's name, unique among outputs. Invariant: 1 to 100 letters, digits, `-` or `_`.
     ArtifactName, "artifact name", 1..=100,
-    |c| c.is_ascii_alphanumeric() || "-_".contains(c),
+    |b| b.is_ascii_alphanumeric() || b"-_".contains(&b),
     "1 to 100 letters, digits, `-` or `_`"
 );
 name!(
     /// A variable namespace. Invariant: 1 to 100 letters, digits, `@`, `-` or `_`.
     Namespace, "namespace", 1..=100,
-    |c| c.is_ascii_alphanumeric() || "@-_".contains(c),
+    |b| b.is_ascii_alphanumeric() || b"@-_".contains(&b),
     "1 to 100 letters, digits, `@`, `-` or `_`"
 );
 name!(
     /// A webhook's name. Invariant: 1 to 100 letters, digits, `.`, `@`, `-` or `_`.
     WebhookName, "webhook name", 1..=100,
-    |c| c.is_ascii_alphanumeric() || ".@-_".contains(c),
+    |b| b.is_ascii_alphanumeric() || b".@-_".contains(&b),
     "1 to 100 letters, digits, `.`, `@`, `-` or `_`"
 );
 name!(
     /// Id of one run of a pipeline. Invariant: a lower-case UUID.
     ExecutionId, "pipeline execution id", 1..=36,
-    |c| matches!(c, '0'..='9' | 'a'..='f' | '-'),
+    |b| matches!(b, b'0'..=b'9' | b'a'..=b'f' | b'-'),
     "a UUID in lower case"
 );
 name!(
     /// Id of one attempt at one action; also the client token handed to its provider.
     /// Invariant: a lower-case UUID.
     ActionExecutionId, "action execution id", 1..=36,
-    |c| matches!(c, '0'..='9' | 'a'..='f' | '-'),
+    |b| matches!(b, b'0'..=b'9' | b'a'..=b'f' | b'-'),
     "a UUID in lower case"
 );
 name!(
@@ -108,32 +124,32 @@ name!(
     /// are alike, so that whoever carries out both may tell them apart by the id alone.
     /// Invariant: a lower-case UUID.
     RuleExecutionId, "rule execution id", 1..=36,
-    |c| matches!(c, '0'..='9' | 'a'..='f' | '-'),
+    |b| matches!(b, b'0'..=b'9' | b'a'..=b'f' | b'-'),
     "a UUID in lower case"
 );
 name!(
     /// Id of one job that workers ask for. Invariant: a lower-case UUID.
     JobId, "job id", 1..=36,
-    |c| matches!(c, '0'..='9' | 'a'..='f' | '-'),
+    |b| matches!(b, b'0'..=b'9' | b'a'..=b'f' | b'-'),
     "a UUID in lower case"
 );
 name!(
     /// A rule's name, unique in its condition. Invariant: 1 to 100 letters, digits, `.`, `@`, `-` or `_`.
     RuleName, "rule name", 1..=100,
-    |c| c.is_ascii_alphanumeric() || ".@-_".contains(c),
+    |b| b.is_ascii_alphanumeric() || b".@-_".contains(&b),
     "1 to 100 letters, digits, `.`, `@`, `-` or `_`"
 );
 name!(
     /// The account an installation answers for. Invariant: 12 digits.
     AccountId, "account id", 12..=12,
-    |c| c.is_ascii_digit(),
+    |b| b.is_ascii_digit(),
     "12 digits"
 );
 name!(
     /// Id of one command, minted by whoever sends it; a command sent twice keeps its id.
     /// Invariant: 1 to 128 letters, digits, `-`, `_`, `#`, `/`, `.` or `:`.
     CommandId, "command id", 1..=128,
-    |c| c.is_ascii_alphanumeric() || "-_#/.:".contains(c),
+    |b| b.is_ascii_alphanumeric() || b"-_#/.:".contains(&b),
     "1 to 128 letters, digits, `-`, `_`, `#`, `/`, `.` or `:`"
 );
 
@@ -148,7 +164,7 @@ impl From<&RuleExecutionId> for ActionExecutionId {
 /// `action-types#<account>` or `triggers#<pipeline>`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct StreamName(String);
+pub struct StreamName(Arc<str>);
 
 /// What a stream's name says about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,37 +186,37 @@ pub enum StreamKind {
 impl StreamName {
     /// The stream of a pipeline's definitions.
     pub fn pipeline(name: &PipelineName) -> Self {
-        Self(format!("pipeline#{name}"))
+        Self(format!("pipeline#{name}").into())
     }
 
     /// The stream of a pipeline's traffic.
     pub fn lane(name: &PipelineName) -> Self {
-        Self(format!("lane#{name}"))
+        Self(format!("lane#{name}").into())
     }
 
     /// The stream of one run.
     pub fn execution(id: &ExecutionId) -> Self {
-        Self(format!("execution#{id}"))
+        Self(format!("execution#{id}").into())
     }
 
     /// The stream of one webhook.
     pub fn webhook(name: &WebhookName) -> Self {
-        Self(format!("webhook#{name}"))
+        Self(format!("webhook#{name}").into())
     }
 
     /// The stream of an account's action types.
     pub fn action_types(account: &AccountId) -> Self {
-        Self(format!("action-types#{account}"))
+        Self(format!("action-types#{account}").into())
     }
 
     /// The stream of what might have started a pipeline.
     pub fn triggers(name: &PipelineName) -> Self {
-        Self(format!("triggers#{name}"))
+        Self(format!("triggers#{name}").into())
     }
 
     /// Reads a stream's name back from a store.
     pub fn parse(text: &str) -> Result<Self, BadName> {
-        let name = Self(text.to_owned());
+        let name = Self(text.into());
         name.kind().map(|_| name.clone())
     }
 

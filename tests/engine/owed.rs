@@ -155,7 +155,7 @@ fn at_the_debt(log: &Kept, after: Option<Fault>) {
         if met {
             return after;
         }
-        let mut events = batch.commits.iter().flat_map(|commit| &commit.events);
+        let mut events = batch.commits.iter().flat_map(|commit| commit.events.iter());
         met = events.any(|event| event.kind == "RollbackOwed");
         met.then_some(Fault::AnswerLost)
     }));

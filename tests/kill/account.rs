@@ -2,7 +2,7 @@
 
 use domain::execution::ExecutionStatus;
 use engine::log::Position;
-use events::{ExecutionEvent, StreamKind, codec::Stored};
+use events::{ExecutionEvent, StreamKind};
 use local::{lock::FolderLock, log::SqliteLog};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -61,8 +61,8 @@ async fn account(log: &SqliteLog, marks: &str) -> Account {
         at = *last;
         for (_, commit) in &commits {
             let Ok(StreamKind::Execution(id)) = commit.stream.kind() else { continue };
-            for stored in &commit.events {
-                let event = ExecutionEvent::decode(&stored.kind, stored.schema, &stored.body).unwrap();
+            for stored in commit.events.iter() {
+                let event = stored.parse::<ExecutionEvent>().unwrap();
                 note(&event, id.as_str(), commit.time.0, &mut ends, &mut recorded);
             }
         }

@@ -11,7 +11,7 @@ pub(crate) fn stream(name: &str) -> StreamName {
 }
 
 pub(crate) fn event(body: &str) -> StoredEvent {
-    StoredEvent { kind: "StageHeld".to_owned(), schema: 1, body: body.to_owned() }
+    StoredEvent::new("StageHeld", 1, body)
 }
 
 /// The end of a stream as a writer knows it.
@@ -36,7 +36,7 @@ impl Tip {
         let commit = Commit {
             stream: self.stream.clone(),
             first: self.last.next(),
-            events,
+            events: events.into(),
             time: Timestamp(1_700_000_000_000 + self.last.0 as i64),
             command: CommandId::parse(command).unwrap(),
             actor: "arn:aws:iam::123456789012:user/ada".to_owned(),

@@ -344,11 +344,7 @@ pub(crate) async fn large_bodies_come_back(log: Arc<impl Log>) {
 }
 
 pub(crate) async fn unicode_and_odd_json_come_back_byte_for_byte(log: Arc<impl Log>) {
-    let kind = |kind: &str, body: &str| StoredEvent {
-        kind: kind.to_owned(),
-        schema: u16::MAX,
-        body: body.to_owned(),
-    };
+    let kind = |kind: &str, body: &str| StoredEvent::new(kind, u16::MAX, body);
     let commit = Commit {
         actor: "Grüße, 世界 \"🚢\" \\ '; DROP TABLE commits; --".to_owned(),
         command: CommandId::parse("a/b#c:d.e-f_g").unwrap(),

@@ -42,7 +42,7 @@ impl Pipeline {
                 self.current = Some(declared.version);
                 // A definition was parsed before it was stored. Should a later program no longer understand it,
                 // the version is known but has no content, and what needs it says so.
-                if let Ok(definition) = serde_json::from_value(declared.definition.clone()) {
+                if let Ok(definition) = PipelineDeclaration::deserialize(&declared.definition) {
                     self.versions.insert(declared.version, Arc::new(definition));
                 }
             }

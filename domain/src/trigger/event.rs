@@ -57,7 +57,16 @@ pub fn rfc3339(at: Timestamp) -> String {
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     let (year, month, day) = civil(days);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    let mut text = format!("{year:04}");
+    for (before, number) in [('-', month), ('-', day), ('T', hour), (':', minute), (':', second)] {
+        text.push(before);
+        // By hand: several of these are written for every change of state.
+        for digit in [number / 10, number % 10] {
+            text.push(char::from(b'0' + digit as u8));
+        }
+    }
+    text.push('Z');
+    text
 }
 
 /// The date of a day counted from 1970-01-01: years begin in March, so that a leap day is the last of one.

@@ -5,7 +5,7 @@ use super::{Row, by_entry, json, listing::pipeline_partition};
 use crate::execution::{AttemptRun, ConditionRun, Execution, ExecutionType, RetryTrigger, StageStatus};
 use events::{ActionExecutionId, ConditionType, Entry, ExecutionEvent, ExecutionId, StageName, Version};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 /// The execution that entered a stage last.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,20 +22,20 @@ pub struct StageRow {
 
 /// The newest attempt at an action.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ActionRow {
+pub struct ActionRow<'a> {
     /// The execution it belongs to.
-    pub execution: ExecutionId,
+    pub execution: Cow<'a, ExecutionId>,
     /// The attempt.
-    pub attempt: AttemptRun,
+    pub attempt: Cow<'a, AttemptRun>,
 }
 
 /// The newest asking of a gate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ConditionRow {
+pub struct ConditionRow<'a> {
     /// The execution it belongs to.
-    pub execution: ExecutionId,
+    pub execution: Cow<'a, ExecutionId>,
     /// The condition with its rules.
-    pub condition: ConditionRun,
+    pub condition: Cow<'a, ConditionRun>,
 }
 
 /// Prefix of condition rows, within [`pipeline_partition`].
@@ -83,14 +83,14 @@ pub fn rows<'a>(
         for gate in gates.into_iter().filter(|_| is_whole || touched.gates.contains(&run.stage)) {
             let newest = run.conditions.iter().rev().find(|condition| condition.condition == gate);
             let Some(condition) = newest else { continue };
-            let row = ConditionRow { execution: id.clone(), condition: condition.clone() };
+            let row = ConditionRow { execution: Cow::Borrowed(id), condition: Cow::Borrowed(condition) };
             let q = condition_key(&run.stage, gate);
             rows.push(Row { p: p.clone(), q, v: by_stage, body: Some(json(&row)) });
         }
         let mut seen = BTreeSet::new();
-        let newest = run.attempts.iter().rev().filter(|attempt| seen.insert(attempt.action.clone()));
+        let newest = run.attempts.iter().rev().filter(|attempt| seen.insert(&attempt.action));
         for attempt in newest.filter(|run| is_whole || touched.attempts.contains(&run.action_execution)) {
-            let row = ActionRow { execution: id.clone(), attempt: attempt.clone() };
+            let row = ActionRow { execution: Cow::Borrowed(id), attempt: Cow::Borrowed(attempt) };
             let q = format!("{ACTION_PREFIX}{}/{}", run.stage, attempt.action);
             rows.push(Row { p: p.clone(), q, v: by_entry(attempt.entry, version), body: Some(json(&row)) });
         }

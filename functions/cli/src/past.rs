@@ -179,9 +179,9 @@ fn until<E>(events: Vec<Told<E>>, moment: Option<Timestamp>) -> Vec<Told<E>> {
 fn told<E: Stored>(commits: &[Commit]) -> anyhow::Result<Vec<Told<E>>> {
     let mut found = Vec::new();
     for commit in commits {
-        for stored in &commit.events {
-            let event = E::decode(&stored.kind, stored.schema, &stored.body)
-                .with_context(|| format!("`{}`, version {}", commit.stream, commit.first))?;
+        for stored in commit.events.iter() {
+            let event =
+                stored.parse().with_context(|| format!("`{}`, version {}", commit.stream, commit.first))?;
             found.push(Told { at: commit.time, actor: commit.actor.clone(), event });
         }
     }

@@ -66,7 +66,7 @@ impl Measure {
 }
 
 /// What a commit's events say, given the run as it is now.
-pub(crate) fn measures(state: &Execution, commit: &Commit, events: &[ExecutionEvent]) -> Vec<Measure> {
+pub(crate) fn measures(state: &Execution, commit: &Commit, events: &[&ExecutionEvent]) -> Vec<Measure> {
     let Some(start) = &state.start else { return Vec::new() };
     let mut measures = Vec::new();
     for event in events {

@@ -9,7 +9,7 @@ use engine::{
     log::{Commit, Log as _, LogError, Position},
     views::{Cursor, Views, ViewsError},
 };
-use events::{ExecutionEvent, PipelineName, StreamKind, StreamName, Version, codec::Stored};
+use events::{ExecutionEvent, PipelineName, StreamKind, StreamName, Version};
 use std::collections::BTreeMap;
 
 /// This reader's name, under which its cursor is kept. Another name whenever a row's shape changes or
@@ -90,7 +90,7 @@ pub(crate) async fn list_at_once<H: Home>(home: &H, name: &PipelineName) {
 /// The rows of a stream that got these commits: of its state with them, which may be newer.
 async fn rows_of<H: Home>(home: &H, stream: &StreamName, commits: &[&Commit]) -> Result<Vec<Row>, LogError> {
     let engine = home.engine();
-    let mut stored = commits.iter().flat_map(|commit| &commit.events);
+    let mut stored = commits.iter().flat_map(|commit| commit.events.iter());
     Ok(match stream.kind() {
         Ok(StreamKind::Pipeline(name)) => {
             let (state, version) = engine.pipeline_at(&name).await?;
@@ -108,15 +108,13 @@ async fn rows_of<H: Home>(home: &H, stream: &StreamName, commits: &[&Commit]) ->
             webhooks::rows(&name, &state, version)
         }
         Ok(StreamKind::Execution(id)) => {
-            let decode = |stored: &engine::log::StoredEvent| {
-                ExecutionEvent::decode(&stored.kind, stored.schema, &stored.body).ok()
-            };
-            let events: Vec<ExecutionEvent> = stored.filter_map(decode).collect();
+            let events: Vec<&ExecutionEvent> = stored.filter_map(|stored| stored.read().ok()).collect();
             let (state, version) = engine.execution_with(&id, commits).await?;
-            let mut rows = listing::execution_rows(&id, &state, version, &events);
-            rows.extend(listing::succeeded_rows(&id, &state, version, &events));
-            rows.extend(pipeline_state::rows(&id, &state, version, &events));
-            rows.extend(jobs::rows(&id, &state, version, &events));
+            let events = || events.iter().copied();
+            let mut rows = listing::execution_rows(&id, &state, version, events());
+            rows.extend(listing::succeeded_rows(&id, &state, version, events()));
+            rows.extend(pipeline_state::rows(&id, &state, version, events()));
+            rows.extend(jobs::rows(&id, &state, version, events()));
             rows
         }
         Err(error) => {

@@ -22,7 +22,7 @@ use engine::{
     log::{Commit, Log, LogError},
     ports::{Bus, BusEvent, Marks, MarksError, OutwardError, TopicMessage, Topics},
 };
-use events::{ExecutionEvent, ExecutionId, StreamName, Timestamp, Version, codec::Stored};
+use events::{ExecutionEvent, ExecutionId, StreamName, Timestamp, Version};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -230,11 +230,7 @@ async fn course<H: Home>(
         for commit in commits.iter().take_while(|commit| commit.last() <= told) {
             for (_, event) in decoded(commit) {
                 let around = Surroundings { execution, region: "", definition: None };
-                tell(
-                    &mut place.1,
-                    Happened { event: &event, version: commit.first, at: commit.time },
-                    around,
-                );
+                tell(&mut place.1, Happened { event, version: commit.first, at: commit.time }, around);
             }
             place.0 = commit.last();
         }
@@ -247,10 +243,10 @@ async fn course<H: Home>(
 
 /// A commit's events with their versions. One that this version cannot read is passed over: it must not keep what
 /// follows from being told.
-fn decoded(commit: &Commit) -> impl Iterator<Item = (Version, ExecutionEvent)> {
+fn decoded(commit: &Commit) -> impl Iterator<Item = (Version, &ExecutionEvent)> {
     commit.events.iter().enumerate().filter_map(|(index, stored)| {
         let version = Version(commit.first.0 + index as u64);
-        match ExecutionEvent::decode(&stored.kind, stored.schema, &stored.body) {
+        match stored.read() {
             Ok(event) => Some((version, event)),
             Err(error) => {
                 tracing::error!(stream = %commit.stream, %version, kind = %stored.kind, %error, "an event is not told");
@@ -281,10 +277,10 @@ impl Told {
         let mut told = Self::default();
         for commit in commits {
             for (version, event) in decoded(commit) {
-                let definition = definition(home, course, &event, known).await?;
+                let definition = definition(home, course, event, known).await?;
                 let around =
                     Surroundings { execution, region: here.region, definition: definition.as_deref() };
-                let changes = tell(course, Happened { event: &event, version, at: commit.time }, around);
+                let changes = tell(course, Happened { event, version, at: commit.time }, around);
                 for change in &changes {
                     told.events.push(bus_event(change, telling, here));
                     if let Some(message) = rule_message(home, telling, around, course, change).await? {

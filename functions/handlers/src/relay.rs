@@ -75,7 +75,7 @@ async fn relay_execution<H: Home>(home: &H, id: &ExecutionId, records: &[(&str, 
         return all(&|sequence| Unmet::never(sequence, format!("execution {id} has a commit and no start")));
     }
     let mut relayed = Relayed::default();
-    let mut told: Vec<ExecutionEvent> = Vec::new();
+    let mut told: Vec<&ExecutionEvent> = Vec::new();
     for (sequence, commit) in records {
         match decoded::<ExecutionEvent>(commit) {
             Ok(events) => {
@@ -100,7 +100,7 @@ async fn relay_execution<H: Home>(home: &H, id: &ExecutionId, records: &[(&str, 
 }
 
 /// What events ask for that is still to be done, as a run stands.
-fn open(id: &ExecutionId, state: &Execution, told: &[ExecutionEvent]) -> Vec<Effect> {
+fn open(id: &ExecutionId, state: &Execution, told: &[&ExecutionEvent]) -> Vec<Effect> {
     let Some(start) = &state.start else { return Vec::new() };
     let asked = told.iter().flat_map(|event| react::react_to_execution(&start.pipeline, id, state, event));
     asked.filter(|effect| is_open(state, effect)).collect()
@@ -163,14 +163,9 @@ async fn relay_lane<H: Home>(home: &H, name: &PipelineName, records: &[(&str, &C
     unmet
 }
 
-fn decoded<E: Stored>(commit: &Commit) -> Result<Vec<E>, String> {
-    let decode = |stored: &engine::log::StoredEvent| {
-        E::decode(&stored.kind, stored.schema, &stored.body).map_err(|error| {
-            format!(
-                "`{}` at version {} holds an event that cannot be read: {error}",
-                commit.stream, commit.first
-            )
-        })
+fn decoded<E: Stored>(commit: &Commit) -> Result<Vec<&E>, String> {
+    let unreadable = |error| {
+        format!("`{}` at version {} holds an event that cannot be read: {error}", commit.stream, commit.first)
     };
-    commit.events.iter().map(decode).collect()
+    commit.events.iter().map(|stored| stored.read().map_err(unreadable)).collect()
 }

@@ -1,16 +1,24 @@
 //! The log port: what every log must do, and the shapes that lie in it. One contract suite
 //! (`tests/log_contract`) holds for all of them.
 
-use events::{CommandId, StreamName, Timestamp, Version};
+use events::{
+    CommandId, StreamName, Timestamp, Version,
+    codec::{CodecError, Stored},
+};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::{fmt, future::Future};
+use std::{
+    any::Any,
+    fmt,
+    future::Future,
+    sync::{Arc, OnceLock},
+};
 
 /// Any error of an adapter, kept as a source.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// An event as it lies in a log: its type's name, its schema, and its body as one JSON text.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct StoredEvent {
     /// The event's explicit type name, for example `StageStarted`.
     pub kind: String,
@@ -18,6 +26,57 @@ pub struct StoredEvent {
     pub schema: u16,
     /// A JSON object, at most 16,384 bytes unless it holds a definition.
     pub body: String,
+    /// The event itself, once somebody has read it. No part of what is stored.
+    read: OnceLock<Arc<dyn Any + Send + Sync>>,
+}
+
+impl StoredEvent {
+    /// An event as a store gives it back.
+    pub fn new(kind: impl Into<String>, schema: u16, body: impl Into<String>) -> Self {
+        Self { kind: kind.into(), schema, body: body.into(), read: OnceLock::new() }
+    }
+
+    /// An event as a store takes it. Who reads it from this value, or a copy, is spared the parsing.
+    pub fn of<E: Stored>(event: E) -> Self {
+        let (kind, schema, body) = (event.kind().to_owned(), event.schema(), event.body());
+        Self { kind, schema, body, read: OnceLock::from(Arc::new(event) as Arc<dyn Any + Send + Sync>) }
+    }
+
+    /// The event, parsed once however many ask.
+    ///
+    /// # Errors
+    /// This version cannot read it, or it was read as an event of another kind of stream before.
+    pub fn read<E: Stored>(&self) -> Result<&E, CodecError> {
+        if self.read.get().is_none() {
+            let event = self.parse::<E>()?;
+            // Somebody may have been faster, with the same.
+            let _ = self.read.set(Arc::new(event));
+        }
+        let known = self.read.get().and_then(|event| event.downcast_ref());
+        known.ok_or_else(|| CodecError::UnknownType { kind: self.kind.clone() })
+    }
+
+    /// The event as its bytes say, whatever was read before.
+    ///
+    /// # Errors
+    /// This version cannot read it.
+    pub fn parse<E: Stored>(&self) -> Result<E, CodecError> {
+        E::decode(&self.kind, self.schema, &self.body)
+    }
+}
+
+impl PartialEq for StoredEvent {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.kind, self.schema, &self.body) == (&other.kind, other.schema, &other.body)
+    }
+}
+
+impl Eq for StoredEvent {}
+
+impl fmt::Debug for StoredEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} v{} {}", self.kind, self.schema, self.body)
+    }
 }
 
 /// SHA-256 over a commit and the hash of the commit before it in its stream.
@@ -46,8 +105,8 @@ pub struct Commit {
     pub stream: StreamName,
     /// Version of its first event: the stream's version before it, plus one.
     pub first: Version,
-    /// At least one event.
-    pub events: Vec<StoredEvent>,
+    /// At least one event. Copies of a commit share them.
+    pub events: Arc<[StoredEvent]>,
     /// Recorded time; never earlier than the stream's commit before.
     pub time: Timestamp,
     /// Id of the command that led to it.
@@ -78,7 +137,7 @@ impl Commit {
         text(self.stream.as_str());
         text(self.command.as_str());
         text(&self.actor);
-        for event in &self.events {
+        for event in self.events.iter() {
             text(&event.kind);
             text(&event.schema.to_string());
             text(&event.body);

@@ -5,7 +5,7 @@ pub mod outward;
 
 use crate::{
     judge::{Head, Refused, Standing, Verdict, judge},
-    log::{Appended, Batch, BrokenChain, Commit, Hash, Loaded, Log, LogError, Position, verify_after},
+    log::{Appended, Batch, BrokenChain, Commit, Hash, Loaded, Log, LogError, Position},
     ports::{
         ARTIFACT_CREDENTIALS_MS, ArtifactAccess, ArtifactAccessError, ArtifactCredentials, ArtifactLoan,
     },
@@ -213,17 +213,19 @@ impl Log for MemoryLog {
             let snapshot = commit.snapshot.as_ref().filter(|snapshot| snapshot.fold == fold)?;
             Some((commit.last(), commit.hash, commit.time, snapshot.clone()))
         });
-        let (last, hash) = base.as_ref().map_or_else(Default::default, |base| (base.0, base.1));
-        let tail = state.stream(stream).filter(|commit| commit.first > last);
-        let commits: Vec<_> = tail.cloned().collect();
-        verify_after(last, hash, &commits)?;
-        Ok(Loaded { base, commits })
+        let last = base.as_ref().map_or_else(Version::default, |base| base.0);
+        // Each was held against the one before when it was appended, and nothing can touch it here since.
+        let mut tail: Vec<_> =
+            state.stream(stream).rev().take_while(|commit| commit.first > last).cloned().collect();
+        tail.reverse();
+        Ok(Loaded { base, commits: tail })
     }
 
     async fn read(&self, stream: &StreamName, after: Version, limit: usize) -> Result<Vec<Commit>, LogError> {
         let state = self.state();
-        let tail = state.stream(stream).filter(|commit| commit.first > after);
-        Ok(tail.take(limit).cloned().collect())
+        let commits = state.streams.get(stream).map_or(&[][..], Vec::as_slice);
+        let from = commits.partition_point(|index| state.commits[*index].first <= after);
+        Ok(commits[from..].iter().take(limit).map(|index| state.commits[*index].clone()).collect())
     }
 }
 

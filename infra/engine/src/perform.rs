@@ -237,7 +237,8 @@ impl<L: Log, A: Actions> Engine<L, A> {
     /// Has something done that nobody waits for, but [`Engine::quiet`].
     pub(crate) fn set_out<W: Future<Output = ()> + Send + 'static>(&self, work: impl FnOnce(Self) -> W) {
         let underway = self.0.busy.enter();
-        let work = work(self.clone());
+        // On the heap at once: until it runs, a task is moved ten times.
+        let work = Box::pin(work(self.clone()));
         tokio::spawn(async move {
             work.await;
             drop(underway);

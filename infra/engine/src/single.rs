@@ -215,7 +215,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
         let mut after = Arc::unwrap_or_clone(state);
         events.iter().for_each(|event| after.fold(event, now));
         let written = Written { now, command: &order.id, actor: &order.actor };
-        let (commit, head) = streams::commit(&stream, &head, &events, &after, &written)
+        let (commit, head) = streams::commit(&stream, &head, events, &after, &written)
             .expect("events that are not empty make a commit");
         let (outcome, on_its_way) = Outcome::open(slot.take().and_then(|warm| warm.rests_on));
         *slot = Some(Warm { state: Arc::new(after), head, rests_on: L::PIPELINED.then_some(on_its_way) });

@@ -22,7 +22,7 @@ pub const SNAPSHOT_EVENTS: u64 = 64;
 /// A state that is folded from events of one kind.
 pub trait Folded: Default + Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Its events.
-    type Event: Stored + Send;
+    type Event: Stored;
 
     /// Number of the fold: a snapshot of another fold is not used.
     const FOLD: u32;
@@ -119,11 +119,12 @@ pub fn fold_on<'c, S: Folded>(
     commits: impl IntoIterator<Item = &'c Commit>,
 ) -> Result<(), LogError> {
     for commit in commits {
-        for stored in &commit.events {
-            let event = S::Event::decode(&stored.kind, stored.schema, &stored.body).map_err(|error| {
-                LogError::Unreadable { stream: stream.clone(), reason: error.to_string() }
+        for stored in commit.events.iter() {
+            let event = stored.read().map_err(|error| LogError::Unreadable {
+                stream: stream.clone(),
+                reason: error.to_string(),
             })?;
-            state.fold(&event, commit.time);
+            state.fold(event, commit.time);
         }
         *head = Head { version: commit.last(), hash: commit.hash, time: commit.time };
     }
@@ -134,22 +135,17 @@ pub fn fold_on<'c, S: Folded>(
 pub fn commit<S: Folded>(
     stream: &StreamName,
     head: &Head,
-    events: &[S::Event],
+    events: Vec<S::Event>,
     state_after: &S,
     written: &Written<'_>,
 ) -> Option<(Commit, Head)> {
     if events.is_empty() {
         return None;
     }
-    let stored = |event: &S::Event| StoredEvent {
-        kind: event.kind().to_owned(),
-        schema: event.schema(),
-        body: event.body(),
-    };
     let mut commit = Commit {
         stream: stream.clone(),
         first: head.version.next(),
-        events: events.iter().map(stored).collect(),
+        events: events.into_iter().map(StoredEvent::of).collect(),
         time: written.now,
         command: written.command.clone(),
         actor: written.actor.to_owned(),

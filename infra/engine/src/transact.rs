@@ -116,7 +116,8 @@ impl<L: Log, A: Actions> Engine<L, A> {
     /// caller goes away.
     pub async fn transact(&self, envelope: Envelope) -> Result<Done, TransactError> {
         let engine = self.clone();
-        let work = tokio::spawn(async move { engine.attempts(&envelope).await });
+        // On the heap at once: until it runs, a task is moved ten times.
+        let work = tokio::spawn(Box::pin(async move { engine.attempts(&envelope).await }));
         match work.await {
             Ok(done) => done,
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
@@ -174,11 +175,12 @@ impl<L: Log, A: Actions> Engine<L, A> {
         };
         let effects = effects(&names, &envelope.command, &scope, &decision);
         let written = Written { now, command: &envelope.id, actor: &envelope.actor };
-        let (batch, heads) = batch(&names, envelope, &scope, &decision, &heads, &written);
+        let before = heads;
+        let (batch, heads) = batch(&names, envelope, &scope, decision, &before, &written);
         let probe = Probe::of(&batch);
         let (outcome, on_its_way) = Outcome::open(rests.under(&names, &batch));
         if L::PIPELINED {
-            rests.take_over(&decision, &on_its_way);
+            rests.take_over(&before, &heads, &on_its_way);
         }
         locked.put(scope, &heads, rests);
         if fault!(EffectsTooEarly) {
@@ -480,16 +482,16 @@ impl Locked {
 }
 
 impl Rests {
-    /// From now on the streams that a decision writes rest on its append.
-    fn take_over(&mut self, decision: &Decision, append: &OnItsWay) {
-        let written = |is_written: bool, rests_on: &mut Option<OnItsWay>| {
-            if is_written {
+    /// From now on the streams that a decision moved rest on its append.
+    fn take_over(&mut self, before: &Heads, after: &Heads, append: &OnItsWay) {
+        let moved = |before: Head, after: Head, rests_on: &mut Option<OnItsWay>| {
+            if before != after {
                 *rests_on = Some(append.clone());
             }
         };
-        written(!decision.pipeline.is_empty(), &mut self.pipeline);
-        written(!decision.lane.is_empty(), &mut self.lane);
-        written(!decision.execution.is_empty(), &mut self.execution);
+        moved(before.pipeline, after.pipeline, &mut self.pipeline);
+        moved(before.lane, after.lane, &mut self.lane);
+        moved(before.execution, after.execution, &mut self.execution);
     }
 
     /// Those that a batch cannot do without: it continues what they write, or relies on it.
@@ -523,23 +525,25 @@ fn batch(
     names: &Names,
     envelope: &Envelope,
     scope: &Scope,
-    decision: &Decision,
+    decision: Decision,
     heads: &Heads,
     written: &Written<'_>,
 ) -> (Batch, Heads) {
-    let pipeline =
-        streams::commit(&names.pipeline, &heads.pipeline, &decision.pipeline, &scope.pipeline, written);
-    let lane = streams::commit(&names.lane, &heads.lane, &decision.lane, &scope.lane, written);
-    let execution = names.execution.as_ref().and_then(|stream| {
-        streams::commit(stream, &heads.execution, &decision.execution, &scope.execution, written)
-    });
+    let relies_on_lane = envelope.command.relies_on_lane(&decision, &scope.execution);
+    let Decision { pipeline, lane, execution } = decision;
+    let pipeline = streams::commit(&names.pipeline, &heads.pipeline, pipeline, &scope.pipeline, written);
+    let lane = streams::commit(&names.lane, &heads.lane, lane, &scope.lane, written);
+    let execution = names
+        .execution
+        .as_ref()
+        .and_then(|stream| streams::commit(stream, &heads.execution, execution, &scope.execution, written));
     // What was read but not written must not have moved either: a run is brought in line with its lane only as
     // both stand now. A definition matters only to commands that ask which one is current.
     let mut checks: Vec<(StreamName, Version)> = Vec::new();
     if pipeline.is_none() && envelope.command.relies_on_current_definition() {
         checks.push((names.pipeline.clone(), heads.pipeline.version));
     }
-    if lane.is_none() && envelope.command.relies_on_lane(decision, &scope.execution) {
+    if lane.is_none() && relies_on_lane {
         checks.push((names.lane.clone(), heads.lane.version));
     }
     if let (Some(stream), None) = (&names.execution, &execution) {

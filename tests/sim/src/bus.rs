@@ -13,7 +13,7 @@ use engine::{
     memory::outward::MemoryMarks,
     ports::{Bus, BusEvent, Mark, Marks, MarksError, OutwardError, TopicMessage, Topics},
 };
-use events::{ExecutionEvent, ExecutionId, StreamKind, Timestamp, Version, codec::Stored};
+use events::{ExecutionEvent, ExecutionId, StreamKind, Timestamp, Version};
 use handlers::publish::{Outlets, SOURCE_ON_AWS, Telling};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -33,9 +33,13 @@ impl Heard {
         if !self.known.insert(event.id.clone()) {
             return;
         }
-        let detail: serde_json::Value = serde_json::from_str(&event.detail).unwrap_or_default();
-        let run = detail["execution-id"].as_str().unwrap_or_default().to_owned();
-        self.arrived.entry(run).or_default().push(event.id.clone());
+        #[derive(Default, serde::Deserialize)]
+        struct Detail {
+            #[serde(rename = "execution-id")]
+            execution: String,
+        }
+        let Detail { execution } = serde_json::from_str(&event.detail).unwrap_or_default();
+        self.arrived.entry(execution).or_default().push(event.id.clone());
     }
 }
 
@@ -124,11 +128,10 @@ pub fn check(shared: &Shared, observer: &Observer, commits: &[Commit]) -> Result
         let Ok(StreamKind::Execution(execution)) = commit.stream.kind() else { continue };
         let (course, expected) = courses.entry(execution.clone()).or_default();
         for (index, stored) in commit.events.iter().enumerate() {
-            let event = ExecutionEvent::decode(&stored.kind, stored.schema, &stored.body)
-                .map_err(|error| error.to_string())?;
+            let event = stored.read::<ExecutionEvent>().map_err(|error| error.to_string())?;
             let version = Version(commit.first.0 + index as u64);
             let around = Surroundings { execution: &execution, region: "", definition: None };
-            let told = tell(course, Happened { event: &event, version, at: commit.time }, around);
+            let told = tell(course, Happened { event, version, at: commit.time }, around);
             expected.extend(told.into_iter().map(|change| change.id));
         }
     }

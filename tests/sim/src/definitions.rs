@@ -112,27 +112,33 @@ pub fn made(name: &str, prng: &mut Prng) -> Value {
             stages.push(gated(stage("Deploy", deploys), mode, prng));
         }
     }
-    json!({
+    let pipeline = json!({
         "name": name,
         "roleArn": "arn:aws:iam::123456789012:role/pipeline-role",
         "artifactStore": { "type": "S3", "location": "release-artifacts-123456789012" },
-        "stages": stages,
         "pipelineType": "V2",
         "executionMode": mode,
-    })
+    });
+    with(pipeline, "stages", stages)
+}
+
+/// An object with one member more. `json!` would copy what goes into it, at every level once more.
+pub fn with(mut object: Value, member: &str, value: impl Into<Value>) -> Value {
+    object[member] = value.into();
+    object
 }
 
 fn stage(name: &str, actions: Vec<Value>) -> Value {
-    json!({ "name": name, "actions": actions })
+    with(json!({ "name": name }), "actions", actions)
 }
 
 fn typed(name: &str, kind: [&str; 3], configuration: Value) -> Value {
     let [category, owner, provider] = kind;
-    json!({
+    let action = json!({
         "name": name,
         "actionTypeId": { "category": category, "owner": owner, "provider": provider, "version": "1" },
-        "configuration": configuration,
-    })
+    });
+    with(action, "configuration", configuration)
 }
 
 fn source() -> Value {
@@ -195,7 +201,7 @@ fn gated(mut stage: Value, mode: &str, prng: &mut Prng) -> Value {
     let rolls_back = mode != "PARALLEL";
     let asks = |result: &str, rules: &[&str]| {
         let rules: Vec<Value> = rules.iter().map(|name| rule(name)).collect();
-        json!({ "conditions": [{ "result": result, "rules": rules }] })
+        with(json!({}), "conditions", vec![with(json!({ "result": result }), "rules", rules)])
     };
     match prng.below(5) {
         0 => stage["beforeEntry"] = asks("FAIL", &["In", "Also"]),

@@ -24,8 +24,8 @@ fn request(operation: Operation, input: Value) -> Request {
 }
 
 /// Declares a pipeline. The types it needs have to be there.
-pub fn create(definition: &Value) -> Request {
-    request(Operation::CreatePipeline, json!({ "pipeline": definition }))
+pub fn create(definition: Value) -> Request {
+    request(Operation::CreatePipeline, definitions::with(json!({}), "pipeline", definition))
 }
 
 /// Something a person does to one of these pipelines.
@@ -37,7 +37,7 @@ pub fn act(observer: &Observer, names: &[PipelineName], prng: &mut Prng) -> Opti
     };
     let is_gone = observer.pipelines.get(name).is_none_or(|stream| stream.state.current.is_none());
     if is_gone && definitions::NAMES.contains(&name.as_str()) && prng.chance(70) {
-        return Some(create(&definitions::made(name.as_str(), prng)));
+        return Some(create(definitions::made(name.as_str(), prng)));
     }
     // The newest runs are those that anyone is interested in.
     let runs: Vec<&ExecutionId> = observer.started.iter().rev().filter(of_pipeline).take(6).collect();
@@ -125,11 +125,11 @@ pub fn act(observer: &Observer, names: &[PipelineName], prng: &mut Prng) -> Opti
         85..=91 => enable(name, &any_stage(prng)),
         92..=94 if definitions::NAMES.contains(&name.as_str()) => {
             let definition = definitions::made(name.as_str(), prng);
-            request(Operation::UpdatePipeline, json!({ "pipeline": definition }))
+            request(Operation::UpdatePipeline, definitions::with(json!({}), "pipeline", definition))
         }
         95 => request(Operation::DeletePipeline, json!({ "name": name })),
         96..=97 if definitions::NAMES.contains(&name.as_str()) => {
-            create(&definitions::made(name.as_str(), prng))
+            create(definitions::made(name.as_str(), prng))
         }
         _ => look(name, chosen, prng),
     })

@@ -12,7 +12,7 @@ use crate::{
 };
 use api::{ApiError, Code, Operation};
 use engine::log::{Log, Position};
-use events::{ExecutionEvent, ExecutionId, PipelineName, StreamKind, codec::Stored};
+use events::{ExecutionEvent, ExecutionId, PipelineName, StreamKind};
 use handlers::{Caller, changes::Change, operations, project, publish, relay};
 use serde_json::Value;
 use std::{
@@ -100,7 +100,7 @@ impl<const P: bool> World<P> {
             }
             let name = definition["name"].as_str().unwrap_or_default();
             names.extend(PipelineName::parse(name));
-            self.ask(people::create(&definition)).await;
+            self.ask(people::create(definition)).await;
         }
         if names.is_empty() {
             return Err("there is no pipeline to live with".to_owned());
@@ -174,7 +174,7 @@ impl<const P: bool> World<P> {
             self.ask(request).await;
         } else {
             let world = Arc::clone(self);
-            tokio::spawn(async move { world.ask(request).await });
+            tokio::spawn(Box::pin(async move { world.ask(request).await }));
         }
     }
 
@@ -207,8 +207,8 @@ impl<const P: bool> World<P> {
         let mut then = domain::execution::Execution::default();
         let mut at = events::Version(0);
         for commit in commits.iter().take_while(|commit| commit.last() <= version) {
-            for stored in &commit.events {
-                let event = ExecutionEvent::decode(&stored.kind, stored.schema, &stored.body);
+            for stored in commit.events.iter() {
+                let event = stored.read::<ExecutionEvent>();
                 event.iter().for_each(|event| then.evolve(event, commit.time));
             }
             at = commit.last();
@@ -227,7 +227,7 @@ impl<const P: bool> World<P> {
             let jobs = answer["jobs"].as_array().cloned().unwrap_or_default();
             for job in jobs {
                 let world = Arc::clone(self);
-                let work = async move { world.do_job(job, well).await };
+                let work = Box::pin(async move { world.do_job(job, well).await });
                 if well {
                     work.await;
                 } else {
@@ -276,7 +276,8 @@ impl<const P: bool> World<P> {
         let token = input["clientRequestToken"].as_str().map(|token| format!("{}/{token}", input["name"]));
         self.shared.note(|| format!("asked of {}: {operation:?} {asked}", process.life.number));
         let home = process.home.clone();
-        let work = tokio::spawn(async move { operations::dispatch(&home, &caller, operation, input).await });
+        let work = async move { operations::dispatch(&home, &caller, operation, input).await };
+        let work = tokio::spawn(Box::pin(work));
         let answer = tokio::select! {
             biased;
             answer = work => answer.ok(),
@@ -463,7 +464,7 @@ impl<const P: bool> World<P> {
                 let copies = if self.shared.strikes(Trouble::Delivery, Die::Delivery) { 2 } else { 1 };
                 for _ in 0..copies {
                     self.on_its_way.fetch_add(1, Ordering::Relaxed);
-                    tokio::spawn(Arc::clone(&self).deliver(position, relays));
+                    tokio::spawn(Box::pin(Arc::clone(&self).deliver(position, relays)));
                 }
             }
         }
@@ -477,7 +478,7 @@ impl<const P: bool> World<P> {
             }
             let copies = if self.shared.strikes(Trouble::Delivery, Die::Delivery) { 2 } else { 1 };
             for _ in 0..copies {
-                tokio::spawn(Arc::clone(&self).tell_of_end(hint.clone()));
+                tokio::spawn(Box::pin(Arc::clone(&self).tell_of_end(hint.clone())));
             }
         }
     }
@@ -507,7 +508,7 @@ impl<const P: bool> World<P> {
         while let Some(position) = commits.recv().await {
             if self.shared.strikes(Trouble::Delivery, Die::Delivery) {
                 self.on_its_way.fetch_add(1, Ordering::Relaxed);
-                tokio::spawn(Arc::clone(&self).tell_of(position));
+                tokio::spawn(Box::pin(Arc::clone(&self).tell_of(position)));
             }
             Arc::clone(&self).tell_of(position).await;
         }

@@ -201,7 +201,7 @@ fn next_line(bundle: &mut impl BufRead) -> anyhow::Result<Option<String>> {
 impl Line {
     fn commit(self) -> anyhow::Result<Commit> {
         ensure!(!self.events.is_empty(), "a commit without events");
-        let stored = |event: Event| StoredEvent { kind: event.kind, schema: event.schema, body: event.body };
+        let stored = |event: Event| StoredEvent::new(event.kind, event.schema, event.body);
         Ok(Commit {
             stream: self.stream,
             first: self.version,

@@ -9,7 +9,7 @@ use engine::{
 };
 use events::{
     ActionCategory, ActionStarted, CommandId, ExecutionEvent, ExecutionId, LaneEvent, PipelineName,
-    StageName, StreamKind, codec::Stored,
+    StageName, StreamKind,
 };
 use handlers::Caller;
 use std::{collections::BTreeSet, time::Duration};
@@ -140,10 +140,10 @@ impl Follower<'_> {
             return Ok(None);
         }
         let mut unanswered = None;
-        for stored in &commit.events {
-            let event = ExecutionEvent::decode(&stored.kind, stored.schema, &stored.body)?;
-            self.progress.event(&id, &event, commit.time);
-            if let ExecutionEvent::ActionStarted(started) = &event
+        for stored in commit.events.iter() {
+            let event = stored.read::<ExecutionEvent>()?;
+            self.progress.event(&id, event, commit.time);
+            if let ExecutionEvent::ActionStarted(started) = event
                 && started.action_type.category == ActionCategory::Approval
                 && open.contains(&id)
             {
@@ -160,13 +160,13 @@ impl Follower<'_> {
         open: &mut BTreeSet<ExecutionId>,
     ) -> anyhow::Result<()> {
         for stored in commit.events.iter().filter(|stored| stored.kind.starts_with("Rollback")) {
-            match LaneEvent::decode(&stored.kind, stored.schema, &stored.body)? {
+            match stored.read::<LaneEvent>()? {
                 LaneEvent::RollbackOwed(owed) if self.watched.contains(&owed.failed) => {
                     let (stage, id, target) = (&owed.stage, &owed.execution, &owed.target);
                     self.progress.say(&format!("{stage} goes back to execution {target} as execution {id}"));
                     self.progress.show_several();
                     self.watched.insert(owed.execution.clone());
-                    open.insert(owed.execution);
+                    open.insert(owed.execution.clone());
                 }
                 LaneEvent::RollbackSettled(settled) if open.contains(&settled.execution) => {
                     let id = &settled.execution;

@@ -13,7 +13,7 @@ use domain::{
     views::listing::{EXECUTION_PREFIX, ExecutionSummary, pipeline_partition, place},
 };
 use engine::{log::Log, views::Views};
-use events::{ExecutionEvent, ExecutionId, StageName, StreamName, Timestamp, Version, codec::Stored};
+use events::{ExecutionEvent, ExecutionId, StageName, StreamName, Timestamp, Version};
 use std::sync::Arc;
 
 /// Changes older than this are told to nobody, milliseconds: 24 hours. It is what keeps a channel that was just made from
@@ -45,7 +45,7 @@ impl History {
             for commit in &commits {
                 for (index, stored) in commit.events.iter().enumerate() {
                     // One that this version cannot read is passed over: it must not keep people from being told.
-                    let Ok(event) = ExecutionEvent::decode(&stored.kind, stored.schema, &stored.body) else {
+                    let Ok(event) = stored.parse::<ExecutionEvent>() else {
                         tracing::error!(%stream, kind = %stored.kind, "nobody is told of an event that cannot be read");
                         continue;
                     };

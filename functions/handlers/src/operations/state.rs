@@ -74,7 +74,7 @@ fn stage_state(rows: &Rows, stage: &StageDeclaration, lane: &Lane, types: &Types
     let action_states = stage.actions.iter().map(|action| {
         let key = format!("{ACTION_PREFIX}{}/{}", stage.name, action.name);
         let row: Option<ActionRow> = read(&rows.actions, &key);
-        action_state(action, row.as_ref().map(|row| &row.attempt), types)
+        action_state(action, row.as_ref().map(|row| &*row.attempt), types)
     });
     let asked = |gate| condition_state(&rows.conditions, stage, gate);
     let traffic = lane.stages.get(&stage.name);

@@ -8,7 +8,7 @@ use domain::{
     views::{OPEN, PIPELINES, listing::pipeline_partition},
 };
 use engine::{
-    log::{BoxError, Commit},
+    log::{BoxError, Commit, StoredEvent},
     views::Views,
 };
 use events::{ExecutionId, StreamName};
@@ -107,7 +107,7 @@ async fn a_record_that_cannot_be_read_holds_up_no_other() {
     let mut newer = changes.last().cloned().unwrap();
     newer.sequence = "newer".into();
     if let Ok(commit) = &mut newer.commit {
-        commit.events[0].kind = "ExecutionTeleported".into();
+        commit.events = [StoredEvent::new("ExecutionTeleported", 1, "{}")].into();
     }
     let broken = Change { sequence: "broken".into(), commit: Err("it is no commit".into()) };
     changes.splice(0..0, [broken, foreign, newer]);
@@ -247,8 +247,11 @@ async fn a_result_that_no_longer_counts_changes_the_row_of_its_attempt() {
     };
     send(&home, &name, Some(&id), Wish::RecordActionResult { attempt, result }).await;
     let late = &account.changes()[before..];
-    let kinds: Vec<&str> =
-        late.iter().flat_map(|change| &change.commit.as_ref().unwrap().events).map(|it| &*it.kind).collect();
+    let kinds: Vec<&str> = late
+        .iter()
+        .flat_map(|change| change.commit.as_ref().unwrap().events.iter())
+        .map(|it| &*it.kind)
+        .collect();
     assert_eq!(kinds, ["ResultIgnored"]);
 
     assert_eq!(project_changes(&home, late).await, []);

@@ -341,7 +341,7 @@ async fn a_definition_that_this_program_cannot_read_is_listed_and_waits_for_an_u
     let id = home.engine.fresh_command_id();
     let written = Written { now: home.engine.clock().now(), command: &id, actor: &caller.arn };
     let stream = StreamName::pipeline(&name);
-    let (commit, _) = streams::commit(&stream, &Head::default(), &[declared], &state, &written).unwrap();
+    let (commit, _) = streams::commit(&stream, &Head::default(), vec![declared], &state, &written).unwrap();
     let batch = Batch { commits: vec![commit], checks: Vec::new(), once: None };
     home.engine.log().append(batch).await.unwrap();
     account.projected().await;

@@ -20,7 +20,7 @@ use engine::log::{BrokenChain, Commit, Hash, LogError, Snapshot, StoredEvent};
 use events::{CommandId, StreamName, Timestamp, Version};
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 /// Bytes of a snapshot that every stream may write, and how many more for each event it has. A snapshot spares its
 /// readers the events before it, which weigh a few hundred bytes each and are read four times as cheaply as they were
@@ -115,12 +115,8 @@ pub(super) fn decode(item: &Item) -> Result<Commit, LogError> {
         .as_deref()
         .and_then(|text| serde_json::from_str(text).ok())
         .ok_or_else(|| broken("its events are not readable"))?;
-    let event = |Event(kind, schema, body): Event<'_>| StoredEvent {
-        kind: kind.into_owned(),
-        schema,
-        body: body.get().to_owned(),
-    };
-    let events: Vec<_> = stored.into_iter().map(event).collect();
+    let event = |Event(kind, schema, body): Event<'_>| StoredEvent::new(kind, schema, body.get());
+    let events: Arc<[_]> = stored.into_iter().map(event).collect();
     let last: Option<u64> = number_of(item, "v");
     if events.is_empty() || last != Some(first.0 + events.len() as u64 - 1) {
         return Err(broken("it does not hold as many events as it says").into());
@@ -166,7 +162,7 @@ mod tests {
         Commit {
             stream: StreamName::lane(&PipelineName::parse("shop").unwrap()),
             first: Version(first),
-            events: vec![StoredEvent { kind: "Stage\"Held".into(), schema: 2, body: body.into() }],
+            events: [StoredEvent::new("Stage\"Held", 2, body)].into(),
             time: Timestamp(-1),
             command: CommandId::parse("result#1").unwrap(),
             actor: "towpath:runner".into(),

@@ -75,7 +75,7 @@ mod tests {
         Commit {
             stream: StreamName::parse("lane#p").unwrap(),
             first: Version(1),
-            events: vec![StoredEvent { kind: "A".into(), schema: 1, body: "x".repeat(body) }],
+            events: [StoredEvent::new("A", 1, "x".repeat(body))].into(),
             time: Timestamp(0),
             command: CommandId::parse("c").unwrap(),
             actor: "a".into(),

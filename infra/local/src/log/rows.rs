@@ -7,7 +7,7 @@ use events::{CommandId, StreamName, Timestamp, Version};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use std::{borrow::Cow, slice};
+use std::{borrow::Cow, slice, sync::Arc};
 
 /// Writes the events of a commit as the text of its row. Refuses a body that is not exactly one JSON text: it
 /// would not come back as it went in. Says which.
@@ -37,13 +37,9 @@ struct EventRow<'a> {
     body: &'a RawValue,
 }
 
-fn decode(text: &str) -> Option<Vec<StoredEvent>> {
+fn decode(text: &str) -> Option<Arc<[StoredEvent]>> {
     let rows: Vec<EventRow<'_>> = serde_json::from_str(text).ok()?;
-    let stored = |row: EventRow<'_>| StoredEvent {
-        kind: row.kind.into_owned(),
-        schema: row.schema,
-        body: row.body.get().to_owned(),
-    };
+    let stored = |row: EventRow<'_>| StoredEvent::new(row.kind, row.schema, row.body.get());
     Some(rows.into_iter().map(stored).collect())
 }
 
@@ -225,14 +221,14 @@ mod tests {
     use super::*;
 
     fn event(kind: &str, body: &str) -> StoredEvent {
-        StoredEvent { kind: kind.to_owned(), schema: 2, body: body.to_owned() }
+        StoredEvent::new(kind, 2, body)
     }
 
     #[test]
     fn events_come_back_byte_for_byte_and_read_as_plain_json() {
         let events = [event("A\"b", "{ \"n\" : 1.50,\n\"t\":\"\\u00e9é\" }"), event("B", "{}")];
         let text = encode(&events).unwrap();
-        assert_eq!(decode(&text).unwrap(), events);
+        assert_eq!(*decode(&text).unwrap(), events);
         let json: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(json[0]["body"]["t"], "éé");
         assert_eq!(json[1]["type"], "B");

@@ -169,7 +169,7 @@ mod tests {
             let mut commit = Commit {
                 stream,
                 first: Version(earlier.len() as u64 + 1),
-                events: vec![StoredEvent { kind: "A".into(), schema: 1, body: "{}".into() }],
+                events: [StoredEvent::new("A", 1, "{}")].into(),
                 time: Timestamp(0),
                 command: CommandId::parse("c").unwrap(),
                 actor: "towpath:test".into(),

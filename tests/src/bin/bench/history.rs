@@ -117,8 +117,8 @@ async fn read(state: &Path, table: &mut Table) -> anyhow::Result<Typed> {
 
 fn decode<E: Stored>(commit: &Commit, into: &mut Streams<E>) -> anyhow::Result<()> {
     let stream = into.entry(commit.stream.clone()).or_default();
-    for stored in &commit.events {
-        stream.push((E::decode(&stored.kind, stored.schema, &stored.body)?, commit.time));
+    for stored in commit.events.iter() {
+        stream.push((stored.parse()?, commit.time));
     }
     Ok(())
 }

@@ -97,9 +97,13 @@ pub struct RuleRun {
     pub deadline: Timestamp,
     pub resolved: BTreeMap<String, String>,
     pub inputs: Vec<Artifact>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<(FailureCode, String)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub summary: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub external_execution_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub external_execution_url: Option<String>,
     pub mocked: bool,
     /// A result that no longer counts has been noted; more of them change nothing.

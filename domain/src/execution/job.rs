@@ -24,12 +24,16 @@ pub struct JobRun {
     /// The API's status.
     pub status: JobStatus,
     /// The value it is asked for by, when its type has a queryable property.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
     /// What the worker of the job before wants to be reminded of.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub continuation_token: Option<String>,
     /// What the worker it was handed to last must show.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub nonce: Option<String>,
     /// When it was handed out last.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub dispatched: Option<Timestamp>,
 }
 

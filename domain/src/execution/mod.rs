@@ -253,22 +253,31 @@ pub struct AttemptRun {
     /// When its status changed last.
     pub updated: Timestamp,
     pub deadline: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
     pub resolved: BTreeMap<String, String>,
     pub inputs: Vec<Artifact>,
     pub outputs: Vec<Artifact>,
     pub output_variables: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<SourceRevision>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<(FailureCode, String)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub summary: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub external_execution_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub external_execution_url: Option<String>,
     /// How much of the work is done, 0 to 100, where a worker said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub percent_complete: Option<u8>,
     /// The job it is at, when workers do its work.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub job: Option<job::JobRun>,
     pub mocked: bool,
     /// Principal that decided it, for approvals.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
     /// A retry set this attempt aside: it no longer decides about its stage.
     pub set_aside: bool,

@@ -30,9 +30,13 @@ pub const OPEN: &str = "open";
 /// Partition of pipelines whose lane owes a run that must still be started.
 pub const OWING: &str = "owing";
 
+/// Bytes of most rows, at most: room that is asked for once.
+const ROW_BYTES: usize = 1024;
+
 fn json<T: serde::Serialize>(value: &T) -> String {
-    serde_json::to_string(value)
-        .expect("view rows hold only text keys and plain values, which JSON can always write")
+    let mut text = Vec::with_capacity(ROW_BYTES);
+    let written = serde_json::to_writer(&mut text, value).ok().and_then(|()| String::from_utf8(text).ok());
+    written.expect("view rows hold only text keys and plain values, which JSON can always write")
 }
 
 /// Orders rows that several executions write: a later admission wins, within one the later event. A stream holds

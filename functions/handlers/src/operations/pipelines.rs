@@ -43,7 +43,7 @@ pub(super) async fn create<H: Home>(home: &H, caller: &Caller, input: Value) -> 
     if let Err(error) = send(home, caller, &name, Some(execution), wish).await {
         tracing::warn!(pipeline = %name, %error, "created without a first execution");
     }
-    let mut output = json!({ "pipeline": declared(definition, PipelineVersion(1))? });
+    let mut output = under("pipeline", declared(definition, PipelineVersion(1))?);
     if !tags.is_empty() {
         output["tags"] = tags.iter().map(|(key, value)| json!({ "key": key, "value": value })).collect();
     }
@@ -63,7 +63,12 @@ pub(super) async fn update<H: Home>(home: &H, caller: &Caller, input: Value) -> 
     list_at_once(home, &name).await;
     let after = existing(home, &name).await?;
     let version = after.current.unwrap_or(PipelineVersion(1));
-    Ok(json!({ "pipeline": declared(definition, version)? }))
+    Ok(under("pipeline", declared(definition, version)?))
+}
+
+/// An object with one member, which is moved into it: `json!` would copy a whole definition.
+fn under(member: &str, value: Value) -> Value {
+    Value::Object([(member.to_owned(), value)].into_iter().collect())
 }
 
 /// What came of declaring a definition.

@@ -294,12 +294,33 @@ pub struct Details {
     pub percent_complete: Option<u8>,
 }
 
+/// Streams that a decision rests on beside those that it writes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reliance {
+    /// The definitions of its pipeline.
+    pub pipeline: bool,
+    /// The traffic of its pipeline.
+    pub lane: bool,
+}
+
 impl Command {
     /// The streams this command reads.
     pub fn scope(&self) -> Vec<StreamName> {
         let mut streams = vec![StreamName::pipeline(&self.pipeline), StreamName::lane(&self.pipeline)];
         streams.extend(self.execution.as_ref().map(StreamName::execution));
         streams
+    }
+
+    /// What was read and not written, and must not have moved either: a run is brought in line with its lane only as both
+    /// stand now, and a definition matters only to commands that ask which one is current. A run that is named is always
+    /// relied on.
+    ///
+    /// `run` is the run after the decision.
+    pub fn relies_on(&self, decision: &Decision, run: &Execution) -> Reliance {
+        Reliance {
+            pipeline: decision.pipeline.is_empty() && self.relies_on_current_definition(),
+            lane: decision.lane.is_empty() && self.relies_on_lane(decision, run),
+        }
     }
 
     /// True when the answer depends on which definition is current, so that the pipeline's stream must not have
@@ -338,7 +359,7 @@ impl Command {
     /// a step late. Only where a newer run may take its place at any moment does the lane count at every step.
     ///
     /// `run` is the run after the decision.
-    pub fn relies_on_lane(&self, decision: &Decision, run: &Execution) -> bool {
+    fn relies_on_lane(&self, decision: &Decision, run: &Execution) -> bool {
         match self.wish {
             Wish::NoteActionProgress { .. } | Wish::NoteRuleProgress { .. } => false,
             Wish::RecordActionResult { .. } | Wish::OnJob { .. } => {

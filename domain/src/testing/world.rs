@@ -3,7 +3,7 @@
 use super::{definition::PipelineBuilder, laws, outcome::Outcome, words};
 use crate::{
     Effect, Rejection, Scope,
-    command::{ActionResult, Attempt, Command, Context, Details, JobWish, RuleAttempt, Wish},
+    command::{ActionResult, Attempt, Command, Context, Details, JobWish, Reliance, RuleAttempt, Wish},
     decide,
     execution::{ActionStatus, AttemptRun, Execution, ExecutionStatus, StageStatus, rollback::Past},
     lane::Lane,
@@ -49,6 +49,8 @@ pub struct World {
     pub command_id: Option<String>,
     /// What commands that do not rely on the current definition read instead of the pipeline as it is.
     pub stale_pipeline: Option<Pipeline>,
+    /// What the last command that was accepted relied on, beside what it wrote.
+    pub relied: Reliance,
     /// Messages stay where they are until [`World::deliver`].
     pub messages_wait: bool,
     pipelines: BTreeMap<PipelineName, (Pipeline, Lane)>,
@@ -76,6 +78,7 @@ pub fn given(pipeline: PipelineBuilder) -> World {
         messages: VecDeque::new(),
         command_id: None,
         stale_pipeline: None,
+        relied: Reliance::default(),
         messages_wait: false,
         pipelines: BTreeMap::new(),
         executions: BTreeMap::new(),
@@ -116,9 +119,11 @@ impl World {
         let command = Command { pipeline: self.name.clone(), execution: execution.map(execution_id), wish };
         let name = command.name();
         let mut result = self.decide(&command);
+        let relied = self.relied;
         if let (Ok(lines), false) = (&mut result, self.messages_wait) {
             lines.extend(self.deliver());
         }
+        self.relied = relied;
         self.check_agreement();
         Outcome { command: name, result }
     }
@@ -177,6 +182,7 @@ impl World {
             panic!("`{}` breaks a law: {broken}", command.name());
         }
         let decision = decided?;
+        self.relied = command.relies_on(&decision, &after.execution);
         let mut effects = Vec::new();
         for event in &decision.lane {
             effects.extend(react::react_to_lane(&command.pipeline, event));

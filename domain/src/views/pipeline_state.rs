@@ -2,10 +2,18 @@
 //! action, whichever execution made it. See `spec/execution-semantics.md`, section 13.
 
 use super::{Row, by_entry, json, listing::pipeline_partition};
-use crate::execution::{AttemptRun, ConditionRun, Execution, ExecutionType, RetryTrigger, StageStatus};
-use events::{ActionExecutionId, ConditionType, Entry, ExecutionEvent, ExecutionId, StageName, Version};
+use crate::execution::{
+    ActionStatus, AttemptRun, ConditionRun, Execution, ExecutionType, RetryTrigger, StageStatus,
+};
+use events::{
+    ActionCategory, ActionExecutionId, ConditionType, Entry, ExecutionEvent, ExecutionId, FailureCode,
+    SourceRevision, StageName, Timestamp, Version,
+};
 use serde::{Deserialize, Serialize};
-use std::{borrow::Cow, collections::BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 /// The execution that entered a stage last.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,8 +33,64 @@ pub struct StageRow {
 pub struct ActionRow<'a> {
     /// The execution it belongs to.
     pub execution: Cow<'a, ExecutionId>,
-    /// The attempt.
-    pub attempt: Cow<'a, AttemptRun>,
+    /// What is shown of the attempt.
+    pub attempt: Shown<'a>,
+}
+
+/// What `GetPipelineState` shows of an attempt, under the names that [`AttemptRun`] has for it: a row is written with
+/// every change of one, and paid for by its size.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "documented at `AttemptRun`")]
+pub struct Shown<'a> {
+    pub action_execution: Cow<'a, ActionExecutionId>,
+    pub action_type: ShownType,
+    pub status: ActionStatus,
+    pub updated: Timestamp,
+    pub resolved: Cow<'a, BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<Cow<'a, SourceRevision>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Cow<'a, (FailureCode, String)>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub summary: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_execution_id: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_execution_url: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub percent_complete: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<Cow<'a, str>>,
+}
+
+/// What kind of work an attempt is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShownType {
+    /// `category` of its type.
+    pub category: ActionCategory,
+}
+
+impl<'a> Shown<'a> {
+    fn of(run: &'a AttemptRun) -> Self {
+        let text = |text: &'a Option<String>| text.as_deref().map(Cow::Borrowed);
+        Self {
+            action_execution: Cow::Borrowed(&run.action_execution),
+            action_type: ShownType { category: run.action_type.category },
+            status: run.status,
+            updated: run.updated,
+            resolved: Cow::Borrowed(&run.resolved),
+            token: text(&run.token),
+            revision: run.revision.as_ref().map(Cow::Borrowed),
+            error: run.error.as_ref().map(Cow::Borrowed),
+            summary: text(&run.summary),
+            external_execution_id: text(&run.external_execution_id),
+            external_execution_url: text(&run.external_execution_url),
+            percent_complete: run.percent_complete,
+            by: text(&run.by),
+        }
+    }
 }
 
 /// The newest asking of a gate.
@@ -90,7 +154,7 @@ pub fn rows<'a>(
         let mut seen = BTreeSet::new();
         let newest = run.attempts.iter().rev().filter(|attempt| seen.insert(&attempt.action));
         for attempt in newest.filter(|run| is_whole || touched.attempts.contains(&run.action_execution)) {
-            let row = ActionRow { execution: Cow::Borrowed(id), attempt: Cow::Borrowed(attempt) };
+            let row = ActionRow { execution: Cow::Borrowed(id), attempt: Shown::of(attempt) };
             let q = format!("{ACTION_PREFIX}{}/{}", run.stage, attempt.action);
             rows.push(Row { p: p.clone(), q, v: by_entry(attempt.entry, version), body: Some(json(&row)) });
         }
@@ -140,8 +204,6 @@ impl<'a> Touched<'a> {
             ExecutionEvent::JobAcknowledged(event) => self.attempt(&event.action_execution),
             ExecutionEvent::JobContinued(event) => self.attempt(&event.action_execution),
             ExecutionEvent::ActionProgressed(event) => self.attempt(&event.action_execution),
-            // What is noted of a result that no longer counts is part of the attempt's row.
-            ExecutionEvent::ResultIgnored(event) => self.attempt(&event.action_execution),
             ExecutionEvent::ConditionStarted(event) => self.gate(&event.stage),
             ExecutionEvent::ConditionEnded(event) => self.gate(&event.stage),
             // The stage is under way again with it.
@@ -156,7 +218,9 @@ impl<'a> Touched<'a> {
             ExecutionEvent::RuleResultIgnored(ignored) => {
                 self.gates.extend(state.rule(&ignored.rule_execution).map(|(stage, _, _)| &stage.stage));
             }
-            ExecutionEvent::ExecutionStarted(_)
+            // What came too late is not shown.
+            ExecutionEvent::ResultIgnored(_)
+            | ExecutionEvent::ExecutionStarted(_)
             | ExecutionEvent::ExecutionSucceeded(_)
             | ExecutionEvent::ExecutionFailed(_)
             | ExecutionEvent::ExecutionStopped(_)

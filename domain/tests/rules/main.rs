@@ -20,6 +20,7 @@ mod retry;
 mod retry_automatic;
 mod rollback;
 mod rollback_automatic;
+mod shown;
 mod stages;
 mod stale;
 mod starting;

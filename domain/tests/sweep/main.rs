@@ -9,7 +9,10 @@
 mod commands;
 mod states;
 
-use domain::{command::Wish, testing::World};
+use domain::{
+    command::{Reliance, Wish},
+    testing::World,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write,
@@ -24,7 +27,15 @@ fn outcome(world: &World, execution: Option<&str>, wish: &Wish) -> Result<String
     let sent = panic::catch_unwind(AssertUnwindSafe(|| world.send(execution, wish.clone()).result));
     match sent {
         Ok(Ok(lines)) if lines.is_empty() => Ok("nothing happens".to_owned()),
-        Ok(Ok(lines)) => Ok(lines.join("; ")),
+        Ok(Ok(lines)) => {
+            let relied = match world.relied {
+                Reliance { pipeline: true, lane: true } => " | definition, lane",
+                Reliance { pipeline: true, lane: false } => " | definition",
+                Reliance { pipeline: false, lane: true } => " | lane",
+                Reliance { pipeline: false, lane: false } => "",
+            };
+            Ok(format!("{}{relied}", lines.join("; ")))
+        }
         Ok(Err(rejection)) => {
             let spelled = format!("{rejection:?}");
             let name = spelled.split([' ', '(', '{']).next().unwrap_or_default();
@@ -36,7 +47,8 @@ fn outcome(world: &World, execution: Option<&str>, wish: &Wish) -> Result<String
 
 const HEADING: &str = "\
 Every command at every state. `e1` is the execution that commands speak of; other executions have other numbers.
-A refusal changes nothing. Of the modes QUEUED and PARALLEL only what differs from SUPERSEDED is listed.
+A refusal changes nothing. After a bar stands what must not have moved meanwhile although nothing was written there.
+Of the modes QUEUED and PARALLEL only what differs from SUPERSEDED is listed.
 ";
 
 /// What each command led to at one state.

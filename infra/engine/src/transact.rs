@@ -529,7 +529,7 @@ fn batch(
     heads: &Heads,
     written: &Written<'_>,
 ) -> (Batch, Heads) {
-    let relies_on_lane = envelope.command.relies_on_lane(&decision, &scope.execution);
+    let relied = envelope.command.relies_on(&decision, &scope.execution);
     let Decision { pipeline, lane, execution } = decision;
     let pipeline = streams::commit(&names.pipeline, &heads.pipeline, pipeline, &scope.pipeline, written);
     let lane = streams::commit(&names.lane, &heads.lane, lane, &scope.lane, written);
@@ -537,13 +537,11 @@ fn batch(
         .execution
         .as_ref()
         .and_then(|stream| streams::commit(stream, &heads.execution, execution, &scope.execution, written));
-    // What was read but not written must not have moved either: a run is brought in line with its lane only as
-    // both stand now. A definition matters only to commands that ask which one is current.
     let mut checks: Vec<(StreamName, Version)> = Vec::new();
-    if pipeline.is_none() && envelope.command.relies_on_current_definition() {
+    if relied.pipeline {
         checks.push((names.pipeline.clone(), heads.pipeline.version));
     }
-    if lane.is_none() && relies_on_lane {
+    if relied.lane {
         checks.push((names.lane.clone(), heads.lane.version));
     }
     if let (Some(stream), None) = (&names.execution, &execution) {

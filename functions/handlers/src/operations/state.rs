@@ -8,20 +8,21 @@ use domain::{
         Registry,
         custom::{ActionTypes, link},
     },
-    execution::{ActionStatus, AttemptRun, ConditionRun, RetryTrigger, RuleRun},
+    execution::{ActionStatus, ConditionRun, RetryTrigger, RuleRun},
     lane::Lane,
     pipeline::{ActionDeclaration, StageDeclaration},
     views::{
         listing::pipeline_partition,
         pipeline_state::{
-            ACTION_PREFIX, ActionRow, CONDITION_PREFIX, ConditionRow, STAGE_PREFIX, StageRow, condition_key,
+            ACTION_PREFIX, ActionRow, CONDITION_PREFIX, ConditionRow, STAGE_PREFIX, Shown, StageRow,
+            condition_key,
         },
     },
 };
 use engine::views::Views;
 use events::{ActionCategory, ConditionType};
 use serde::de::DeserializeOwned;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 /// Rows that are read at a time, most.
 const ROWS_AT_ONCE_MAX: usize = 512;
@@ -74,7 +75,7 @@ fn stage_state(rows: &Rows, stage: &StageDeclaration, lane: &Lane, types: &Types
     let action_states = stage.actions.iter().map(|action| {
         let key = format!("{ACTION_PREFIX}{}/{}", stage.name, action.name);
         let row: Option<ActionRow> = read(&rows.actions, &key);
-        action_state(action, row.as_ref().map(|row| &*row.attempt), types)
+        action_state(action, row.as_ref().map(|row| &row.attempt), types)
     });
     let asked = |gate| condition_state(&rows.conditions, stage, gate);
     let traffic = lane.stages.get(&stage.name);
@@ -180,8 +181,8 @@ struct Types {
 }
 
 /// Where a person can look at what the action works on.
-fn entity_url(action: &ActionDeclaration, attempt: Option<&AttemptRun>, types: &Types) -> Option<String> {
-    let resolved = attempt.map(|attempt| &attempt.resolved);
+fn entity_url(action: &ActionDeclaration, attempt: Option<&Shown<'_>>, types: &Types) -> Option<String> {
+    let resolved = attempt.map(|attempt| attempt.resolved.as_ref());
     let said = resolved.and_then(|resolved| resolved.get("ExternalEntityLink"));
     if let Some(said) = said.or_else(|| action.configuration.get("ExternalEntityLink")) {
         return Some(said.clone());
@@ -195,7 +196,7 @@ fn entity_url(action: &ActionDeclaration, attempt: Option<&AttemptRun>, types: &
 
 fn action_state(
     action: &ActionDeclaration,
-    attempt: Option<&AttemptRun>,
+    attempt: Option<&Shown<'_>>,
     types: &Types,
 ) -> model::ActionState {
     let revision = attempt.and_then(|attempt| attempt.revision.as_ref());
@@ -214,8 +215,9 @@ fn action_state(
     }
 }
 
-fn action_execution(action: &ActionDeclaration, attempt: &AttemptRun) -> model::ActionExecution {
+fn action_execution(action: &ActionDeclaration, attempt: &Shown<'_>) -> model::ActionExecution {
     let is_open = attempt.status == ActionStatus::InProgress;
+    let text = |text: &Option<Cow<'_, str>>| text.as_deref().map(str::to_owned);
     // While it is open an approval shows what it asks; afterwards, what was answered.
     let question = (attempt.action_type.category == ActionCategory::Approval && is_open)
         .then(|| {
@@ -225,14 +227,14 @@ fn action_execution(action: &ActionDeclaration, attempt: &AttemptRun) -> model::
     model::ActionExecution {
         action_execution_id: Some(attempt.action_execution.to_string()),
         status: Some(model::ActionExecutionStatus::from(attempt.status.as_str())),
-        summary: question.or_else(|| attempt.summary.clone()),
+        summary: question.or_else(|| text(&attempt.summary)),
         last_status_change: at(attempt.updated),
-        token: attempt.token.clone().filter(|_| is_open),
-        last_updated_by: attempt.by.clone(),
-        external_execution_id: attempt.external_execution_id.clone(),
-        external_execution_url: attempt.external_execution_url.clone(),
+        token: text(&attempt.token).filter(|_| is_open),
+        last_updated_by: text(&attempt.by),
+        external_execution_id: text(&attempt.external_execution_id),
+        external_execution_url: text(&attempt.external_execution_url),
         percent_complete: attempt.percent_complete.map(i64::from),
-        error_details: attempt.error.as_ref().map(|(code, message)| model::ErrorDetails {
+        error_details: attempt.error.as_deref().map(|(code, message)| model::ErrorDetails {
             code: Some(code.to_string()),
             message: Some(message.clone()),
         }),

@@ -230,7 +230,7 @@ async fn how_well_things_go_is_counted_by_pipeline_and_stage() {
 }
 
 #[tokio::test]
-async fn a_result_that_no_longer_counts_changes_the_row_of_its_attempt() {
+async fn a_result_that_no_longer_counts_changes_no_row() {
     let account = Account::new();
     account.providers.set("Src", Does::Nothing);
     let home = account.process();
@@ -239,6 +239,9 @@ async fn a_result_that_no_longer_counts_changes_the_row_of_its_attempt() {
     let attempt = under_way(&*run(&home, &id).await);
     send(&home, &name, Some(&id), Wish::StopExecution { reason: None, abandon: true }).await;
     account.projected().await;
+    let p = pipeline_partition(&name, 0);
+    let rows = account.views.page(&p, None, usize::MAX, false).await.unwrap();
+    assert!(rows.iter().any(|row| row.q.ends_with("Source/Src")), "the attempt has a row");
     let before = account.changes().len();
     let result = ActionResult::Failed {
         code: events::FailureCode::JobFailed,
@@ -255,8 +258,5 @@ async fn a_result_that_no_longer_counts_changes_the_row_of_its_attempt() {
     assert_eq!(kinds, ["ResultIgnored"]);
 
     assert_eq!(project_changes(&home, late).await, []);
-    let p = pipeline_partition(&name, 0);
-    let rows = account.views.page(&p, None, usize::MAX, false).await.unwrap();
-    let row = rows.iter().find(|row| row.q.ends_with("Source/Src")).expect("the attempt has a row");
-    assert!(row.body.as_ref().unwrap().contains("\"result_ignored\":true"), "{row:?}");
+    assert_eq!(account.views.page(&p, None, usize::MAX, false).await.unwrap(), rows);
 }

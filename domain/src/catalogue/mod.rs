@@ -339,6 +339,7 @@ mod tests {
         registry.disable(jenkins.id());
         assert!(registry.find(&jenkins.id()).is_none());
         assert_eq!(registry.iter().count(), action_types().len());
+        assert!(registry.find(&action_types()[0].id()).is_some(), "the others stay");
     }
 
     #[test]

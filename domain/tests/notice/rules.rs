@@ -85,4 +85,5 @@ fn what_cannot_be_meant_is_refused_with_what_could() {
     assert!(refused.message.contains("there is no outcome `failure`; known are: `started`"), "{refused}");
     assert_eq!(Rule::parse(&["[a"], &[], &[]).unwrap_err().key, "pipelines");
     assert_eq!(Rule::parse(&[], &vec!["a"; 51], &[]).unwrap_err().key, "stages");
+    assert!(Rule::parse(&[], &vec!["a"; 50], &[]).is_ok());
 }

@@ -1,7 +1,16 @@
 //! Starting runs: variables, revisions, room, and starting twice.
 
-use domain::testing::*;
-use events::{ExecutionMode, PipelineVersion};
+use domain::{
+    Rejection, Scope,
+    command::{Command, Context, Wish},
+    testing::*,
+};
+use events::{
+    ExecutionMode, PipelineDeclared, PipelineEvent, PipelineName, PipelineVersion, Policy, Timestamp,
+    Trigger, TriggerType,
+};
+use serde_json::json;
+use std::collections::BTreeMap;
 
 fn with_variables() -> World {
     given(
@@ -128,4 +137,29 @@ fn a_superseded_pipeline_has_no_such_limit() {
         world.start(&format!("{run:x}"));
     }
     assert_eq!(world.waiters("Source").len(), 59);
+}
+
+#[test]
+fn a_definition_that_this_version_of_towpath_cannot_read_is_named_and_starts_nothing() {
+    let declared = PipelineDeclared {
+        version: PipelineVersion(3),
+        definition: json!({ "stages": "of another time" }),
+        tags: BTreeMap::new(),
+        by: "ann".into(),
+    };
+    let mut scope = Scope::default();
+    scope.pipeline.evolve(&PipelineEvent::PipelineDeclared(declared), Timestamp(0));
+    let pipeline = PipelineName::parse("p").unwrap();
+    let trigger = Trigger { kind: TriggerType::StartPipelineExecution, detail: "ann".into() };
+    let wish = Wish::StartExecution { trigger, variables: BTreeMap::new(), revisions: BTreeMap::new() };
+    let command = Command { pipeline: pipeline.clone(), execution: Some(execution_id("e1")), wish };
+    let context = Context {
+        now: Timestamp(1),
+        actor: "ann",
+        command_id: "c",
+        region: "us-east-1",
+        policy: &Policy::default(),
+    };
+    let refused = domain::decide(&mut scope, &command, context).unwrap_err();
+    assert_eq!(refused, Rejection::DefinitionUnreadable { pipeline, version: PipelineVersion(3) });
 }

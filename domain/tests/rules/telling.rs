@@ -4,10 +4,14 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy knows only functions marked as tests, not their helpers")]
 
-use domain::{state_change::StateChange, testing::*};
+use domain::{
+    command::{ActionResult, Details},
+    state_change::StateChange,
+    testing::*,
+};
 use events::outbound::ChangeDetail;
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 fn running() -> World {
     let build = [action("A"), action("B"), action("C").order(2)];
@@ -41,6 +45,26 @@ fn last(world: &World, run: &str, what: &str) -> Value {
     let told = world.told(run);
     let found = told.into_iter().rev().find(|change| line(change).starts_with(what));
     detail(found.unwrap_or_else(|| panic!("no `{what}` was told")))
+}
+
+#[test]
+fn what_a_provider_says_of_success_is_told() {
+    let mut world = running();
+    let attempt = world.attempt_of("e1", "A");
+    let details = Details {
+        summary: Some("12 tests".into()),
+        external_execution_id: Some("shop:1".into()),
+        external_execution_url: Some("https://example.com/1".into()),
+        percent_complete: None,
+    };
+    let result =
+        ActionResult::Succeeded { output_variables: BTreeMap::new(), revision: None, mocked: false, details };
+    world.when_reported("e1", attempt, result).accepted();
+    let told = &last(&world, "e1", "Build/A SUCCEEDED")["execution-result"];
+    assert_eq!(told["external-execution-summary"], "12 tests");
+    assert_eq!(told["external-execution-id"], "shop:1");
+    assert_eq!(told["external-execution-url"], "https://example.com/1");
+    assert!(told.get("error-code").is_none());
 }
 
 #[test]

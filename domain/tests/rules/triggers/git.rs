@@ -4,7 +4,8 @@ use super::{BEFORE, COMMIT, connection, pipeline};
 use domain::{
     pipeline::{PipelineDeclaration, PullRequestEvent},
     trigger::{
-        ChangedFiles, Head, PullRequest, Push, Reference, Verdict, evaluate_pull_request, evaluate_push,
+        ChangedFiles, GitChange, Head, PullRequest, Push, Reference, Verdict, evaluate_pull_request,
+        evaluate_push,
         place::{of_repository, places},
     },
 };
@@ -306,4 +307,24 @@ fn a_pattern_that_is_none_is_refused_when_the_pipeline_is_declared() {
         problems.iter().any(|problem| format!("{problem:?}").contains("The glob pattern 'a{b' is not valid")),
         "{problems:?}"
     );
+}
+
+#[test]
+fn what_happened_is_told_in_words_with_short_commits() {
+    let words = |push| GitChange::Push(push).words();
+    let short = &COMMIT[..8];
+    assert_eq!(words(push("refs/heads/main", &[])), format!("push of {short} to branch `main`"));
+    assert_eq!(words(push("refs/tags/v1", &[])), format!("push of {short} to tag `v1`"));
+    let deleted = Push { after: None, ..push("refs/heads/topic", &[]) };
+    assert_eq!(words(deleted), "deletion of branch `topic`");
+    for (event, happened) in [
+        (PullRequestEvent::Open, "opened"),
+        (PullRequestEvent::Updated, "updated"),
+        (PullRequestEvent::Closed, "closed"),
+    ] {
+        assert_eq!(
+            GitChange::PullRequest(request(event, &[])).words(),
+            format!("pull request 7 {happened}, `topic` into `main`, at {short}")
+        );
+    }
 }

@@ -1,7 +1,7 @@
 //! Manual approvals.
 
 use domain::execution::{ActionStatus, ExecutionStatus, StageStatus};
-use domain::testing::*;
+use domain::{notice::facts::answered, testing::*};
 use events::FailureCode;
 
 fn asking() -> World {
@@ -37,6 +37,9 @@ fn an_approved_run_goes_on_and_remembers_who_said_so() {
     ]);
     assert_eq!(world.attempt("e1", "Ask").by.as_deref(), Some(world.actor.as_str()));
     assert_eq!(world.attempt("e1", "Ask").summary.as_deref(), Some("seen"));
+    let by = world.actor.rsplit(['/', ':']).next().unwrap_or_default().to_owned();
+    assert_eq!(answered(world.attempt("e1", "Ask")), Some((true, by, Some("seen".to_owned()))));
+    assert_eq!(answered(world.attempt("e1", "Src")), None, "that is no approval");
 }
 
 #[test]

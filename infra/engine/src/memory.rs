@@ -245,6 +245,11 @@ impl MemoryViews {
         Self::default()
     }
 
+    /// Partitions that have, or had, rows.
+    pub fn partitions(&self) -> Vec<String> {
+        self.rows().partitions.keys().cloned().collect()
+    }
+
     fn rows(&self) -> MutexGuard<'_, Rows> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

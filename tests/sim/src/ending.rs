@@ -8,7 +8,7 @@ use crate::{
 };
 use domain::{
     execution::{Execution, ExecutionStatus, StageStatus},
-    views::{OPEN, OWING, PIPELINES, Row, listing::pipeline_partition},
+    views::{OPEN, OWING, Row},
 };
 use engine::{
     log::{Commit, Loaded, Log, Position},
@@ -154,10 +154,8 @@ async fn rows_are_folds<const P: bool>(shared: &Shared, process: &Process<P>) ->
     let fresh = Arc::new(MemoryViews::new());
     let commits = shared.memory.follow(Position::default(), usize::MAX);
     crate::home::project_anew(process, &fresh, &commits).await?;
-    let mut partitions: BTreeSet<String> = [PIPELINES, OPEN, OWING].map(str::to_owned).into();
-    for (name, stream) in &shared.observer().pipelines {
-        partitions.extend((0..=stream.state.incarnation).map(|count| pipeline_partition(name, count)));
-    }
+    let partitions: BTreeSet<String> =
+        shared.views.partitions().into_iter().chain(fresh.partitions()).collect();
     for partition in partitions {
         let kept = bodies(&shared.views, &partition).await?;
         let made = bodies(&fresh, &partition).await?;

@@ -37,7 +37,7 @@ pub enum CodecError {
 }
 
 /// An event that can be stored.
-pub trait Stored: Sized + Send + Sync + 'static {
+pub trait Stored: Clone + Send + Sync + 'static {
     /// Every type's name, with the newest schema.
     const TYPES: &'static [(&'static str, u16)];
 

@@ -37,11 +37,7 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let arguments = ["build", "--quiet", "--profile", "sim", "--package", "sim", "--bin", "sim"];
-    let mut build = tools::cargo(&arguments)?;
-    // It runs where it is built. What other builds have in their caches stays as it is.
-    let flags = std::env::var("RUSTFLAGS").unwrap_or_default();
-    build.env("RUSTFLAGS", format!("{flags} -C target-cpu=native"));
-    anyhow::ensure!(tools::shown(&mut build)?, "the simulation does not build");
+    anyhow::ensure!(tools::shown(&mut tools::cargo(&arguments)?)?, "the simulation does not build");
     let mut simulation = Command::new(tools::target()?.join("sim/sim"));
     match options.seed {
         _ if options.decision => drop(simulation.arg("--decision")),

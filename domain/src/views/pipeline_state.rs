@@ -199,9 +199,6 @@ impl<'a> Touched<'a> {
             ExecutionEvent::ActionSucceeded(event) => self.attempt(&event.action_execution),
             ExecutionEvent::ActionFailed(event) => self.attempt(&event.action_execution),
             ExecutionEvent::ActionAbandoned(event) => self.attempt(&event.action_execution),
-            ExecutionEvent::JobQueued(event) => self.attempt(&event.action_execution),
-            ExecutionEvent::JobDispatched(event) => self.attempt(&event.action_execution),
-            ExecutionEvent::JobAcknowledged(event) => self.attempt(&event.action_execution),
             ExecutionEvent::JobContinued(event) => self.attempt(&event.action_execution),
             ExecutionEvent::ActionProgressed(event) => self.attempt(&event.action_execution),
             ExecutionEvent::ConditionStarted(event) => self.gate(&event.stage),
@@ -218,8 +215,11 @@ impl<'a> Touched<'a> {
             ExecutionEvent::RuleResultIgnored(ignored) => {
                 self.gates.extend(state.rule(&ignored.rule_execution).map(|(stage, _, _)| &stage.stage));
             }
-            // What came too late is not shown.
+            // What came too late is not shown, nor who works at a job.
             ExecutionEvent::ResultIgnored(_)
+            | ExecutionEvent::JobQueued(_)
+            | ExecutionEvent::JobDispatched(_)
+            | ExecutionEvent::JobAcknowledged(_)
             | ExecutionEvent::ExecutionStarted(_)
             | ExecutionEvent::ExecutionSucceeded(_)
             | ExecutionEvent::ExecutionFailed(_)

@@ -123,8 +123,8 @@ fn a_stopped_run_names_who_asked_for_it() {
     world.when_stopped("e1").accepted();
     says(&answer(&world, "e1"), Cause::Stopping, &["Source/Src", "--abandon"]);
     world.succeed("e1", "Src");
-    let actor = world.actor.clone();
-    says(&answer(&world, "e1"), Cause::Stopped, &["in stage Source", &actor]);
+    let asked = format!("{} asked for it", world.actor);
+    says(&answer(&world, "e1"), Cause::Stopped, &["in stage Source", &asked]);
 }
 
 #[test]

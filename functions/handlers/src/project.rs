@@ -12,7 +12,7 @@ use engine::{
 use events::{ExecutionEvent, PipelineName, StreamKind, StreamName, Version};
 use std::collections::BTreeMap;
 
-/// This reader's name, under which its cursor is kept. Another name whenever a row's shape changes or
+/// This reader's name, under which its cursor is kept. Another name whenever an earlier row cannot be read any more, or
 /// rows of a new kind come: all of them are then made anew, from the first commit on.
 pub const READER: &str = "project.3";
 

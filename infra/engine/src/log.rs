@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{
     any::Any,
+    borrow::Cow,
     fmt,
     future::Future,
     sync::{Arc, OnceLock},
@@ -42,7 +43,7 @@ impl StoredEvent {
         Self { kind, schema, body, read: OnceLock::from(Arc::new(event) as Arc<dyn Any + Send + Sync>) }
     }
 
-    /// The event, parsed once however many ask.
+    /// The event, parsed once however many ask, and kept as long as the commit is.
     ///
     /// # Errors
     /// This version cannot read it, or it was read as an event of another kind of stream before.
@@ -52,8 +53,19 @@ impl StoredEvent {
             // Somebody may have been faster, with the same.
             let _ = self.read.set(Arc::new(event));
         }
-        let known = self.read.get().and_then(|event| event.downcast_ref());
-        known.ok_or_else(|| CodecError::UnknownType { kind: self.kind.clone() })
+        self.known().ok_or_else(|| CodecError::UnknownType { kind: self.kind.clone() })
+    }
+
+    /// The event for whoever goes through a whole stream: what has to be parsed for it is not kept.
+    ///
+    /// # Errors
+    /// This version cannot read it.
+    pub fn glance<E: Stored>(&self) -> Result<Cow<'_, E>, CodecError> {
+        self.known().map_or_else(|| self.parse().map(Cow::Owned), |event| Ok(Cow::Borrowed(event)))
+    }
+
+    fn known<E: Stored>(&self) -> Option<&E> {
+        self.read.get().and_then(|event| event.downcast_ref())
     }
 
     /// The event as its bytes say, whatever was read before.

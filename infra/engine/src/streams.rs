@@ -96,7 +96,7 @@ pub struct Head {
     pub time: Timestamp,
 }
 
-/// Folds what was loaded, checking the chain as far as it was read.
+/// Folds what was loaded. Its chain is the log's business.
 pub fn fold<S: Folded>(stream: &StreamName, loaded: &Loaded) -> Result<(S, Head), LogError> {
     let unreadable = |reason: String| LogError::Unreadable { stream: stream.clone(), reason };
     let (mut state, mut head) = match &loaded.base {
@@ -120,11 +120,11 @@ pub fn fold_on<'c, S: Folded>(
 ) -> Result<(), LogError> {
     for commit in commits {
         for stored in commit.events.iter() {
-            let event = stored.read().map_err(|error| LogError::Unreadable {
+            let event = stored.glance().map_err(|error| LogError::Unreadable {
                 stream: stream.clone(),
                 reason: error.to_string(),
             })?;
-            state.fold(event, commit.time);
+            state.fold(&event, commit.time);
         }
         *head = Head { version: commit.last(), hash: commit.hash, time: commit.time };
     }

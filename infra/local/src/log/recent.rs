@@ -10,7 +10,8 @@ use std::{
 /// Commits kept.
 const COMMITS_MAX: usize = 512;
 
-/// Bytes of events and snapshots kept.
+/// Bytes of events and snapshots kept, as text. Events in hand come on top: about as much again, a few times as much
+/// where definitions are among them.
 const BYTES_MAX: usize = 1 << 20;
 
 /// Durable commits in order of position, without gaps, up to the newest.

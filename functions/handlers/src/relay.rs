@@ -67,6 +67,8 @@ async fn relay_execution<H: Home>(home: &H, id: &ExecutionId, records: &[(&str, 
         unmet: records.iter().map(|(sequence, _)| unmet(sequence)).collect(),
         measures: Vec::new(),
     };
+    // First, so that folding them need not parse them again.
+    let read: Vec<_> = records.iter().map(|(_, commit)| decoded::<ExecutionEvent>(commit)).collect();
     let mut state = match home.engine().execution_with(id, &commits(records)).await {
         Ok((state, _)) => state,
         Err(error) => return all(&|sequence| Unmet::after(sequence, &error)),
@@ -76,8 +78,8 @@ async fn relay_execution<H: Home>(home: &H, id: &ExecutionId, records: &[(&str, 
     }
     let mut relayed = Relayed::default();
     let mut told: Vec<&ExecutionEvent> = Vec::new();
-    for (sequence, commit) in records {
-        match decoded::<ExecutionEvent>(commit) {
+    for ((sequence, commit), events) in records.iter().zip(read) {
+        match events {
             Ok(events) => {
                 relayed.measures.extend(measures(&state, commit, &events));
                 told.extend(events);

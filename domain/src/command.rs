@@ -7,8 +7,7 @@ use crate::{
 };
 use events::{
     ActionExecutionId, ActionName, ConditionType, Entry, ExecutionId, FailureCode, JobId, PipelineName,
-    Policy, RuleExecutionId, RuleName, SourceRevision, StageName, StageRetryMode, StreamName, Timestamp,
-    Trigger,
+    Policy, RuleExecutionId, RuleName, SourceRevision, StageName, StageRetryMode, Timestamp, Trigger,
 };
 use std::collections::BTreeMap;
 
@@ -304,13 +303,6 @@ pub struct Reliance {
 }
 
 impl Command {
-    /// The streams this command reads.
-    pub fn scope(&self) -> Vec<StreamName> {
-        let mut streams = vec![StreamName::pipeline(&self.pipeline), StreamName::lane(&self.pipeline)];
-        streams.extend(self.execution.as_ref().map(StreamName::execution));
-        streams
-    }
-
     /// What was read and not written, and must not have moved either: a run is brought in line with its lane only as both
     /// stand now, and a definition matters only to commands that ask which one is current. A run that is named is always
     /// relied on.

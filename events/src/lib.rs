@@ -5,6 +5,7 @@
 
 mod action_types;
 pub mod codec;
+mod definition;
 mod execution;
 mod ids;
 mod jobs;
@@ -17,6 +18,7 @@ mod trigger;
 mod webhook;
 
 pub use action_types::*;
+pub use definition::*;
 pub use execution::*;
 pub use ids::*;
 pub use jobs::*;

@@ -1,6 +1,6 @@
 //! What can happen to a pipeline's definition.
 
-use crate::PipelineVersion;
+use crate::{PipelineVersion, StoredDefinition};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -22,8 +22,8 @@ pub enum PipelineEvent {
 #[allow(missing_docs, reason = "fields are the API's own words")]
 pub struct PipelineDeclared {
     pub version: PipelineVersion,
-    /// The normalised declaration as `GetPipeline` shows it, secrets replaced by `****`.
-    pub definition: serde_json::Value,
+    /// Normalised, without secrets.
+    pub definition: StoredDefinition,
     /// Tags given at creation; empty on later versions.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,

@@ -328,6 +328,6 @@ fn object_key(draft: &Draft<'_>, attempt: &ActionExecutionId, artifact: &Artifac
     let short = |text: &str, max: usize| text.chars().take(max).collect::<String>();
     let attempt = if fault!(PlaceReused) { "" } else { attempt.as_str() };
     let bits = if fault!(PlaceReused) { 0 } else { draft.derive(&[attempt, artifact.as_str(), "key"]) };
-    let random = format!("{bits:032x}");
-    format!("{}/{}/{}", short(draft.name.as_str(), 20), short(artifact.as_str(), 10), &random[..16])
+    let random = format!("{:016x}", bits >> 64);
+    [&short(draft.name.as_str(), 20), "/", &short(artifact.as_str(), 10), "/", &random].concat()
 }

@@ -135,5 +135,9 @@ mod tests {
         assert_eq!(nearest("Projectname", known), Some("ProjectName"));
         assert_eq!(nearest("ProjectNmae", known), Some("ProjectName"));
         assert_eq!(nearest("Bucket", known), None);
+        let long = "x".repeat(64);
+        assert_eq!(nearest(&long[1..], [long.as_str()]), Some(long.as_str()));
+        let longer = "x".repeat(66);
+        assert_eq!(nearest(&longer[1..], [longer.as_str()]), None, "long texts are not compared");
     }
 }

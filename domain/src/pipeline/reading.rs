@@ -206,10 +206,6 @@ impl<'de> de::SeqAccess<'de> for Items<'de> {
         };
         seed.deserialize(Reader { value }).map(Some).map_err(|error| error.under(Step::Index(index)))
     }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.items.len())
-    }
 }
 
 struct Members<'a> {

@@ -42,8 +42,8 @@ impl Pipeline {
                 self.current = Some(declared.version);
                 // A definition was parsed before it was stored. Should a later program no longer understand it,
                 // the version is known but has no content, and what needs it says so.
-                if let Ok(definition) = PipelineDeclaration::deserialize(&declared.definition) {
-                    self.versions.insert(declared.version, Arc::new(definition));
+                if let Ok(definition) = declared.definition.read::<PipelineDeclaration>() {
+                    self.versions.insert(declared.version, definition);
                 }
             }
             PipelineEvent::PipelineTagged(tagged) => self.tags.extend(tagged.tags.clone()),
@@ -140,7 +140,7 @@ fn declare(
         .expect("a declaration holds only text keys and plain values, which JSON can always hold");
     draft.pipeline(PipelineEvent::PipelineDeclared(PipelineDeclared {
         version,
-        definition,
+        definition: definition.into(),
         tags,
         by: draft.actor.to_owned(),
     }));

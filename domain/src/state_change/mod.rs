@@ -14,7 +14,7 @@ pub use size::DETAIL_BYTES_MAX;
 use crate::{
     draft::{spread, uuid_of},
     pipeline::PipelineDeclaration,
-    trigger::event::rfc3339,
+    trigger::event::{digits, rfc3339},
 };
 use events::{
     ActionFailed, ActionSucceeded, ExecutionEvent, ExecutionId, PipelineName, StageEnded, StageName,
@@ -299,8 +299,12 @@ fn failed_result(failed: &ActionFailed) -> ExecutionResult {
 
 /// A moment as text, to the millisecond: `2026-03-01T10:00:00.123Z`.
 pub fn millis(at: Timestamp) -> String {
-    let seconds = rfc3339(at);
-    format!("{}.{:03}Z", seconds.trim_end_matches('Z'), at.0.rem_euclid(1000))
+    let mut text = rfc3339(at);
+    text.pop();
+    text.push('.');
+    digits(&mut text, at.0.rem_euclid(1000), 3);
+    text.push('Z');
+    text
 }
 
 /// A moment as text, to the minute: `2026-03-01T10:00Z`.

@@ -261,50 +261,44 @@ pub fn of_owed(lane: &Lane, exists: impl Fn(&ExecutionId) -> bool) -> Result<(),
 /// What would be forgotten after a crash.
 pub fn of_resume(id: &ExecutionId, run: &Execution, asked: &[Effect]) -> Result<(), String> {
     let resumed = react::resume(id, run);
-    for effect in asked {
-        let covered = match effect {
-            Effect::RunAction { execution, attempt, .. } => {
-                execution != id
-                    || !under_way(run, &attempt.action_execution)
-                    || resumed.iter().any(|owed| {
-                        matches!(owed, Effect::RunAction { attempt: again, resumed, .. }
-                            if again == attempt && *resumed)
-                    })
+    for effect in asked.iter().filter(|effect| is_still_owed(id, run, effect)) {
+        let again = |owed: &Effect| match (effect, owed) {
+            (Effect::RunAction { attempt, .. }, Effect::RunAction { attempt: again, resumed, .. }) => {
+                again == attempt && *resumed
             }
-            Effect::RunRule { execution, attempt, .. } => {
-                execution != id
-                    || !rule_under_way(run, &attempt.rule_execution)
-                    || resumed.iter().any(|owed| {
-                        matches!(owed, Effect::RunRule { attempt: again, resumed, .. }
-                            if again == attempt && *resumed)
-                    })
+            (Effect::RunRule { attempt, .. }, Effect::RunRule { attempt: again, resumed, .. }) => {
+                again == attempt && *resumed
             }
-            // Asking a provider to stop what no longer counts is a courtesy: nothing depends on it.
-            Effect::CancelAction { .. } | Effect::CancelRule { .. } => true,
-            Effect::ClearTimer { .. } | Effect::ClearRuleTimer { .. } => true,
-            // No run can know of it: see `of_owed`.
-            Effect::StartRollback { .. } => true,
-            Effect::SetTimer { execution, attempt, .. } => {
-                let still_owed = execution == id && under_way(run, &attempt.action_execution);
-                !still_owed || resumed.contains(effect)
-            }
-            Effect::SetRuleTimer { execution, attempt, .. } => {
-                let still_owed = execution == id && rule_under_way(run, &attempt.rule_execution);
-                !still_owed || resumed.contains(effect)
-            }
-            Effect::Tell(command) => {
-                let still_owed = command.execution.as_ref() == Some(id)
-                    && command.wish == Wish::Settle
-                    && run.exists()
-                    && !run.status.is_terminal();
-                !still_owed || resumed.contains(effect)
-            }
+            _ => owed == effect,
         };
-        if !covered {
+        if !resumed.iter().any(again) {
             return Err(format!("`resume` asks again for what is owed: {effect:?} is not in {resumed:?}"));
         }
     }
     Ok(())
+}
+
+/// Whether a run still owes what was asked for. What it owes no more it never will again, unless it comes back to life.
+pub fn is_still_owed(id: &ExecutionId, run: &Execution, effect: &Effect) -> bool {
+    match effect {
+        Effect::RunAction { execution, attempt, .. } | Effect::SetTimer { execution, attempt, .. } => {
+            execution == id && under_way(run, &attempt.action_execution)
+        }
+        Effect::RunRule { execution, attempt, .. } | Effect::SetRuleTimer { execution, attempt, .. } => {
+            execution == id && rule_under_way(run, &attempt.rule_execution)
+        }
+        // Asking a provider to stop what no longer counts is a courtesy: nothing depends on it.
+        Effect::CancelAction { .. } | Effect::CancelRule { .. } => false,
+        Effect::ClearTimer { .. } | Effect::ClearRuleTimer { .. } => false,
+        // No run can know of it: see `of_owed`.
+        Effect::StartRollback { .. } => false,
+        Effect::Tell(command) => {
+            command.execution.as_ref() == Some(id)
+                && command.wish == Wish::Settle
+                && run.exists()
+                && !run.status.is_terminal()
+        }
+    }
 }
 
 /// An effect still matters to some run: only then does `resume` have to ask for it again.

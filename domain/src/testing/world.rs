@@ -532,6 +532,15 @@ impl World {
         told.map(|(_, change)| &**change).collect()
     }
 
+    /// What is remembered of a run between the changes that are told.
+    #[track_caller]
+    pub fn course(&self, execution: &str) -> &Course {
+        match self.courses.get(&execution_id(execution)) {
+            Some((_, course)) => course,
+            None => panic!("nothing was told of `{execution}`"),
+        }
+    }
+
     /// A run's state.
     #[track_caller]
     pub fn run(&self, execution: &str) -> &Execution {

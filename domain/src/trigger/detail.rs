@@ -75,3 +75,51 @@ fn fitted(mut members: Map<String, Value>) -> String {
     }
     Value::Object(members).to_string().chars().take(DETAIL_CHARS_MAX).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(message: String) -> String {
+        let head = Head {
+            message: Some(message),
+            author_name: Some("Ann".into()),
+            author_email: Some("ann@example.com".into()),
+            author_id: None,
+            author_date: Some("2026-03-01T10:00:00Z".into()),
+            provider: Some("GitHub".into()),
+        };
+        let reference = Reference::Branch("main".into());
+        let told = Told { commit: "4f2c1d9e", reference: &reference, head: &head, pull_request: None };
+        webhook_v2("acme/shop", "arn:aws:codestar-connections:eu-west-1:111122223333:connection/1", &told)
+    }
+
+    #[test]
+    fn of_a_long_message_the_beginning_is_told_and_nothing_else_is_left_out() {
+        let text = told("\"\n".repeat(2_000));
+        assert!(text.chars().count() <= DETAIL_CHARS_MAX, "{}", text.chars().count());
+        let read: Value = serde_json::from_str(&text).unwrap();
+        let members = Vec::from_iter(read.as_object().unwrap().keys().map(String::as_str));
+        let all = [
+            "author-date",
+            "author-display-name",
+            "author-email",
+            "branch-name",
+            "commit-id",
+            "commit-message",
+            "connection-arn",
+            "full-repository-name",
+            "provider-type",
+        ];
+        assert_eq!(members, all);
+        let message = read["commit-message"].as_str().unwrap();
+        assert!(message.starts_with("\"\n\"\n") && message.len() > 50, "{message:?}");
+    }
+
+    #[test]
+    fn a_short_message_is_told_whole() {
+        let read: Value = serde_json::from_str(&told("Fix the cart".into())).unwrap();
+        assert_eq!(read["commit-message"], "Fix the cart");
+        assert_eq!(read["commit-id"], "4f2c1d9e");
+    }
+}

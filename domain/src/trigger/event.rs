@@ -51,22 +51,32 @@ pub fn tick(rule_arn: &str, id: &str, at: Timestamp, here: Here<'_>) -> Value {
     made.event(here)
 }
 
+/// Bytes of a moment, to the millisecond.
+const MOMENT_BYTES: usize = 24;
+
 /// A moment as text, to the second: `2026-03-01T10:00:00Z`.
 pub fn rfc3339(at: Timestamp) -> String {
     let seconds = at.0.div_euclid(1000);
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     let (year, month, day) = civil(days);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    let mut text = format!("{year:04}");
+    let mut text = String::with_capacity(MOMENT_BYTES);
+    match year {
+        0..=9999 => digits(&mut text, year, 4),
+        _ => text.push_str(&format!("{year:04}")),
+    }
     for (before, number) in [('-', month), ('-', day), ('T', hour), (':', minute), (':', second)] {
         text.push(before);
-        // By hand: several of these are written for every change of state.
-        for digit in [number / 10, number % 10] {
-            text.push(char::from(b'0' + digit as u8));
-        }
+        digits(&mut text, number, 2);
     }
     text.push('Z');
     text
+}
+
+/// Writes so many digits of a number. Not by `format!`: several moments are written for every change of state.
+pub(crate) fn digits(text: &mut String, number: i64, count: u32) {
+    let digit = |place| number.unsigned_abs() / 10u64.pow(place) % 10;
+    text.extend((0..count).rev().map(|place| char::from(b'0' + digit(place) as u8)));
 }
 
 /// The date of a day counted from 1970-01-01: years begin in March, so that a leap day is the last of one.

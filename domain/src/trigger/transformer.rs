@@ -162,14 +162,10 @@ fn pieces(template: &str) -> Vec<Piece<'_>> {
 fn count_quotes(text: &str) -> bool {
     let (mut odd, mut escaped) = (false, false);
     for letter in text.chars() {
-        match letter {
-            '\\' => escaped = !escaped,
-            '"' if !escaped => odd = !odd,
-            _ => escaped = false,
+        if letter == '"' && !escaped {
+            odd = !odd;
         }
-        if letter != '\\' {
-            escaped = false;
-        }
+        escaped = letter == '\\' && !escaped;
     }
     odd
 }

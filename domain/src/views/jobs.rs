@@ -1,6 +1,6 @@
 //! Rows for workers: which jobs wait for one, by type and queryable value, and which attempt a job belongs to.
 
-use super::{Row, json};
+use super::{Row, json, padded};
 use crate::execution::{ActionStatus, AttemptRun, Execution, job};
 use events::{
     ActionExecutionId, ActionTypeId, ExecutionEvent, ExecutionId, JobId, PipelineName, Timestamp, Version,
@@ -92,7 +92,7 @@ fn waiting_row(place: &JobPlace, run: &AttemptRun, job: &JobId, version: Version
     let query = run.job.as_ref().and_then(|newest| newest.query.as_deref());
     Row {
         p: waiting_partition(&run.action_type, query),
-        q: format!("{:013}#{job}", run.started.0.max(0)),
+        q: [&padded(run.started.0.max(0).unsigned_abs(), 13), "#", job.as_str()].concat(),
         v: version,
         body,
     }

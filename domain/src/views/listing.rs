@@ -1,6 +1,6 @@
 //! Listings: pipelines, executions of a pipeline newest first, executions under way.
 
-use super::{OPEN, OWING, PIPELINES, Row, json};
+use super::{OPEN, OWING, PIPELINES, Row, json, padded};
 use crate::{
     execution::{AttemptRun, Execution, ExecutionStatus, Start, StopRequest},
     lane::Lane,
@@ -94,7 +94,7 @@ impl Open {
 
 /// Partition of one pipeline's rows. A name that is declared again after a deletion starts with empty history.
 pub fn pipeline_partition(name: &PipelineName, incarnation: u32) -> String {
-    format!("pipeline#{name}#{incarnation}")
+    ["pipeline#", name.as_str(), "#", &incarnation.to_string()].concat()
 }
 
 /// Prefix of the rows that list executions, in the order of their starts.
@@ -230,7 +230,8 @@ pub fn succeeded_partition(
     version: PipelineVersion,
     stage: &str,
 ) -> String {
-    format!("succeeded#{name}#{incarnation}#{version}#{stage}")
+    let (incarnation, version) = (incarnation.to_string(), version.0.to_string());
+    ["succeeded#", name.as_str(), "#", &incarnation, "#", &version, "#", stage].concat()
 }
 
 /// Rows of the stages that these events passed, so that who succeeded in one need not be looked for among all.
@@ -289,7 +290,8 @@ pub fn succeeded_rows<'a>(
 
 /// An execution's row in any listing: in the order of starts.
 pub fn place(id: &ExecutionId, start: &Start) -> String {
-    format!("{EXECUTION_PREFIX}{:013}#{:012}#{id}", start.at.0.max(0), start.sequence.0)
+    let (at, sequence) = (padded(start.at.0.max(0).unsigned_abs(), 13), padded(start.sequence.0, 12));
+    [EXECUTION_PREFIX, &at, "#", &sequence, "#", id.as_str()].concat()
 }
 
 /// The row of a lane that owes runs which do not exist yet, so that they are found after a crash.

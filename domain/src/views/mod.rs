@@ -39,6 +39,13 @@ fn json<T: serde::Serialize>(value: &T) -> String {
     written.expect("view rows hold only text keys and plain values, which JSON can always write")
 }
 
+/// A number with zeros before it, so that texts are in the order of their numbers.
+fn padded(number: u64, digits: usize) -> String {
+    const ZEROS: &str = "00000000000000000000";
+    let text = number.to_string();
+    [&ZEROS[..digits.saturating_sub(text.len()).min(ZEROS.len())], &text].concat()
+}
+
 /// Orders rows that several executions write: a later admission wins, within one the later event. A stream holds
 /// far fewer than 2^24 events, since an execution has at most 500 actions.
 fn by_entry(entry: Entry, version: Version) -> Version {

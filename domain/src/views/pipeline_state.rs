@@ -3,11 +3,12 @@
 
 use super::{Row, by_entry, json, listing::pipeline_partition};
 use crate::execution::{
-    ActionStatus, AttemptRun, ConditionRun, Execution, ExecutionType, RetryTrigger, StageStatus,
+    ActionStatus, AttemptRun, ConditionRun, ConditionStatus, Execution, ExecutionType, RetryTrigger, RuleRun,
+    StageStatus,
 };
 use events::{
-    ActionCategory, ActionExecutionId, ConditionType, Entry, ExecutionEvent, ExecutionId, FailureCode,
-    SourceRevision, StageName, Timestamp, Version,
+    ActionCategory, ActionExecutionId, ActionName, ConditionType, Entry, ExecutionEvent, ExecutionId,
+    FailureCode, RuleExecutionId, RuleName, SourceRevision, StageName, Timestamp, Version,
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -74,7 +75,6 @@ pub struct ShownType {
 
 impl<'a> Shown<'a> {
     fn of(run: &'a AttemptRun) -> Self {
-        let text = |text: &'a Option<String>| text.as_deref().map(Cow::Borrowed);
         Self {
             action_execution: Cow::Borrowed(&run.action_execution),
             action_type: ShownType { category: run.action_type.category },
@@ -98,22 +98,99 @@ impl<'a> Shown<'a> {
 pub struct ConditionRow<'a> {
     /// The execution it belongs to.
     pub execution: Cow<'a, ExecutionId>,
-    /// The condition with its rules.
-    pub condition: Cow<'a, ConditionRun>,
+    /// What is shown of the condition.
+    pub condition: ShownCondition<'a>,
 }
+
+/// What `GetPipelineState` shows of a condition, under the names that [`ConditionRun`] has for it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "documented at `ConditionRun`")]
+pub struct ShownCondition<'a> {
+    pub status: ConditionStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub summary: Option<Cow<'a, str>>,
+    pub rules: Vec<ShownRule<'a>>,
+    pub updated: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<Cow<'a, str>>,
+}
+
+/// What `GetPipelineState` shows of a rule, under the names that [`RuleRun`] has for it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "documented at `RuleRun`")]
+pub struct ShownRule<'a> {
+    pub rule: Cow<'a, RuleName>,
+    pub rule_execution: Cow<'a, RuleExecutionId>,
+    pub status: ActionStatus,
+    pub updated: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Cow<'a, (FailureCode, String)>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub summary: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_execution_id: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_execution_url: Option<Cow<'a, str>>,
+}
+
+impl<'a> ShownCondition<'a> {
+    fn of(run: &'a ConditionRun) -> Self {
+        Self {
+            status: run.status,
+            summary: text(&run.summary),
+            rules: run.rules.iter().map(ShownRule::of).collect(),
+            updated: run.updated,
+            by: text(&run.by),
+        }
+    }
+}
+
+impl<'a> ShownRule<'a> {
+    fn of(run: &'a RuleRun) -> Self {
+        Self {
+            rule: Cow::Borrowed(&run.rule),
+            rule_execution: Cow::Borrowed(&run.rule_execution),
+            status: run.status,
+            updated: run.updated,
+            error: run.error.as_ref().map(Cow::Borrowed),
+            summary: text(&run.summary),
+            external_execution_id: text(&run.external_execution_id),
+            external_execution_url: text(&run.external_execution_url),
+        }
+    }
+}
+
+fn text(text: &Option<String>) -> Option<Cow<'_, str>> {
+    text.as_deref().map(Cow::Borrowed)
+}
+
+/// The gates of a stage.
+const GATES: [ConditionType; 3] =
+    [ConditionType::BeforeEntry, ConditionType::OnSuccess, ConditionType::OnFailure];
 
 /// Prefix of condition rows, within [`pipeline_partition`].
 pub const CONDITION_PREFIX: &str = "condition#";
 
 /// Place of a condition's row, within [`pipeline_partition`].
 pub fn condition_key(stage: &StageName, gate: ConditionType) -> String {
-    format!("{CONDITION_PREFIX}{stage}/{}", gate.member())
+    [CONDITION_PREFIX, stage.as_str(), "/", gate.member()].concat()
 }
 
 /// Prefix of stage rows, within [`pipeline_partition`].
 pub const STAGE_PREFIX: &str = "stage#";
-/// Prefix of action rows; then stage, `/` (no stage name holds one) and action.
+
+/// Place of a stage's row, within [`pipeline_partition`].
+pub fn stage_key(stage: &StageName) -> String {
+    [STAGE_PREFIX, stage.as_str()].concat()
+}
+
+/// Prefix of action rows, within [`pipeline_partition`].
 pub const ACTION_PREFIX: &str = "action#";
+
+/// Place of an action's row, within [`pipeline_partition`]. No stage's name holds a `/`.
+pub fn action_key(stage: &StageName, action: &ActionName) -> String {
+    [ACTION_PREFIX, stage.as_str(), "/", action.as_str()].concat()
+}
 
 /// Rows of what some events touched: a row is written when it changes, and not whenever its stage does.
 pub fn rows<'a>(
@@ -128,9 +205,8 @@ pub fn rows<'a>(
     events.into_iter().for_each(|event| touched.add(state, event));
     let mut rows = Vec::new();
     for run in &state.stages {
-        let is_whole = touched.whole.contains(&run.stage);
         let by_stage = by_entry(run.entry, version);
-        if is_whole || touched.stages.contains(&run.stage) {
+        if touched.stages.contains(&run.stage) {
             let stage = StageRow {
                 execution: id.clone(),
                 status: run.status,
@@ -140,22 +216,21 @@ pub fn rows<'a>(
                 auto_retries: run.auto_retries,
                 latest_retry: run.retry.map(|retry| retry.trigger),
             };
-            let q = format!("{STAGE_PREFIX}{}", run.stage);
+            let q = stage_key(&run.stage);
             rows.push(Row { p: p.clone(), q, v: by_stage, body: Some(json(&stage)) });
         }
-        let gates = [ConditionType::BeforeEntry, ConditionType::OnSuccess, ConditionType::OnFailure];
-        for gate in gates.into_iter().filter(|_| is_whole || touched.gates.contains(&run.stage)) {
+        for gate in GATES.into_iter().filter(|gate| touched.gates.contains(&(&run.stage, *gate))) {
             let newest = run.conditions.iter().rev().find(|condition| condition.condition == gate);
             let Some(condition) = newest else { continue };
-            let row = ConditionRow { execution: Cow::Borrowed(id), condition: Cow::Borrowed(condition) };
+            let row = ConditionRow { execution: Cow::Borrowed(id), condition: ShownCondition::of(condition) };
             let q = condition_key(&run.stage, gate);
             rows.push(Row { p: p.clone(), q, v: by_stage, body: Some(json(&row)) });
         }
         let mut seen = BTreeSet::new();
         let newest = run.attempts.iter().rev().filter(|attempt| seen.insert(&attempt.action));
-        for attempt in newest.filter(|run| is_whole || touched.attempts.contains(&run.action_execution)) {
+        for attempt in newest.filter(|run| touched.attempts.contains(&run.action_execution)) {
             let row = ActionRow { execution: Cow::Borrowed(id), attempt: Shown::of(attempt) };
-            let q = format!("{ACTION_PREFIX}{}/{}", run.stage, attempt.action);
+            let q = action_key(&run.stage, &attempt.action);
             rows.push(Row { p: p.clone(), q, v: by_entry(attempt.entry, version), body: Some(json(&row)) });
         }
     }
@@ -165,12 +240,10 @@ pub fn rows<'a>(
 /// What some events touched.
 #[derive(Default)]
 struct Touched<'a> {
-    /// Stages with everything in them.
-    whole: BTreeSet<&'a StageName>,
-    /// Stages alone.
+    /// Stages, as they were entered.
     stages: BTreeSet<&'a StageName>,
-    /// The conditions of these stages.
-    gates: BTreeSet<&'a StageName>,
+    /// Conditions of stages.
+    gates: BTreeSet<(&'a StageName, ConditionType)>,
     /// Attempts at actions.
     attempts: BTreeSet<&'a ActionExecutionId>,
 }
@@ -178,10 +251,7 @@ struct Touched<'a> {
 impl<'a> Touched<'a> {
     fn add(&mut self, state: &'a Execution, event: &'a ExecutionEvent) {
         match event {
-            // It sets attempts and conditions aside.
-            ExecutionEvent::StageRetried(retried) => {
-                self.whole.insert(&retried.stage);
-            }
+            ExecutionEvent::StageRetried(retried) => self.entered_again(&retried.stage),
             ExecutionEvent::StageStarted(started) => {
                 self.stages.insert(&started.stage);
             }
@@ -201,22 +271,17 @@ impl<'a> Touched<'a> {
             ExecutionEvent::ActionAbandoned(event) => self.attempt(&event.action_execution),
             ExecutionEvent::JobContinued(event) => self.attempt(&event.action_execution),
             ExecutionEvent::ActionProgressed(event) => self.attempt(&event.action_execution),
-            ExecutionEvent::ConditionStarted(event) => self.gate(&event.stage),
-            ExecutionEvent::ConditionEnded(event) => self.gate(&event.stage),
-            // The stage is under way again with it.
-            ExecutionEvent::ConditionOverridden(event) => {
-                self.whole.insert(&event.stage);
-            }
-            ExecutionEvent::RuleStarted(event) => self.gate(&event.stage),
-            ExecutionEvent::RuleProgressed(event) => self.gate(&event.stage),
-            ExecutionEvent::RuleSucceeded(event) => self.gate(&event.stage),
-            ExecutionEvent::RuleFailed(event) => self.gate(&event.stage),
-            ExecutionEvent::RuleAbandoned(event) => self.gate(&event.stage),
-            ExecutionEvent::RuleResultIgnored(ignored) => {
-                self.gates.extend(state.rule(&ignored.rule_execution).map(|(stage, _, _)| &stage.stage));
-            }
+            ExecutionEvent::ConditionStarted(event) => self.gate(&event.stage, event.condition),
+            ExecutionEvent::ConditionEnded(event) => self.gate(&event.stage, event.condition),
+            ExecutionEvent::ConditionOverridden(event) => self.entered_again(&event.stage),
+            ExecutionEvent::RuleStarted(event) => self.gate(&event.stage, event.condition),
+            ExecutionEvent::RuleProgressed(event) => self.gate_of(state, &event.rule_execution),
+            ExecutionEvent::RuleSucceeded(event) => self.gate_of(state, &event.rule_execution),
+            ExecutionEvent::RuleFailed(event) => self.gate_of(state, &event.rule_execution),
+            ExecutionEvent::RuleAbandoned(event) => self.gate_of(state, &event.rule_execution),
             // What came too late is not shown, nor who works at a job.
             ExecutionEvent::ResultIgnored(_)
+            | ExecutionEvent::RuleResultIgnored(_)
             | ExecutionEvent::JobQueued(_)
             | ExecutionEvent::JobDispatched(_)
             | ExecutionEvent::JobAcknowledged(_)
@@ -229,11 +294,23 @@ impl<'a> Touched<'a> {
         }
     }
 
+    /// Whoever entered a stage last is shown, and so are its gates, which another run may have been asked at meanwhile.
+    /// Attempts stay those of the entry they were made in.
+    fn entered_again(&mut self, stage: &'a StageName) {
+        self.stages.insert(stage);
+        self.gates.extend(GATES.map(|gate| (stage, gate)));
+    }
+
     fn attempt(&mut self, attempt: &'a ActionExecutionId) {
         self.attempts.insert(attempt);
     }
 
-    fn gate(&mut self, stage: &'a StageName) {
-        self.gates.insert(stage);
+    fn gate(&mut self, stage: &'a StageName, gate: ConditionType) {
+        self.gates.insert((stage, gate));
+    }
+
+    fn gate_of(&mut self, state: &'a Execution, rule: &RuleExecutionId) {
+        let gate = state.rule(rule).map(|(stage, condition, _)| (&stage.stage, condition.condition));
+        self.gates.extend(gate);
     }
 }

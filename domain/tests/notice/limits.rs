@@ -131,6 +131,38 @@ fn of_too_many_stages_those_around_the_one_reached_are_shown() {
 }
 
 #[test]
+fn as_many_stages_as_have_room_are_shown() {
+    let step = |index: usize| Step {
+        stage: StageName::parse(format!("Stage{index}")).unwrap(),
+        status: Some(StageStatus::Succeeded),
+        waits: false,
+    };
+    let told = message(&Facts { stages: (0..50).map(step).collect(), ..worst() });
+    let strip = told["blocks"][1]["text"]["text"].as_str().unwrap();
+    assert!(strip.starts_with("✅ Stage0   ✅ Stage1 ") && strip.ends_with("✅ Stage49"), "{strip}");
+}
+
+#[test]
+fn only_a_failure_that_is_told_at_length_shows_its_lines() {
+    let failure = |what: &str, lines: &[&str]| Failure {
+        stage: StageName::parse("Build").unwrap(),
+        what: what.into(),
+        code: None,
+        reason: "exit status 1".into(),
+        lines: lines.iter().map(|line| line.to_string()).collect(),
+        url: None,
+    };
+    let told = |failures: &[Failure]| message(&Facts { failures: failures.to_vec(), ..worst() }).to_string();
+    let first = told(&[failure("A", &["of A"]), failure("B", &["of B"])]);
+    assert!(
+        first.contains("of A") && first.contains("*Build/B* failed") && !first.contains("of B"),
+        "{first}"
+    );
+    let fences = told(&[failure("A", &[]), failure("B", &[])]).matches("```").count();
+    assert_eq!(fences, 4, "a reason each, and nothing around no lines");
+}
+
+#[test]
 fn a_message_without_anything_to_say_is_still_one() {
     let none = Facts {
         stages: Vec::new(),

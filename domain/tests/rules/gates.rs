@@ -51,6 +51,16 @@ fn where_newer_runs_are_held_they_wait_until_the_older_is_answered() {
 }
 
 #[test]
+fn only_where_a_newer_run_may_take_its_place_does_each_step_of_a_run_rely_on_the_lane() {
+    for (newer, relies) in [(Newer::Hold, false), (Newer::Newest, false), (Newer::Supersede, true)] {
+        let mut world = gated(Queued, newer);
+        arrive(&mut world, "e1");
+        world.succeed("e1", "Test");
+        assert_eq!(world.relied.lane, relies, "{newer:?}");
+    }
+}
+
+#[test]
 fn where_newer_runs_supersede_the_older_gives_its_place_away_and_its_token_is_void() {
     for mode in [Superseded, Queued, Parallel] {
         let mut world = asking(mode, Newer::Supersede);

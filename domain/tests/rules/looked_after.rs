@@ -1,13 +1,17 @@
 //! When somebody has to look after a run who was not told to.
 
 use domain::{
+    lane::{Lane, OwedRollback},
     testing::*,
     views::{
-        OPEN,
+        OPEN, OWING, Row,
         listing::{self, Open},
     },
 };
-use events::{ActionSucceeded, ConditionOverridden, ConditionType, ExecutionEvent, Timestamp, Version};
+use events::{
+    ActionSucceeded, ConditionOverridden, ConditionType, ExecutionEvent, PipelineName, Sequence, Timestamp,
+    Version,
+};
 use std::collections::BTreeMap;
 
 fn open(world: &World) -> Open {
@@ -36,8 +40,9 @@ fn what_is_waited_for_is_due_at_its_deadline_and_looked_at_once_an_hour_before()
     world.start("e1");
     world.succeed("e1", "Src");
     let row = open(&world);
-    let looks = (1..600).filter(|minutes| row.is_due(later(&world, *minutes))).count();
-    assert!((9..25).contains(&looks), "{looks}");
+    let looks = Vec::from_iter((0..600).filter(|minutes| row.is_due(later(&world, *minutes))));
+    let hourly = (1..10).flat_map(|hour| [60 * hour, 60 * hour + 1]);
+    assert_eq!(looks, Vec::from_iter([1, 2, 3].into_iter().chain(hourly)));
     assert!((600..700).all(|minutes| row.is_due(later(&world, minutes))));
 }
 
@@ -49,6 +54,29 @@ fn work_of_workers_is_theirs_until_its_deadline() {
     world.succeed("e1", "Src");
     let unqueued = open(&world);
     assert!(unqueued.is_due(later(&world, 5)), "nobody has offered it yet");
+}
+
+#[test]
+fn a_lane_that_owes_a_rollback_is_listed_until_it_has_started() {
+    let mut world = given(pipeline("p").stage("Source", [source("Src")]).stage("Build", [action("Make")]));
+    let row = |lane: &Lane| {
+        let mut rows = listing::lane_rows(&PipelineName::parse("p").unwrap(), lane, Version(7));
+        let Row { p, q, v, body } = rows.pop().unwrap();
+        assert_eq!((p.as_str(), q.as_str(), v, rows.len()), (OWING, "p", Version(7), 0));
+        body
+    };
+    world.start("e1");
+    ["Src", "Make"].iter().for_each(|action| world.succeed("e1", action));
+    assert_eq!(row(world.lane()), None);
+    let mut lane = world.lane().clone();
+    let owed = OwedRollback {
+        stage: stage_name("Build"),
+        sequence: Sequence(3),
+        target: execution_id("e1"),
+        failed: execution_id("e0"),
+    };
+    lane.rollbacks.insert(execution_id("e2"), owed);
+    assert_eq!(row(&lane).as_deref(), Some(r#"["e2"]"#));
 }
 
 #[test]

@@ -143,7 +143,7 @@ fn a_superseded_pipeline_has_no_such_limit() {
 fn a_definition_that_this_version_of_towpath_cannot_read_is_named_and_starts_nothing() {
     let declared = PipelineDeclared {
         version: PipelineVersion(3),
-        definition: json!({ "stages": "of another time" }),
+        definition: json!({ "stages": "of another time" }).into(),
         tags: BTreeMap::new(),
         by: "ann".into(),
     };

@@ -3,6 +3,7 @@
 
 use crate::streams::{Folded, Head};
 use events::StreamName;
+use foldhash::fast::RandomState;
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, OnceLock, PoisonError},
@@ -89,6 +90,9 @@ impl OnItsWay {
 
     /// It is known by now that nothing came of it, or that nothing will: one that it continues was refused.
     fn is_refused(&self) -> bool {
+        if let Some(is_durable) = self.0.is_durable.get() {
+            return !is_durable;
+        }
         let (mut open, mut seen) = (vec![Arc::clone(&self.0)], BTreeSet::new());
         while let Some(fate) = open.pop() {
             match fate.is_durable.get() {
@@ -122,7 +126,8 @@ impl<S> Warm<S> {
     }
 }
 
-type Slots<S> = HashMap<StreamName, Arc<tokio::sync::Mutex<Slot<S>>>>;
+/// Three of them are looked up for every command, and the standard hasher is slow for a name.
+type Slots<S> = HashMap<StreamName, Arc<tokio::sync::Mutex<Slot<S>>>, RandomState>;
 
 /// Slots of one kind of stream.
 pub struct Cache<S> {
@@ -131,7 +136,7 @@ pub struct Cache<S> {
 
 impl<S> Default for Cache<S> {
     fn default() -> Self {
-        Self { slots: Mutex::new(HashMap::new()) }
+        Self { slots: Mutex::default() }
     }
 }
 

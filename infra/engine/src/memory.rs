@@ -87,6 +87,12 @@ impl MemoryLog {
         followed
     }
 
+    /// The commit at a position.
+    pub fn commit(&self, at: Position) -> Option<Commit> {
+        let index = usize::try_from(at.0).ok()?.checked_sub(1)?;
+        self.state().commits.get(index).cloned()
+    }
+
     /// Shows commits of all streams in the order they were appended, at most `limit`, after a position. The log waits
     /// meanwhile.
     pub fn look(&self, after: Position, limit: usize, mut see: impl FnMut(Position, &Commit)) {

@@ -171,7 +171,8 @@ impl<L: Log, A: Actions> Engine<L, A> {
                 }
             }
         } else {
-            self.unless_called_off(hand, self.actions().run(job)).await
+            // On the heap, where it is not moved: what an adapter keeps while it works is large.
+            self.unless_called_off(hand, Box::pin(self.actions().run(job))).await
         };
         let (id, wish) = match run {
             Run::Ended(outcome) => (
@@ -302,10 +303,11 @@ impl<L: Log, A: Actions> Engine<L, A> {
             .and_then(|definition| job::rule_job(pipeline, execution, attempt, &state, definition, resumed)))
     }
 
-    /// Sends a command until the log answers, for a bounded time.
+    /// Sends a command until the log answers, for a bounded time. Only for work that was set out, which is dropped by
+    /// nobody before its end.
     pub(crate) async fn insist(&self, envelope: Envelope) -> Result<(), TransactError> {
         for attempt in 1.. {
-            match self.transact(envelope.clone()).await {
+            match Box::pin(self.attempts(&envelope)).await {
                 // Whatever came of the attempts before: see `lost`.
                 Ok(_) => return Ok(()),
                 Err(rejected @ TransactError::Rejected(_)) => return Err(rejected),

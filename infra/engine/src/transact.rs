@@ -124,7 +124,8 @@ impl<L: Log, A: Actions> Engine<L, A> {
         }
     }
 
-    async fn attempts(&self, envelope: &Envelope) -> Result<Done, TransactError> {
+    /// The same, for whoever is not dropped before its end.
+    pub(crate) async fn attempts(&self, envelope: &Envelope) -> Result<Done, TransactError> {
         let mut reading = Reading::Known;
         for _ in 0..APPEND_ATTEMPTS_MAX {
             match self.attempt(envelope, reading).await? {

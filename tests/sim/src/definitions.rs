@@ -32,9 +32,15 @@ pub fn known() -> &'static [Value] {
 
 /// Every `key` of a `#{namespace.key}` in a definition.
 pub fn variables(pipeline: &Value) -> Vec<String> {
-    let text = pipeline.to_string();
-    let references = text.split("#{").skip(1).filter_map(|rest| rest.split('}').next());
-    references.filter_map(|reference| Some(reference.split_once('.')?.1.to_owned())).collect()
+    match pipeline {
+        Value::String(text) => {
+            let references = text.split("#{").skip(1).filter_map(|rest| rest.split('}').next());
+            references.filter_map(|reference| Some(reference.split_once('.')?.1.to_owned())).collect()
+        }
+        Value::Array(members) => members.iter().flat_map(variables).collect(),
+        Value::Object(members) => members.values().flat_map(variables).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => Vec::new(),
+    }
 }
 
 /// The Region whose stores a definition has, where it names Regions.

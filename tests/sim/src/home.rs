@@ -194,7 +194,11 @@ struct SimIds(Arc<Shared>);
 
 impl Ids for SimIds {
     fn uuid(&self) -> String {
-        format!("00000000-0000-4000-8000-{:012x}", self.0.fresh())
+        let mut text = String::with_capacity(36);
+        text.push_str("00000000-0000-4000-8000-");
+        let number = self.0.fresh() as usize;
+        text.extend((0..12).rev().map(|place| char::from(b"0123456789abcdef"[number >> (4 * place) & 0xf])));
+        text
     }
 }
 

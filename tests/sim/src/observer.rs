@@ -69,6 +69,8 @@ pub struct Observer {
     /// Events seen.
     pub events: u64,
     others: BTreeMap<StreamName, (Version, Hash)>,
+    /// Runs of each pipeline that have not ended.
+    under_way: BTreeMap<PipelineName, BTreeSet<ExecutionId>>,
     asked: BTreeMap<ExecutionId, Vec<Effect>>,
     attempts: BTreeSet<ActionExecutionId>,
     ended: BTreeMap<ActionExecutionId, (&'static str, Timestamp)>,
@@ -209,6 +211,11 @@ impl Observer {
                     return Err(format!("nobody comes in through a closed door: {id}"));
                 }
                 touched.insert(start.pipeline.clone());
+                let under_way = self.under_way.entry(start.pipeline.clone()).or_default();
+                match state.status.is_terminal() {
+                    true => under_way.remove(&id),
+                    false => under_way.insert(id.clone()),
+                };
                 let effects: Vec<Effect> = events
                     .iter()
                     .flat_map(|event| react::react_to_execution(&start.pipeline, &id, state, event))
@@ -266,8 +273,20 @@ impl Observer {
         laws::of_lane(lane)?;
         laws::of_owed(lane, |id| self.executions.contains_key(id))?;
         self.one_waits(name, lane)?;
-        for (id, run) in self.runs_of(name) {
+        // Whoever has ended can only be wrong by being somewhere in the lane.
+        let nobody = BTreeSet::new();
+        let under_way = self.under_way.get(name).unwrap_or(&nobody);
+        let named = lane.under_way().into_iter().chain(lane.superseded.keys());
+        let others = named.filter(|id| !under_way.contains(*id));
+        for id in under_way.iter().chain(others) {
+            let Some(run) = self.executions.get(id).map(|stream| &stream.state) else { continue };
             let Some(start) = &run.start else { continue };
+            if start.pipeline != *name {
+                return Err(format!(
+                    "a lane knows its own runs: `{name}` knows `{id}` of `{}`",
+                    start.pipeline
+                ));
+            }
             let heard = Heard { lost: start.incarnation != lane.incarnation, pending: true };
             laws::of_agreement(lane, id, run, heard)?;
         }
@@ -298,22 +317,10 @@ impl Observer {
         let Some(run) = self.executions.get(id).map(|stream| &stream.state) else { return Ok(()) };
         laws::of_conditions(id, run)?;
         if let Some(asked) = self.asked.get_mut(id) {
+            asked.retain(|effect| laws::is_still_owed(id, run, effect));
             laws::of_resume(id, run, asked)?;
-            // What is owed no more never will be again.
-            if run.status.is_terminal() {
-                asked.clear();
-            }
         }
         Ok(())
-    }
-
-    /// Runs of a pipeline.
-    pub fn runs_of<'o>(
-        &'o self,
-        pipeline: &'o PipelineName,
-    ) -> impl Iterator<Item = (&'o ExecutionId, &'o Execution)> {
-        let runs = self.executions.iter().map(|(id, stream)| (id, &stream.state));
-        runs.filter(move |(_, run)| run.start.as_ref().is_some_and(|start| start.pipeline == *pipeline))
     }
 
     /// An attempt starts once and ends at most once; nothing of it comes before its start; its places are its own.

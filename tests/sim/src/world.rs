@@ -515,8 +515,8 @@ impl<const P: bool> World<P> {
     }
 
     async fn tell_of(self: Arc<Self>, position: Position) {
-        let commit = self.shared.memory.follow(Position(position.0 - 1), 1).pop();
-        if let Some((_, commit)) = commit
+        let commit = self.shared.memory.commit(position);
+        if let Some(commit) = commit
             && let Ok(StreamKind::Execution(id)) = commit.stream.kind()
         {
             loop {
@@ -551,8 +551,7 @@ impl<const P: bool> World<P> {
             let pause = self.shared.dice(Die::Delivery).below(if late { 120_000 } else { 800 });
             tokio::time::sleep(Duration::from_millis(pause as u64)).await;
             let process = self.anybody();
-            let mut commits = self.shared.memory.follow(Position(position.0 - 1), 1);
-            let Some((_, commit)) = commits.pop() else { return };
+            let Some(commit) = self.shared.memory.commit(position) else { return };
             let change = [Change { sequence: position.0.to_string(), commit: Ok(commit) }];
             let dealt_with = async {
                 let unmet = match relays {

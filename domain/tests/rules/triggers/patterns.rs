@@ -57,6 +57,98 @@ fn patterns_match_as_the_service_documents_them() {
     assert_eq!(mismatch.reason, "`detail.state` is `\"PAID\"`, and the event pattern wants something else");
 }
 
+/// What a leaf of one comparison says of values.
+#[track_caller]
+fn says(comparison: &str, yes: &[Value], no: &[Value]) {
+    let pattern = Pattern::parse(&format!(r#"{{"a": {{"b": [{comparison}]}}}}"#)).unwrap();
+    let event = |value: &Value| json!({ "a": { "b": value } });
+    yes.iter().for_each(|value| assert!(pattern.matches(&event(value)), "{comparison} is met by {value}"));
+    no.iter()
+        .for_each(|value| assert!(!pattern.matches(&event(value)), "{comparison} is not met by {value}"));
+}
+
+#[test]
+fn each_comparison_has_its_bounds() {
+    let numeric = |operator: &str| format!(r#"{{"numeric": ["{operator}", 42]}}"#);
+    let numbers = |numbers: &[f64]| Vec::from_iter(numbers.iter().map(|number| json!(number)));
+    let (less, same, more) = (41.5, 42.0, 42.5);
+    for (operator, yes, no) in [
+        ("=", &[same][..], &[less, more][..]),
+        ("<", &[less], &[same, more]),
+        ("<=", &[less, same], &[more]),
+        (">", &[more], &[less, same]),
+        (">=", &[same, more], &[less]),
+    ] {
+        says(&numeric(operator), &numbers(yes), &numbers(no));
+        says(&numeric(operator), &[], &[json!("42"), json!(null)]);
+    }
+    says(r#"{"numeric": [">", 41, "<", 42]}"#, &[json!(less)], &[json!(same), json!(41)]);
+    says("42", &[json!(42), json!(same)], &[json!(more), json!("42"), json!(null)]);
+    says("\"42\"", &[json!("42"), json!(["1", "42"])], &[json!(42), json!(["421"]), json!({})]);
+    says("null", &[json!(null)], &[json!(0), json!(false)]);
+    says(r#"{"cidr": "10.0.0.0/31"}"#, &[json!("10.0.0.1")], &[json!("10.0.0.2"), json!("ten"), json!(10)]);
+    says(r#"{"exists": true}"#, &[json!(null), json!(0), json!([])], &[json!({ "c": 1 })]);
+    says(r#"{"exists": false}"#, &[json!({ "c": 1 })], &[json!(null), json!(0)]);
+}
+
+#[test]
+fn texts_are_compared_as_each_comparison_says() {
+    let texts = |texts: &[&str]| Vec::from_iter(texts.iter().map(|text| json!(text)));
+    let says = |comparison: &str, yes: &[&str], no: &[&str]| says(comparison, &texts(yes), &texts(no));
+    says(r#"{"prefix": "ab"}"#, &["ab", "abc"], &["Abc", "cab", "a"]);
+    says(r#"{"suffix": "ab"}"#, &["ab", "cab"], &["caB", "abc", "b"]);
+    says(r#"{"prefix": {"equals-ignore-case": "aB"}}"#, &["ab", "ABc"], &["cab", "a"]);
+    says(r#"{"suffix": {"equals-ignore-case": "aB"}}"#, &["ab", "cAB"], &["abc", "b"]);
+    says(r#"{"equals-ignore-case": "aB"}"#, &["ab", "AB"], &["abc", "cab"]);
+    says(r#"{"anything-but": "ab"}"#, &["abc", "Ab"], &["ab"]);
+    says(r#"{"anything-but": ["ab", "cd"]}"#, &["ef"], &["ab", "cd"]);
+    says(r#"{"anything-but": {"prefix": ["ab", "cd"]}}"#, &["xab"], &["abx", "cd"]);
+    says(r#"{"anything-but": {"suffix": "ab"}}"#, &["abx"], &["xab"]);
+    says(r#"{"anything-but": {"equals-ignore-case": ["ab"]}}"#, &["abx"], &["AB"]);
+    says(r#"{"wildcard": "a\\*b\\\\"}"#, &["a*b\\"], &["axb\\", "a*b", "a*b*"]);
+    says(r#"{"wildcard": "*"}"#, &["", "a*"], &[]);
+}
+
+#[test]
+fn one_alternative_is_no_choice_and_a_list_of_texts_is_a_member() {
+    let member = Pattern::parse(r#"{"$or": ["x"]}"#).unwrap();
+    assert!(member.matches(&json!({ "$or": "x" })) && !member.matches(&json!({ "a": "x" })));
+    assert!(Pattern::parse(r#"{"$or": [{"a": ["x"]}]}"#).is_err());
+    assert!(Pattern::parse(r#"{"$or": [{"a": ["x"]}, "y"]}"#).is_err());
+    let choice = Pattern::parse(r#"{"d": {"$or": [{"a": ["x"]}, {"b": ["y"]}]}}"#).unwrap();
+    let mismatch = choice.check(&json!({ "d": { "a": "y", "b": "x" } })).unwrap_err();
+    assert_eq!(mismatch.path, "d.$or");
+    assert_eq!(mismatch.reason, "none of the alternatives of `d.$or` is met");
+    assert!(choice.matches(&json!({ "d": { "a": "y", "b": "y" } })));
+    assert!(!choice.matches(&json!({ "a": "x" })), "a choice is about the members beside it");
+}
+
+#[test]
+fn objects_in_lists_stand_for_themselves_and_the_first_is_named_when_none_fits() {
+    let pattern = Pattern::parse(r#"{"lines": {"sku": ["a"], "count": [2]}}"#).unwrap();
+    let event = |lines: Value| json!({ "lines": lines });
+    assert!(pattern.matches(&event(json!([{ "sku": "b" }, { "sku": "a", "count": 2 }]))));
+    assert!(!pattern.matches(&event(json!([{ "sku": "a" }, { "count": 2 }]))), "one of them has both");
+    let reason = |lines: Value| pattern.check(&event(lines)).unwrap_err().reason;
+    assert!(reason(json!([{ "count": 7 }, { "count": 8 }])).starts_with("`lines.count` is `7`"));
+    assert!(reason(json!([])).starts_with("`lines.count` is absent"));
+    assert!(pattern.check(&json!({})).is_err());
+}
+
+#[test]
+fn patterns_have_bounds_and_what_is_at_a_bound_is_taken() {
+    let alternatives = |count: usize| json!({ "a": vec![1; count] }).to_string();
+    assert!(Pattern::parse(&alternatives(500)).is_ok() && Pattern::parse(&alternatives(501)).is_err());
+    let spread = json!({ "a": vec![1; 250], "b": { "c": vec![1; 251] } }).to_string();
+    assert!(Pattern::parse(&spread).is_err(), "they are counted together");
+    let long = |bytes: usize| format!(r#"{{"a":["{}"]}}"#, "x".repeat(bytes - 10));
+    assert_eq!(long(4096).len(), 4096);
+    assert!(Pattern::parse(&long(4096)).is_ok() && Pattern::parse(&long(4097)).is_err());
+    let deep = |levels: usize| format!("{}[1]{}", r#"{"a":"#.repeat(levels), "}".repeat(levels));
+    assert!(Pattern::parse(&deep(33)).is_ok() && Pattern::parse(&deep(34)).is_err());
+    assert_eq!(Pattern::parse("{ \"a\" : [ 1 ] }").unwrap().text(), r#"{"a":[1]}"#);
+}
+
 #[test]
 fn what_is_no_pattern_is_refused_with_its_place() {
     for wrong in [
@@ -82,6 +174,17 @@ fn what_is_no_pattern_is_refused_with_its_place() {
     }
     let deep = format!("{}[1]{}", r#"{"a":"#.repeat(100), "}".repeat(100));
     assert!(Pattern::parse(&deep).is_err());
+    let why = |text: &str| Pattern::parse(text).unwrap_err().to_string();
+    assert_eq!(why(r#"{"d": {"a": 7}}"#), "`d.a`: alternatives stand in a list, even one: [7]");
+    assert_eq!(why(r#"{"d": {"a": [{"like": "x"}]}}"#), "`d.a`: there is no comparison `like`");
+    assert_eq!(why(r#"{"a": [{"suffix": 1}]}"#), "`a`: `suffix` wants a text");
+    assert_eq!(
+        why(r#"{"a": [{"prefix": {"equals-ignore-case": "x", "y": 1}}]}"#),
+        "`a`: `prefix` wants a text"
+    );
+    assert_eq!(why(r#"{"a": [{"anything-but": [["x"]]}]}"#), "`a`: `anything-but` lists plain values only");
+    assert_eq!(why(r#"{"a": [{"anything-but": null}]}"#), "`a`: `anything-but` wants a value");
+    assert!(why(r#"{"a": [{"numeric": ["<", 1, ">", 0, "=", 2]}]}"#).contains("`numeric` wants a list"));
     let wide = json!({ "a": (0..1000).collect::<Vec<_>>() }).to_string();
     assert!(Pattern::parse(&wide).is_err());
 }
@@ -115,6 +218,23 @@ fn placeholders_stand_for_values_with_and_without_quotes() {
         r#"{"a": "nightly", "b": "1 < 2"}"#
     );
     assert!(Transformer::parse(&BTreeMap::new(), "<unknown>").is_err());
+    for name in ["aws.x", "", "a<b", "a>b"] {
+        let paths = BTreeMap::from([(name.to_owned(), "$.a".to_owned())]);
+        assert!(Transformer::parse(&paths, "x").is_err(), "`{name}` is no name");
+    }
+    let reserved = "<aws.events.rule-arn> <aws.events.event.ingestion-time> <not a name> <>";
+    assert_eq!(transformed(&[], reserved, &event), r#""arn:rule" "2026-03-01T00:00:00Z" <not a name> <>"#);
+    assert_eq!(transformed(&[], "<aws.events.event.json>", &json!({ "a": 1 })), r#"{"a":1}"#);
+    assert_eq!(transformed(&[], "<aws.events.event>", &json!({ "a": 1 })), r#"{"a":1}"#);
+    assert_eq!(transformed(&[], "<aws.events.else>", &event), "");
+    let named = [("a_b-c.d2", "$.detail.n")];
+    assert_eq!(transformed(&named, r#"\"<a_b-c.d2>""#, &event), r#"\"7""#, "a quote that is escaped");
+    assert_eq!(transformed(&named, r#""\\" "<a_b-c.d2>""#, &event), r#""\\" "7""#);
+    let say = [("say", "$.detail.say")];
+    assert_eq!(transformed(&say, r#""\"<say>""#, &event), r#""\"a \"b\"""#);
+    assert_eq!(transformed(&say, r#""\\"<say>"#, &event), r#""\\""a \"b\"""#);
+    let long = |chars: usize| Transformer::parse(&BTreeMap::new(), &"ü".repeat(chars));
+    assert!(long(8192).is_ok() && long(8193).is_err() && long(0).is_err());
     let many: BTreeMap<String, String> = (0..101).map(|n| (format!("n{n}"), "$.a".to_owned())).collect();
     assert!(Transformer::parse(&many, "x").is_err());
 }
@@ -129,6 +249,20 @@ fn an_input_names_revisions_and_variables_and_nothing_is_taken_twice() {
     assert_eq!(input.revisions.len(), 1);
     assert_eq!(input.variables["V"], "1");
     assert_eq!(TargetInput::parse("{}").unwrap(), TargetInput::default());
+    let revision =
+        |kind: &str, value: &str| json!({ "actionName": "A", "revisionType": kind, "revisionValue": value });
+    let of = |revisions: Vec<Value>| TargetInput::parse(&json!({ "sourceRevisions": revisions }).to_string());
+    assert!(of(vec![revision("COMMIT_ID", "a"), revision("S3_OBJECT_KEY", "b")]).is_ok());
+    assert!(of(vec![revision("COMMIT_ID", "a"), revision("COMMIT_ID", "b")]).is_err());
+    assert!(of(vec![revision("COMMIT_ID", &"ü".repeat(1500))]).is_ok());
+    assert!(of(vec![revision("COMMIT_ID", &"ü".repeat(1501))]).is_err());
+    let variables = |count: usize| {
+        let one = |index: usize| json!({ "name": format!("v{index}"), "value": "" });
+        TargetInput::parse(&json!({ "variables": (0..count).map(one).collect::<Vec<_>>() }).to_string())
+    };
+    assert!(variables(50).is_ok() && variables(51).is_err());
+    let revisions = |count: usize| of((0..count).map(|index| revision(&format!("K{index}"), "a")).collect());
+    assert!(revisions(50).is_ok() && revisions(51).is_err());
     for wrong in [
         "",
         "7",
@@ -171,7 +305,27 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
+/// What a `*` may stand for, tried out.
+fn is_wild(pattern: &[u8], text: &[u8]) -> bool {
+    match pattern.split_first() {
+        None => text.is_empty(),
+        Some((b'*', rest)) => (0..=text.len()).any(|taken| is_wild(rest, &text[taken..])),
+        Some((letter, rest)) => text.first() == Some(letter) && is_wild(rest, &text[1..]),
+    }
+}
+
 proptest! {
+    #[test]
+    fn a_star_stands_for_any_text(parts in prop::collection::vec("[ab]{0,2}", 1..5), text in "[ab]{0,8}") {
+        let parts: Vec<String> = parts.into_iter().enumerate()
+            .map(|(index, part)| if index > 0 && part.is_empty() { "a".to_owned() } else { part })
+            .collect();
+        for pattern in [parts.join("*"), format!("{}*", parts.join("*"))] {
+            let read = Pattern::parse(&json!({ "a": [{ "wildcard": pattern }] }).to_string()).unwrap();
+            prop_assert_eq!(read.matches(&json!({ "a": text })), is_wild(pattern.as_bytes(), text.as_bytes()));
+        }
+    }
+
     #[test]
     fn no_pattern_and_no_event_breaks_the_matcher(pattern in any_json(), event in any_json()) {
         if let Ok(read) = Pattern::parse(&pattern.to_string()) {

@@ -44,9 +44,10 @@ pub async fn dispatch<H: Home>(
     input: Value,
 ) -> Result<Value, ApiError> {
     match operation {
-        Operation::CreatePipeline => answer(pipelines::create(home, caller, input).await),
-        Operation::UpdatePipeline => answer(pipelines::update(home, caller, input).await),
-        Operation::GetPipeline => answer(pipelines::get(home, decode_input(input)?).await),
+        // The first three are JSON already, with a whole definition in it.
+        Operation::CreatePipeline => pipelines::create(home, caller, input).await,
+        Operation::UpdatePipeline => pipelines::update(home, caller, input).await,
+        Operation::GetPipeline => pipelines::get(home, decode_input(input)?).await,
         Operation::DeletePipeline => answer(pipelines::delete(home, caller, decode_input(input)?).await),
         Operation::ListPipelines => answer(pipelines::list(home, decode_input(input)?).await),
         Operation::GetPipelineState => answer(state::get(home, decode_input(input)?).await),

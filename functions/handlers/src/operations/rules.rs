@@ -15,7 +15,7 @@ use domain::{
     execution::{ConditionRun, Execution, RuleRun, StageRun, Start},
     pipeline::{PipelineDeclaration, versions::Pipeline},
 };
-use events::{ConditionType, ExecutionId, StageName};
+use events::{ConditionType, ExecutionId, FailureCode, StageName};
 use std::sync::Arc;
 
 /// Input artifacts of a rule type that the API can tell of, most.
@@ -168,14 +168,14 @@ fn detail(
                 external_execution_id: rule.external_execution_id.clone(),
                 external_execution_summary: rule.summary.clone(),
                 external_execution_url: rule.external_execution_url.clone(),
-                error_details: error_details(rule),
+                error_details: error_details(rule.error.as_ref()),
             }),
         }),
     }
 }
 
-pub(super) fn error_details(rule: &RuleRun) -> Option<model::ErrorDetails> {
-    rule.error.as_ref().map(|(code, message)| model::ErrorDetails {
+pub(super) fn error_details(error: Option<&(FailureCode, String)>) -> Option<model::ErrorDetails> {
+    error.map(|(code, message)| model::ErrorDetails {
         code: Some(code.to_string()),
         message: Some(message.clone()),
     })

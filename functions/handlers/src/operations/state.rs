@@ -8,14 +8,14 @@ use domain::{
         Registry,
         custom::{ActionTypes, link},
     },
-    execution::{ActionStatus, ConditionRun, RetryTrigger, RuleRun},
+    execution::{ActionStatus, RetryTrigger},
     lane::Lane,
     pipeline::{ActionDeclaration, StageDeclaration},
     views::{
         listing::pipeline_partition,
         pipeline_state::{
-            ACTION_PREFIX, ActionRow, CONDITION_PREFIX, ConditionRow, STAGE_PREFIX, Shown, StageRow,
-            condition_key,
+            ACTION_PREFIX, ActionRow, CONDITION_PREFIX, ConditionRow, STAGE_PREFIX, Shown, ShownCondition,
+            ShownRule, StageRow, action_key, condition_key, stage_key,
         },
     },
 };
@@ -71,9 +71,9 @@ struct Rows {
 }
 
 fn stage_state(rows: &Rows, stage: &StageDeclaration, lane: &Lane, types: &Types) -> model::StageState {
-    let row: Option<StageRow> = read(&rows.stages, &format!("{STAGE_PREFIX}{}", stage.name));
+    let row: Option<StageRow> = read(&rows.stages, &stage_key(&stage.name));
     let action_states = stage.actions.iter().map(|action| {
-        let key = format!("{ACTION_PREFIX}{}/{}", stage.name, action.name);
+        let key = action_key(&stage.name, &action.name);
         let row: Option<ActionRow> = read(&rows.actions, &key);
         action_state(action, row.as_ref().map(|row| &row.attempt), types)
     });
@@ -125,7 +125,7 @@ fn condition_state(
     let summary = condition_summary(&condition);
     let rule_states = declared.rules.iter().map(|rule| model::RuleState {
         rule_name: Some(rule.name.to_string()),
-        latest_execution: condition.rules.iter().find(|run| run.rule == rule.name).map(rule_execution),
+        latest_execution: condition.rules.iter().find(|run| *run.rule == rule.name).map(rule_execution),
         ..model::RuleState::default()
     });
     let state = model::ConditionState {
@@ -142,20 +142,24 @@ fn condition_state(
     })
 }
 
-fn condition_summary(condition: &ConditionRun) -> Option<String> {
+fn condition_summary(condition: &ShownCondition<'_>) -> Option<String> {
     let overridden = condition.by.as_ref().map(|by| format!("Overridden by {by}"));
-    overridden.or_else(|| condition.summary.clone())
+    overridden.or_else(|| text(&condition.summary))
 }
 
-fn rule_execution(rule: &RuleRun) -> model::RuleExecution {
+fn text(text: &Option<Cow<'_, str>>) -> Option<String> {
+    text.as_deref().map(str::to_owned)
+}
+
+fn rule_execution(rule: &ShownRule<'_>) -> model::RuleExecution {
     model::RuleExecution {
         rule_execution_id: Some(rule.rule_execution.to_string()),
         status: Some(model::RuleExecutionStatus::from(rule.status.as_str())),
-        summary: rule.summary.clone(),
+        summary: text(&rule.summary),
         last_status_change: at(rule.updated),
-        external_execution_id: rule.external_execution_id.clone(),
-        external_execution_url: rule.external_execution_url.clone(),
-        error_details: error_details(rule),
+        external_execution_id: text(&rule.external_execution_id),
+        external_execution_url: text(&rule.external_execution_url),
+        error_details: error_details(rule.error.as_deref()),
         ..model::RuleExecution::default()
     }
 }
@@ -217,7 +221,6 @@ fn action_state(
 
 fn action_execution(action: &ActionDeclaration, attempt: &Shown<'_>) -> model::ActionExecution {
     let is_open = attempt.status == ActionStatus::InProgress;
-    let text = |text: &Option<Cow<'_, str>>| text.as_deref().map(str::to_owned);
     // While it is open an approval shows what it asks; afterwards, what was answered.
     let question = (attempt.action_type.category == ActionCategory::Approval && is_open)
         .then(|| {
@@ -234,10 +237,7 @@ fn action_execution(action: &ActionDeclaration, attempt: &Shown<'_>) -> model::A
         external_execution_id: text(&attempt.external_execution_id),
         external_execution_url: text(&attempt.external_execution_url),
         percent_complete: attempt.percent_complete.map(i64::from),
-        error_details: attempt.error.as_deref().map(|(code, message)| model::ErrorDetails {
-            code: Some(code.to_string()),
-            message: Some(message.clone()),
-        }),
+        error_details: error_details(attempt.error.as_deref()),
         ..model::ActionExecution::default()
     }
 }

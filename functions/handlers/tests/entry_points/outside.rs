@@ -332,7 +332,7 @@ async fn a_definition_that_this_program_cannot_read_is_listed_and_waits_for_an_u
     let name = PipelineName::parse("site").unwrap();
     let declared = PipelineEvent::PipelineDeclared(PipelineDeclared {
         version: PipelineVersion(1),
-        definition: json!({ "name": "site", "stages": "in a file" }),
+        definition: json!({ "name": "site", "stages": "in a file" }).into(),
         tags: BTreeMap::new(),
         by: caller.arn.clone(),
     });

@@ -86,7 +86,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
                 command,
                 once: None,
             };
-            match engine.insist(envelope).await {
+            match engine.insist(&envelope).await {
                 Ok(()) => {}
                 Err(TransactError::Rejected(rejection)) => {
                     tracing::debug!(%pipeline, command = name, %rejection, "a command of the system was refused");
@@ -220,7 +220,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
                 return;
             }
         };
-        let run = self.unless_called_off(hand, self.actions().run_rule(job)).await;
+        let run = self.unless_called_off(hand, Box::pin(self.actions().run_rule(job))).await;
         let (id, wish) = match run {
             Run::Ended(outcome) => (
                 format!("result#{}", attempt.rule_execution),
@@ -258,7 +258,7 @@ impl<L: Log, A: Actions> Engine<L, A> {
             CommandId::parse(id).expect("`result#` and a UUID are within a command id's letters and length");
         let command = Command { pipeline, execution: Some(execution.clone()), wish };
         let envelope = Envelope { id, actor: "towpath:runner".into(), command, once: None };
-        match self.insist(envelope).await {
+        match self.insist(&envelope).await {
             Ok(()) => {}
             // Deleted meanwhile: nobody waits for this result.
             Err(TransactError::Rejected(rejection)) => {
@@ -305,9 +305,9 @@ impl<L: Log, A: Actions> Engine<L, A> {
 
     /// Sends a command until the log answers, for a bounded time. Only for work that was set out, which is dropped by
     /// nobody before its end.
-    pub(crate) async fn insist(&self, envelope: Envelope) -> Result<(), TransactError> {
+    pub(crate) async fn insist(&self, envelope: &Envelope) -> Result<(), TransactError> {
         for attempt in 1.. {
-            match Box::pin(self.attempts(&envelope)).await {
+            match Box::pin(self.attempts(envelope)).await {
                 // Whatever came of the attempts before: see `lost`.
                 Ok(_) => return Ok(()),
                 Err(rejected @ TransactError::Rejected(_)) => return Err(rejected),

@@ -84,6 +84,23 @@ enum Attempted {
     Again(Reading),
 }
 
+/// There is nothing to append: the command is refused, or was satisfied already. So it looks from states that rest on
+/// these appends.
+struct Nothing {
+    refused: Option<Rejection>,
+    rests: Rests,
+}
+
+/// A decision that is to be appended.
+struct Decided {
+    batch: Batch,
+    probe: Probe,
+    effects: Vec<Effect>,
+    outcome: Outcome,
+    /// Where its streams stand with it.
+    heads: Heads,
+}
+
 /// The slots of a command's scope, locked in one order: pipeline, lane, execution.
 struct Locked {
     pipeline: OwnedMutexGuard<Slot<Pipeline>>,
@@ -140,50 +157,27 @@ impl<L: Log, A: Actions> Engine<L, A> {
     async fn attempt(&self, envelope: &Envelope, reading: Reading) -> Result<Attempted, TransactError> {
         let names = Names::of(&envelope.command);
         let (mut locked, is_as_known) = self.lock(&names, reading).await?;
-        let (mut scope, heads, mut rests) = locked.take();
-        let now = [heads.pipeline.time, heads.lane.time, heads.execution.time]
-            .into_iter()
-            .fold(self.clock().now(), Timestamp::max);
-        let now = if fault!(TimeRunsBack) { self.clock().now() } else { now };
-        let policy = self.0.policies.of(&envelope.command.pipeline);
-        let context = Context {
-            now,
-            actor: &envelope.actor,
-            command_id: envelope.id.as_str(),
-            region: self.region(),
-            policy: &policy,
-        };
-        let decided = domain::decide(&mut scope, &envelope.command, context);
-        let decision = match decided {
-            Ok(decision) if !decision.is_empty() => decision,
-            other => {
-                locked.put(scope, &heads, rests.clone());
-                drop(locked);
-                if !L::PIPELINED && is_as_known {
-                    // Another writer may have moved the streams since they were folded: only states just read
-                    // may refuse a command, or call it satisfied. What was folded before stays true as far as it
-                    // goes, and only what follows is read.
-                    return Ok(Attempted::Again(Reading::Newest));
+        let Decided { batch, probe, effects, outcome, heads } =
+            match self.decide(&names, envelope, &mut locked) {
+                Ok(decided) => decided,
+                Err(Nothing { refused, rests }) => {
+                    drop(locked);
+                    if !L::PIPELINED && is_as_known {
+                        // Another writer may have moved the streams since they were folded: only states just read
+                        // may refuse a command, or call it satisfied. What was folded before stays true as far as it
+                        // goes, and only what follows is read.
+                        return Ok(Attempted::Again(Reading::Newest));
+                    }
+                    // The states may rest on appends that are still on their way: answer only when they are durable, and
+                    // not at all when they never will be.
+                    self.log().barrier().await;
+                    if !rests.are_durable().await {
+                        return Ok(Attempted::Again(Reading::Known));
+                    }
+                    return refused
+                        .map_or(Ok(Attempted::Done(Done::Nothing)), |rejection| Err(rejection.into()));
                 }
-                // The states may rest on appends that are still on their way: answer only when they are durable, and
-                // not at all when they never will be.
-                self.log().barrier().await;
-                if !rests.are_durable().await {
-                    return Ok(Attempted::Again(Reading::Known));
-                }
-                return other.map(|_| Attempted::Done(Done::Nothing)).map_err(TransactError::from);
-            }
-        };
-        let effects = effects(&names, &envelope.command, &scope, &decision);
-        let written = Written { now, command: &envelope.id, actor: &envelope.actor };
-        let before = heads;
-        let (batch, heads) = batch(&names, envelope, &scope, decision, &before, &written);
-        let probe = Probe::of(&batch);
-        let (outcome, on_its_way) = Outcome::open(rests.under(&names, &batch));
-        if L::PIPELINED {
-            rests.take_over(&before, &heads, &on_its_way);
-        }
-        locked.put(scope, &heads, rests);
+            };
         if fault!(EffectsTooEarly) {
             self.carry_out(effects.clone());
         }
@@ -240,6 +234,41 @@ impl<L: Log, A: Actions> Engine<L, A> {
                 Err(error.into())
             }
         }
+    }
+
+    /// Decides on the states of a scope, and leaves there what follows from it. Not part of the attempt itself, whose
+    /// task would hold the states for as long as it waits for the log.
+    fn decide(&self, names: &Names, envelope: &Envelope, locked: &mut Locked) -> Result<Decided, Nothing> {
+        let (mut scope, before, mut rests) = locked.take();
+        let now = [before.pipeline.time, before.lane.time, before.execution.time]
+            .into_iter()
+            .fold(self.clock().now(), Timestamp::max);
+        let now = if fault!(TimeRunsBack) { self.clock().now() } else { now };
+        let policy = self.0.policies.of(&envelope.command.pipeline);
+        let context = Context {
+            now,
+            actor: &envelope.actor,
+            command_id: envelope.id.as_str(),
+            region: self.region(),
+            policy: &policy,
+        };
+        let decision = match domain::decide(&mut scope, &envelope.command, context) {
+            Ok(decision) if !decision.is_empty() => decision,
+            other => {
+                locked.put(scope, &before, rests.clone());
+                return Err(Nothing { refused: other.err(), rests });
+            }
+        };
+        let effects = effects(names, &envelope.command, &scope, &decision);
+        let written = Written { now, command: &envelope.id, actor: &envelope.actor };
+        let (batch, heads) = batch(names, envelope, &scope, decision, &before, &written);
+        let probe = Probe::of(&batch);
+        let (outcome, on_its_way) = Outcome::open(rests.under(names, &batch));
+        if L::PIPELINED {
+            rests.take_over(&before, &heads, &on_its_way);
+        }
+        locked.put(scope, &heads, rests);
+        Ok(Decided { batch, probe, effects, outcome, heads })
     }
 
     /// Locks the slots of a scope; true when any of them may be behind the log.

@@ -60,7 +60,8 @@ impl<L: Log, A: Actions> Engine<L, A> {
             execution: Some(job.execution.clone()),
             wish: Wish::OnJob { attempt: attempt.action_execution.clone(), wish },
         };
-        self.insist(Envelope { id, actor: "towpath:engine".into(), command, once: None }).await?;
+        let envelope = Envelope { id, actor: "towpath:engine".into(), command, once: None };
+        self.insist(&envelope).await?;
         Ok(None)
     }
 

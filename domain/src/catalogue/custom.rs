@@ -405,3 +405,206 @@ pub fn link(
     made.push_str(rest);
     Some(made)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use events::ActionOwner;
+
+    fn property(name: &str) -> ActionTypeProperty {
+        ActionTypeProperty {
+            name: name.into(),
+            required: true,
+            key: true,
+            secret: false,
+            queryable: None,
+            description: None,
+            kind: None,
+        }
+    }
+
+    fn forge() -> CustomDefinition {
+        CustomDefinition {
+            id: ActionTypeId {
+                category: ActionCategory::Build,
+                owner: ActionOwner::Custom,
+                provider: "Forge".into(),
+                version: "1".into(),
+            },
+            settings: ActionTypeSettings::default(),
+            properties: vec![
+                property("Shown"),
+                ActionTypeProperty { secret: true, ..property("Hidden") },
+                ActionTypeProperty { required: false, ..property("Optional") },
+            ],
+            inputs: (1, 1),
+            outputs: (0, 0),
+        }
+    }
+
+    #[test]
+    fn a_wish_goes_by_the_name_of_its_request() {
+        let id = || forge().id;
+        let declaration: Integration = serde_json::from_value(serde_json::json!({
+            "id": id(), "executor": {},
+            "inputArtifactDetails": { "minimumCount": 0, "maximumCount": 0 },
+            "outputArtifactDetails": { "minimumCount": 0, "maximumCount": 0 },
+        }))
+        .expect("it has all its members");
+        let (registered, declaration) = (Box::new(declaration.clone()), Box::new(declaration));
+        let tags = BTreeMap::new;
+        let names = [
+            ActionTypeWish::Create { definition: Box::new(forge()), tags: tags() },
+            ActionTypeWish::Delete { id: id() },
+            ActionTypeWish::Tag { id: id(), tags: tags() },
+            ActionTypeWish::Untag { id: id(), keys: Vec::new() },
+            ActionTypeWish::Update { registered, declaration },
+        ]
+        .map(|wish| wish.name());
+        assert_eq!(
+            names,
+            [
+                "CreateCustomActionType",
+                "DeleteCustomActionType",
+                "TagCustomActionType",
+                "UntagCustomActionType",
+                "UpdateActionType"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_definition_is_refused_in_words() {
+        let words = "A custom action type cannot be of the category Compute: no worker could carry it out.";
+        let compute = ActionTypeId { category: ActionCategory::Compute, ..forge().id };
+        let with = |properties: Vec<ActionTypeProperty>| CustomDefinition { properties, ..forge() };
+        for (definition, message) in [
+            (CustomDefinition { id: compute, ..forge() }, words),
+            (
+                CustomDefinition { inputs: (1, 0), ..forge() },
+                "Maximum Number of Artifacts (0) has to be greater than or equal to minimum (1).",
+            ),
+            (
+                with(vec![property("a"), property("b"), property("a")]),
+                "Configuration property 'a' is given more than once.",
+            ),
+        ] {
+            assert_eq!(definition.check(), Err(message.to_owned()));
+        }
+        assert_eq!(forge().check(), Ok(()));
+        let not_queried =
+            |name| ActionTypeProperty { queryable: Some(false), secret: true, ..property(name) };
+        assert_eq!(with(vec![not_queried("a"), not_queried("b")]).check(), Ok(()));
+    }
+
+    #[test]
+    fn every_link_shows_only_what_is_required_and_no_secret() {
+        let with = |which: usize, template: &str| {
+            let mut links = [None, None, None];
+            links[which] = Some(template.to_owned());
+            let [entity_url_template, execution_url_template, revision_url_template] = links;
+            let settings = ActionTypeSettings {
+                entity_url_template,
+                execution_url_template,
+                revision_url_template,
+                third_party_configuration_url: Some("https://{Config:Nothing}".into()),
+            };
+            CustomDefinition { settings, ..forge() }.check()
+        };
+        for which in 0..3 {
+            assert_eq!(with(which, "https://x/{Config:Shown}/{ExternalExecutionId}/{odd}/{"), Ok(()));
+            for name in ["Hidden", "Optional", "Nothing"] {
+                let template = format!("https://x/{{Config:Shown}}/{{Config:{name}}}");
+                let words = format!(
+                    "URL template '{template}' uses the property '{name}', which is not a required and non-secret \
+                     configuration property."
+                );
+                assert_eq!(with(which, &template), Err(words));
+            }
+        }
+    }
+
+    #[test]
+    fn a_link_is_made_of_what_there_is() {
+        let configuration =
+            BTreeMap::from([("A".to_owned(), "1".to_owned()), ("B".to_owned(), "2".to_owned())]);
+        for (template, id, made) in [
+            ("https://x", None, Some("https://x")),
+            ("{Config:A}/{Config:B}{Config:A}", None, Some("1/21")),
+            ("{Config:C}", None, None),
+            ("{ExternalExecutionId}", Some("7"), Some("7")),
+            ("{ExternalExecutionId}", None, None),
+            ("{Other}{", Some("7"), Some("{Other}{")),
+            ("a{{Config:A}", None, Some("a{{Config:A}")),
+        ] {
+            assert_eq!(link(template, &configuration, id).as_deref(), made, "{template}");
+        }
+    }
+
+    #[test]
+    fn what_pipelines_are_checked_by_is_what_was_declared() {
+        let mut definition = forge();
+        definition.properties[0].queryable = Some(true);
+        definition.properties[1].key = false;
+        definition.properties[2].description = Some("for people".into());
+        let made = definition.action_type();
+        assert_eq!(
+            (made.inputs, made.outputs),
+            (ArtifactCount { min: 1, max: 1 }, ArtifactCount { min: 0, max: 0 })
+        );
+        assert_eq!((made.id(), made.queryable()), (definition.id, Some("Shown")));
+        let properties: Vec<_> = made
+            .properties
+            .iter()
+            .map(|it| (&*it.name, it.required, it.secret, it.key, it.queryable, &*it.description))
+            .collect();
+        assert_eq!(
+            properties,
+            [
+                ("Shown", true, false, true, true, ""),
+                ("Hidden", true, true, false, false, ""),
+                ("Optional", false, false, true, false, "for people"),
+            ]
+        );
+    }
+
+    #[test]
+    fn only_tags_that_change_are_written_down() {
+        let context = Context {
+            now: Timestamp(5),
+            actor: "ann",
+            command_id: "c",
+            region: "us-east-1",
+            policy: &events::EXACT,
+        };
+        let map = |tags: &[(&str, &str)]| -> BTreeMap<String, String> {
+            tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+        };
+        let mut types = ActionTypes::default();
+        let create =
+            ActionTypeWish::Create { definition: Box::new(forge()), tags: map(&[("a", "1"), ("b", "2")]) };
+        let tag = ActionTypeWish::Tag { id: forge().id, tags: map(&[("a", "1"), ("b", "3"), ("c", "4")]) };
+        let untag = ActionTypeWish::Untag { id: forge().id, keys: vec!["c".into(), "x".into()] };
+        let mut said = Vec::new();
+        for wish in [create, tag, untag] {
+            for event in types.decide(&wish, context).expect("all of it is legal") {
+                types.evolve(&event, Timestamp(5));
+                match event {
+                    ActionTypesEvent::CustomActionTypeTagged(tagged) => {
+                        said.push(format!("{:?}", tagged.tags))
+                    }
+                    ActionTypesEvent::CustomActionTypeUntagged(untagged) => {
+                        said.push(format!("{:?}", untagged.keys))
+                    }
+                    ActionTypesEvent::CustomActionTypeCreated(_)
+                    | ActionTypesEvent::CustomActionTypeDeleted(_)
+                    | ActionTypesEvent::ActionTypeUpdated(_) => {}
+                }
+            }
+        }
+        assert_eq!(said, [r#"{"b": "3", "c": "4"}"#, r#"["c"]"#]);
+        let found = types.custom(&forge().id).expect("it was created");
+        assert_eq!(found.tags, map(&[("a", "1"), ("b", "3")]));
+        assert_eq!(types.live().count(), 1);
+    }
+}

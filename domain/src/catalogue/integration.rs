@@ -146,3 +146,123 @@ fn property(property: &IntegrationProperty) -> Property {
         description: Cow::Owned(property.description.clone().unwrap_or_default()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn property(name: &str) -> Value {
+        json!({ "name": name, "optional": false, "key": true, "noEcho": false })
+    }
+
+    fn with(change: impl FnOnce(&mut Value)) -> Integration {
+        let mut declaration = json!({
+            "id": { "category": "Test", "owner": "ThirdParty", "provider": "Probe", "version": "1" },
+            "executor": { "type": "JobWorker", "configuration": {} },
+            "inputArtifactDetails": { "minimumCount": 1, "maximumCount": 1 },
+            "outputArtifactDetails": { "minimumCount": 0, "maximumCount": 0 },
+            "properties": [property("Suite"), property("Note")],
+        });
+        declaration["properties"][1]["optional"] = json!(true);
+        change(&mut declaration);
+        serde_json::from_value(declaration).expect("it has all its members")
+    }
+
+    #[test]
+    fn a_declaration_that_is_refused_is_told_why() {
+        let artifacts = "Maximum Number of Artifacts (1) has to be greater than or equal to minimum (2).";
+        let counts = || json!({ "minimumCount": 2, "maximumCount": 1 });
+        let numbered =
+            |count: usize| json!((0..count).map(|n| property(&format!("P{n}"))).collect::<Vec<_>>());
+        let queryable = |one: &mut Value| one["queryable"] = json!(true);
+        let shown = "Property 'Suite' is queryable and must be required and shown.";
+        for (declaration, message) in [
+            (
+                with(|it| it["id"]["owner"] = json!("Custom")),
+                "An action type of the owner Custom is made by CreateCustomActionType.",
+            ),
+            (with(|it| it["inputArtifactDetails"] = counts()), artifacts),
+            (with(|it| it["outputArtifactDetails"] = counts()), artifacts),
+            (with(|it| it["properties"] = numbered(11)), "An action type may have 10 properties, found 11."),
+            (
+                with(|it| it["properties"][1]["name"] = json!("Suite")),
+                "Property 'Suite' is given more than once.",
+            ),
+            (
+                with(|it| {
+                    queryable(&mut it["properties"][0]);
+                    it["properties"][0]["noEcho"] = json!(true);
+                }),
+                shown,
+            ),
+            (
+                with(|it| {
+                    queryable(&mut it["properties"][0]);
+                    it["properties"][0]["optional"] = json!(true);
+                }),
+                shown,
+            ),
+            (
+                with(|it| {
+                    queryable(&mut it["properties"][0]);
+                    queryable(&mut it["properties"][1]);
+                }),
+                "Up to one property may be queryable.",
+            ),
+        ] {
+            assert_eq!(declaration.check(), Err(message.to_owned()));
+        }
+        for legal in [
+            with(|_| {}),
+            with(|it| it["properties"] = numbered(10)),
+            with(|it| queryable(&mut it["properties"][0])),
+            with(|it| it["properties"][1]["queryable"] = json!(false)),
+            with(|it| it["id"]["owner"] = json!("AWS")),
+        ] {
+            assert_eq!(legal.check(), Ok(()), "{legal:?}");
+        }
+    }
+
+    #[test]
+    fn a_successor_that_would_break_a_pipeline_is_told_why() {
+        let earlier = with(|_| {});
+        for (later, message) in [
+            (
+                with(|it| it["properties"][1]["optional"] = json!(false)),
+                "Property 'Note' is optional and cannot be made required.",
+            ),
+            (
+                with(|it| it["properties"] = json!([property("Suite"), property("Depth")])),
+                "Property 'Depth' is new and must be optional.",
+            ),
+            (
+                with(|it| it["properties"] = json!([property("Suite")])),
+                "Property 'Note' cannot be taken away.",
+            ),
+            (with(|it| it["executor"] = json!({ "type": "Lambda" })), "The executor's type cannot change."),
+        ] {
+            assert_eq!(later.check_follows(&earlier), Err(message.to_owned()));
+        }
+        for legal in [
+            with(|_| {}),
+            with(|it| it["properties"][0]["optional"] = json!(true)),
+            with(|it| it["executor"]["configuration"] = json!({ "jobTimeout": 5 })),
+        ] {
+            assert_eq!(legal.check_follows(&earlier), Ok(()), "{legal:?}");
+        }
+    }
+
+    #[test]
+    fn properties_keep_what_is_said_about_them() {
+        let declared = with(|it| {
+            it["properties"][0]["queryable"] = json!(true);
+            it["properties"][1]["noEcho"] = json!(true);
+            it["properties"][1]["description"] = json!("for people");
+        });
+        let made = declared.action_type();
+        assert_eq!((made.queryable(), made.output_variables), (Some("Suite"), OutputVariables::Reported));
+        let descriptions: Vec<_> = made.properties.iter().map(|it| (it.secret, &*it.description)).collect();
+        assert_eq!(descriptions, [(false, ""), (true, "for people")]);
+    }
+}

@@ -343,6 +343,140 @@ mod tests {
     }
 
     #[test]
+    fn no_part_of_an_identity_may_differ() {
+        let own = id(ActionCategory::Source, ActionOwner::AWS, "S3");
+        let registry = Registry::builtin();
+        assert_eq!(registry.find(&own).map(ActionType::id), Some(own.clone()));
+        for other in [
+            ActionTypeId { category: ActionCategory::Build, ..own.clone() },
+            ActionTypeId { owner: ActionOwner::ThirdParty, ..own.clone() },
+            ActionTypeId { provider: "S4".into(), ..own.clone() },
+            ActionTypeId { version: "2".into(), ..own.clone() },
+        ] {
+            assert_eq!((registry.find(&other), action_type(&other)), (None, None), "{other}");
+        }
+        let mut without = Registry::builtin();
+        without.disable(own.clone());
+        assert_eq!(without.find(&own), None);
+        assert!(without.iter().all(|found| found.id() != own));
+        assert!(action_type(&own).is_some(), "what is built in stays known");
+    }
+
+    #[test]
+    fn a_property_says_what_it_is() {
+        let found = action_type(&id(ActionCategory::Source, ActionOwner::ThirdParty, "GitHub"));
+        let github = found.expect("it is built in");
+        let of = |name: &str| github.property(name).map(|it| (it.required, it.secret, it.key, it.queryable));
+        assert_eq!(of("Owner"), Some((true, false, true, false)));
+        assert_eq!(of("OAuthToken"), Some((true, true, false, false)));
+        assert_eq!(of("PollForSourceChanges"), Some((false, false, false, false)));
+        assert_eq!(of("owner"), None);
+        assert_eq!(github.queryable(), None);
+        let paths: Vec<String> = action_types()
+            .iter()
+            .flat_map(|found| found.properties.iter().map(move |property| (found, property)))
+            .filter(|(_, property)| property.artifact_path)
+            .map(|(found, property)| format!("{} {}", found.provider, property.name))
+            .collect();
+        assert_eq!(
+            paths,
+            [
+                "CloudFormation TemplatePath",
+                "CloudFormation TemplateConfiguration",
+                "CloudFormationStackSet TemplatePath",
+                "CloudFormationStackSet Parameters",
+                "CloudFormationStackSet DeploymentTargets",
+                "CloudFormationStackInstances DeploymentTargets",
+                "CloudFormationStackInstances ParameterOverrides",
+            ]
+        );
+    }
+
+    #[test]
+    fn types_of_other_makers_and_of_v2_alone_are_marked() {
+        let names = |is: fn(&ActionType) -> bool| -> Vec<String> {
+            let named = |found: &ActionType| format!("{:?}/{}", found.category, found.provider);
+            action_types().iter().filter(|found| is(found)).map(named).collect()
+        };
+        assert_eq!(
+            names(|found| found.owner == ActionOwner::ThirdParty),
+            ["Source/GitHub", "Deploy/AlexaSkillsKit", "Invoke/Snyk"]
+        );
+        assert_eq!(
+            names(|found| found.v2_only),
+            [
+                "Build/ECRBuildAndPublish",
+                "Build/Commands",
+                "Compute/Commands",
+                "Deploy/EC2",
+                "Deploy/EKS",
+                "Deploy/Lambda",
+                "Invoke/CodePipeline",
+            ]
+        );
+        assert_eq!(names(|found| found.compute), ["Build/Commands", "Compute/Commands"]);
+        assert_eq!(names(|found| found.open_configuration), ["Invoke/Snyk"]);
+        assert_eq!(names(|found| !found.required_when.is_empty()), ["Deploy/S3"]);
+        assert_eq!(
+            names(|found| found.output_variables == OutputVariables::Reported),
+            [
+                "Build/CodeBuild",
+                "Test/CodeBuild",
+                "Deploy/CloudFormation",
+                "Invoke/Lambda",
+                "Invoke/InspectorScan"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_registered_type_is_known_by_its_declaration() {
+        let mut registry = Registry::builtin();
+        let declaration: Integration = serde_json::from_value(serde_json::json!({
+            "id": { "category": "Test", "owner": "ThirdParty", "provider": "Probe", "version": "1" },
+            "executor": { "type": "JobWorker" },
+            "inputArtifactDetails": { "minimumCount": 1, "maximumCount": 2 },
+            "outputArtifactDetails": { "minimumCount": 0, "maximumCount": 3 },
+        }))
+        .expect("it has all its members");
+        let probe = declaration.id.clone();
+        assert_eq!(registry.integration(&probe), None);
+        registry.register_integration(declaration.clone());
+        assert_eq!(registry.integration(&probe), Some(&declaration));
+        let found = registry.find(&probe).expect("it was registered");
+        assert_eq!(
+            (found.inputs, found.outputs),
+            (ArtifactCount { min: 1, max: 2 }, ArtifactCount { min: 0, max: 3 })
+        );
+        assert_eq!((found.owner, timeout_minutes(&probe)), (ActionOwner::ThirdParty, 24 * 60));
+    }
+
+    #[test]
+    fn rules_have_their_time_and_their_version() {
+        let id = |provider: &str, version: Option<&str>| -> RuleTypeId {
+            let id = serde_json::json!({ "category": "Rule", "provider": provider, "version": version });
+            serde_json::from_value(id).expect("it has all its members")
+        };
+        for (provider, minutes, inputs, may_skip) in [
+            ("CloudWatchAlarm", 24 * 60, (0, 0), false),
+            ("CodeBuild", 60, (0, 5), false),
+            ("Commands", 60, (1, 10), false),
+            ("DeploymentWindow", 24 * 60, (0, 0), false),
+            ("LambdaInvoke", 60, (0, 5), true),
+            ("VariableCheck", 60, (0, 0), true),
+        ] {
+            let found = rule_type(&id(provider, Some("1"))).expect("it is built in");
+            assert_eq!((found.provider, (found.inputs.min, found.inputs.max)), (provider, inputs));
+            assert_eq!((found.may_skip, found.compute), (may_skip, provider == "Commands"));
+            assert_eq!(rule_timeout_minutes(&id(provider, None)), minutes, "{provider}");
+            assert_eq!(rule_type(&id(provider, Some("2"))), None);
+        }
+        assert_eq!(rules().len(), 6);
+        assert_eq!(rule_timeout_minutes(&id("DeploymentWindow", Some("2"))), 60);
+        assert_eq!(rule_timeout_minutes(&id("Nothing", None)), 60);
+    }
+
+    #[test]
     fn every_kind_of_work_has_its_time() {
         use ActionCategory::{Approval, Build, Compute, Deploy, Invoke, Test};
         for (category, provider, minutes) in [
@@ -358,9 +492,18 @@ mod tests {
             (Invoke, "StepFunctions", 7 * 24 * 60),
             (Deploy, "ECS", 60),
             (Deploy, "AppConfig", 60),
+            (Deploy, "CloudFormationStackSet", 3 * 24 * 60),
+            (Deploy, "CloudFormationStackInstances", 3 * 24 * 60),
+            (Deploy, "EKS", 55),
+            (Build, "ECRBuildAndPublish", 55),
+            (Build, "Commands", 55),
+            (Invoke, "InspectorScan", 55),
+            (Invoke, "Nothing", 60),
         ] {
             assert_eq!(timeout_minutes(&id(category, ActionOwner::AWS, provider)), minutes, "{provider}");
         }
-        assert_eq!(timeout_minutes(&id(Build, ActionOwner::Custom, "Jenkins")), 24 * 60);
+        for owner in [ActionOwner::Custom, ActionOwner::ThirdParty] {
+            assert_eq!(timeout_minutes(&id(Build, owner, "Jenkins")), 24 * 60);
+        }
     }
 }

@@ -127,6 +127,43 @@ mod tests {
         );
         assert_eq!(member_path("roleArn"), "pipeline.roleArn");
         assert_eq!(member_path(""), "pipeline");
+        assert_eq!(member_path("[3].name"), "pipeline.4.member.name");
+        assert_eq!(member_path("a[b].c[0]"), "pipeline.a[b].c.1.member");
+    }
+
+    #[test]
+    fn slips_are_counted() {
+        for (one, other, slips) in [
+            ("", "", 0),
+            ("a", "a", 0),
+            ("a", "b", 1),
+            ("ab", "", 2),
+            ("abc", "", usize::MAX),
+            ("stage", "stages", 1),
+            ("stage", "sage", 1),
+            ("stage", "satge", 2),
+            ("kitten", "sitting", 3),
+            ("flaw", "lawn", 2),
+            ("abcd", "dcba", 4),
+            ("abab", "baba", 2),
+        ] {
+            assert_eq!((distance(one, other), distance(other, one)), (slips, slips), "{one} {other}");
+        }
+        assert_eq!(nearest("stag", ["stages", "stage"]), Some("stage"), "the nearest one is meant");
+        assert_eq!(nearest("STAG", ["stages"]), Some("stages"));
+        assert_eq!(nearest("sta", ["stages"]), None);
+    }
+
+    #[test]
+    fn an_error_shows_what_the_service_would_answer() {
+        let error = DefinitionError::constraint("stages", "Member must not be null").hint("add it");
+        let words = "1 validation error detected: Value at 'pipeline.stages' failed to satisfy constraint: Member must \
+                     not be null";
+        assert_eq!(error.to_string(), words);
+        assert_eq!(
+            (error.code.to_string(), error.hint),
+            ("ValidationException".into(), Some("add it".into()))
+        );
     }
 
     #[test]

@@ -182,9 +182,24 @@ mod tests {
             "arn:aws:iam::12345678901:role/pipeline",
             "arn:awsx:iam::123456789012:role/pipeline",
             "arn:aws:iam:eu-west-1:123456789012:role/pipeline",
+            "arx:aws:iam::123456789012:role/pipeline",
+            "arn:gcp:iam::123456789012:role/pipeline",
+            "arn:aws-:iam::123456789012:role/pipeline",
+            "arn:aws_x:iam::123456789012:role/pipeline",
+            "arn:aws-x.y:iam::123456789012:role/pipeline",
+            "arn:aws:sts::123456789012:role/pipeline",
+            "arn:aws:iam::1234567890123:role/pipeline",
+            "arn:aws:iam::12345678901x:role/pipeline",
+            "arn:aws:iam::123456789012:role",
         ] {
             assert!(RoleArn::parse(bad).is_err(), "{bad}");
         }
+        let long = |name: usize| format!("arn:aws-a_b:iam::123456789012:role/{}", "ä".repeat(name));
+        let most = 1024 - long(0).len();
+        assert_eq!(RoleArn::parse(long(most)).map(|arn| arn.as_str() == long(most)), Ok(true));
+        let refused =
+            RoleArn::parse(long(most + 1)).map_err(|error| (error.kind, error.text.chars().count()));
+        assert_eq!(refused, Err(("role ARN", 120)));
     }
 
     #[test]
@@ -197,6 +212,30 @@ mod tests {
         assert!(TimeoutMinutes::parse(4).is_err());
         assert!(TimeoutMinutes::parse(86_400).is_ok());
         assert!(TimeoutMinutes::parse(86_401).is_err());
+        assert_eq!(TimeoutMinutes::parse(5).map(TimeoutMinutes::get), Ok(5));
+        assert_eq!(RunOrder::parse(999).map(RunOrder::get), Ok(999));
+        assert_eq!(RunOrder::default().get(), 1);
+        let told = |refused: Result<String, BadName>| refused.map_err(|error| error.to_string());
+        let order = |number| told(RunOrder::parse(number).map(|order| order.to_string()));
+        assert_eq!(order(7), Ok("7".into()));
+        assert_eq!(order(65_537), Err("`65537` is not a run order: a number from 1 to 999".into()));
+        let minutes = told(TimeoutMinutes::parse(4).map(|minutes| minutes.to_string()));
+        assert_eq!(minutes, Err("`4` is not a timeout in minutes: a number from 5 to 86400".into()));
+    }
+
+    #[test]
+    fn names_of_variables_have_their_characters_and_their_length() {
+        for good in ["a", "aZ0@-_", &"x".repeat(128)] {
+            assert_eq!(VariableName::parse(good).map(|name| name.to_string()), Ok(good.to_owned()));
+        }
+        for bad in ["", "a b", "a.b", "ä", &"x".repeat(129)] {
+            assert!(VariableName::parse(bad).is_err(), "{bad}");
+        }
+        let told = VariableName::parse("a b").map_err(|error| error.to_string());
+        assert_eq!(
+            told,
+            Err("`a b` is not a variable name: 1 to 128 letters, digits, `@`, `-` or `_`".into())
+        );
     }
 
     #[test]
@@ -204,5 +243,9 @@ mod tests {
         assert!(BucketName::parse("artifacts.example-1").is_ok());
         assert!(BucketName::parse("artifacts/folder").is_err());
         assert!(BucketName::parse("ab").is_err());
+        assert!(BucketName::parse("abc").is_ok());
+        assert!(BucketName::parse("x".repeat(63)).is_ok());
+        assert!(BucketName::parse("x".repeat(64)).is_err());
+        assert!(BucketName::parse("a_bc").is_err());
     }
 }

@@ -299,6 +299,61 @@ mod tests {
     }
 
     #[test]
+    fn every_kind_of_value_is_named_where_another_is_expected() {
+        let text = Some("write the value in quotes: every value of a configuration is a text");
+        let of = |pointer: &str, value: Value| {
+            let error = refused(|json| *json.pointer_mut(pointer).unwrap() = value);
+            assert_eq!(error.code, DefinitionErrorCode::SerializationException, "{}", error.message);
+            (error.message, error.hint)
+        };
+        let bucket = "/stages/0/actions/0/configuration/S3Bucket";
+        let (order, category) = ("/stages/0/actions/0/runOrder", "/stages/0/actions/0/actionTypeId/category");
+        for (pointer, value, message, hint) in [
+            (bucket, json!(true), "boolean `true` stands where a string is expected", text),
+            (bucket, json!(-7), "integer `-7` stands where a string is expected", text),
+            (bucket, json!(1.5), "floating point `1.5` stands where a string is expected", text),
+            (bucket, json!([]), "sequence stands where a string is expected", text),
+            (bucket, json!({}), "map stands where a string is expected", text),
+            (order, json!("1"), "string \"1\" stands where i64 is expected", None),
+            (order, json!(1.5), "floating point `1.5` stands where i64 is expected", None),
+            (category, json!(true), "boolean `true` stands where a string is expected", text),
+            (category, json!(7), "number stands where a string is expected", text),
+            (category, json!([]), "sequence stands where a string is expected", text),
+            (category, json!({}), "map stands where a string is expected", text),
+        ] {
+            assert_eq!(of(pointer, value), (message.to_owned(), hint.map(str::to_owned)), "{pointer}");
+        }
+        let error = refused(|json| json["stages"][0]["actions"][0]["commands"] = json!(["a", null]));
+        assert_eq!(error.path, "stages[0].actions[0].commands[1]");
+        assert_eq!(error.message, "unit value stands where a string is expected");
+    }
+
+    #[test]
+    fn what_breaks_a_rule_is_answered_with_the_rule_and_what_is_missing_with_a_hint() {
+        let rule = refused(|json| json["stages"][0]["actions"][0]["runOrder"] = json!(-1));
+        assert_eq!(rule.code, DefinitionErrorCode::ValidationException);
+        assert_eq!(
+            rule.message,
+            "1 validation error detected: `-1` is not a run order: a number from 1 to 999"
+        );
+        let missing = refused(|json| json["stages"][0]["actions"][0]["name"] = Value::Null);
+        assert_eq!(missing.path, "stages[0].actions[0].name");
+        assert_eq!(missing.hint.as_deref(), Some("this member is required: add it"));
+        let word = refused(|json| json["executionMode"] = json!("queued"));
+        let hint = "use one of: SUPERSEDED, QUEUED, PARALLEL; upper and lower case matter";
+        assert_eq!(word.hint.as_deref(), Some(hint));
+        let whole = parse(&json!("x")).unwrap_err();
+        assert_eq!((whole.path.as_str(), whole.code), ("", DefinitionErrorCode::SerializationException));
+    }
+
+    #[test]
+    fn an_error_of_the_reader_names_its_place() {
+        let error = <ReadError as de::Error>::custom("odd").under(Step::Index(3));
+        let error = error.under(Step::Member("stages".into()));
+        assert_eq!(error.to_string(), "Rule(\"odd\") at `stages[3]`");
+    }
+
+    #[test]
     fn the_three_wrappings_read_the_same() {
         let bare = json!({
             "name": "shop", "roleArn": "arn:aws:iam::123456789012:role/r", "stages": [], "unheardOf": 1,

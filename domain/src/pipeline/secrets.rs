@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(secrets[0].value, "ghp_hidden");
         assert_eq!(declaration.stages[0].actions[0].configuration["OAuthToken"], MASK);
         assert_eq!(declaration.stages[0].actions[0].configuration["Owner"], "o");
-        assert!(!format!("{secrets:?}").contains("ghp_hidden"));
+        assert_eq!(format!("{secrets:?}"), "[Secret(Source/Fetch OAuthToken)]");
     }
 
     #[test]
@@ -124,6 +124,23 @@ mod tests {
         assert_eq!(same[0].value, "ghp_hidden");
         let new = carry_over(take_secrets(&mut with_token("ghp_new*"), &registry), &stored).unwrap();
         assert_eq!(new[0].value, "ghp_new*");
+        assert_eq!(["*", "****", "", "*x*"].map(keeps_earlier), [true, true, false, false]);
+    }
+
+    #[test]
+    fn a_secret_belongs_to_one_key_of_one_action() {
+        let stored = take_secrets(&mut with_token("ghp_hidden"), &Registry::builtin());
+        let own = || stored[0].clone();
+        assert!(own().same_place(&Secret { value: "other".into(), ..own() }));
+        for other in [
+            Secret { stage: StageName::parse("Other").unwrap(), ..own() },
+            Secret { action: ActionName::parse("Other").unwrap(), ..own() },
+            Secret { key: "Other".into(), ..own() },
+        ] {
+            assert!(!own().same_place(&other), "{other:?}");
+            let asked = vec![Secret { value: MASK.into(), ..other }];
+            assert!(carry_over(asked, &stored).is_err());
+        }
     }
 
     #[test]
@@ -136,6 +153,10 @@ mod tests {
         assert_eq!(
             error.message,
             "Action configuration for action 'Fetch' is missing required configuration 'OAuthToken'"
+        );
+        assert_eq!(
+            error.hint.as_deref(),
+            Some("no value is stored for `OAuthToken` of `Fetch` in stage `Fetching`: send the value itself")
         );
     }
 }

@@ -105,12 +105,61 @@ mod tests {
     }
 
     #[test]
+    fn a_tag_that_is_refused_is_told_with_its_place() {
+        let of = |key: &str, value: &str| {
+            let tags = [("team", "a"), (key, value)]
+                .map(|(key, value)| Tag { key: key.into(), value: value.into() });
+            let told = |error: DefinitionError| (error.path, error.message);
+            check_tags(&tags, "arn").map_err(told)
+        };
+        assert_eq!(of(&"k".repeat(128), &"v".repeat(256)), Ok(()));
+        assert_eq!(of(&"ä".repeat(128), &"ü".repeat(256)), Ok(()));
+        assert_eq!(of("a Z0+-=._:/@", "b Z0+-=._:/@"), Ok(()));
+        let illegal =
+            "Tag 'a' holds characters that are not allowed: use letters, digits, spaces and + - = . _ : / @";
+        let system = "Not allowed to modify system tags. System tags start with 'aws:'. msg=[Caller is an end user and \
+                      not allowed to mutate system tags]";
+        for (key, value, member, message) in [
+            ("", "v", "key", "A tag key must have 1 to 128 characters."),
+            (&*"k".repeat(129), "v", "key", "A tag key must have 1 to 128 characters."),
+            ("a", &*"v".repeat(257), "value", "The value of tag 'a' has more than 256 characters."),
+            ("AWS:x", "v", "key", system),
+            ("a", "b*", "value", illegal),
+            ("team", "b", "key", "The tag key 'team' is given more than once."),
+        ] {
+            assert_eq!(of(key, value), Err((format!("tags[1].{member}"), message.to_owned())), "{key}");
+        }
+        assert_eq!(of("a#", "b").unwrap_err().0, "tags[1].key");
+    }
+
+    #[test]
+    fn only_what_changes_is_new_and_counts() {
+        let map = |tags: &[(&str, &str)]| -> BTreeMap<String, String> {
+            tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+        };
+        let have = map(&[("a", "1"), ("b", "2")]);
+        assert_eq!(
+            new_tags(&have, &map(&[("a", "1"), ("b", "3"), ("c", "4")])),
+            Some(map(&[("b", "3"), ("c", "4")]))
+        );
+        let many: BTreeMap<String, String> =
+            (0..49).map(|number| (format!("k{number}"), String::new())).collect();
+        assert_eq!(new_tags(&many, &map(&[("x", "")])).map(|new| new.len()), Some(1));
+        assert_eq!(new_tags(&many, &map(&[("x", ""), ("y", "")])), None);
+        assert_eq!(new_tags(&many, &map(&[("x", ""), ("k0", "v")])).map(|new| new.len()), Some(2));
+    }
+
+    #[test]
     fn a_resource_has_at_most_fifty_tags() {
         let tags: Vec<Tag> =
             (0..51).map(|number| Tag { key: format!("k{number}"), value: String::new() }).collect();
         assert_eq!(check_tags(&tags[..50], "arn"), Ok(()));
         let error = check_tags(&tags, "arn:aws:codepipeline:eu-west-1:123456789012:shop").unwrap_err();
         assert_eq!(error.code, DefinitionErrorCode::TooManyTagsException);
+        assert_eq!(
+            (error.path.as_str(), error.hint.as_deref()),
+            ("tags", Some("a resource has at most 50 tags"))
+        );
         assert_eq!(
             error.message,
             "Tag limit exceeded for resource [arn:aws:codepipeline:eu-west-1:123456789012:shop]."

@@ -279,6 +279,68 @@ mod tests {
         let (key, error) = resolve_configuration(&configuration.into(), |_| Some(&long)).unwrap_err();
         assert_eq!(key, "B");
         assert_eq!(error, ResolveError::TooLarge { max: RESOLVED_CONFIGURATION_BYTES_MAX });
+        assert_eq!(
+            error.to_string(),
+            "the configuration is larger than 102400 bytes once its variables are replaced"
+        );
+    }
+
+    #[test]
+    fn a_text_may_fill_its_limit_and_not_a_byte_more() {
+        let value = "v".repeat(10);
+        let of = |template: &str, max: usize| resolve_within(template, |_| Some(&value), max);
+        for (template, resolved) in [
+            ("text", "text"),
+            ("a#{n.k}b", "avvvvvvvvvvb"),
+            ("#{odd}", "#{odd}"),
+            ("#{n.k}#{n.k}", "vvvvvvvvvvvvvvvvvvvv"),
+        ] {
+            assert_eq!(of(template, resolved.len()).as_deref(), Ok(resolved));
+            let max = resolved.len() - 1;
+            assert_eq!(of(template, max), Err(ResolveError::TooLarge { max }), "{template}");
+        }
+    }
+
+    #[test]
+    fn keys_and_values_of_a_configuration_share_one_limit() {
+        let max = RESOLVED_CONFIGURATION_BYTES_MAX;
+        let of = |size: usize, pairs: &[(&str, &str)]| {
+            let value = "x".repeat(size);
+            let configuration =
+                pairs.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())).collect();
+            resolve_configuration(&configuration, |_| Some(&value))
+                .map(|resolved| resolved.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>())
+                .map_err(|(key, _)| key)
+        };
+        let two = [("Aaa", "1234"), ("B", "#{n.k}")];
+        assert_eq!(of(max - 8, &two), Ok(max));
+        assert_eq!(of(max - 7, &two), Err("B".to_owned()));
+        let three = [("A", "#{n.k}"), ("B", "")];
+        assert_eq!(of(max - 2, &three), Ok(max));
+        assert_eq!(of(max - 1, &three), Err("B".to_owned()), "there is no room for the key");
+    }
+
+    #[test]
+    fn the_first_key_with_a_reference_to_nothing_is_named() {
+        let configuration = [("A", "#{Src.CommitId}"), ("B", "#{Src.Nothing}"), ("C", "#{Src.None}")]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let (key, error) = resolve_configuration(&configuration.into(), lookup).unwrap_err();
+        assert_eq!(
+            (key.as_str(), error.to_string().as_str()),
+            ("B", "the variable `#{Src.Nothing}` has no value")
+        );
+    }
+
+    #[test]
+    fn references_are_listed_in_order_and_as_often_as_they_stand_there() {
+        let all: Vec<String> =
+            references("#{a.b} #{odd} x #{c.d}#{a.b} #{").map(|reference| reference.to_string()).collect();
+        assert_eq!(all, ["a.b", "c.d", "a.b"]);
+        for (template, inner) in
+            [("#{a.@-_Z9}", true), ("#{a.b c}", false), ("#{ä.b}", false), ("#{a.b/}", false)]
+        {
+            assert_eq!(references(template).count() == 1, inner, "{template}");
+        }
     }
 
     #[test]
@@ -295,6 +357,25 @@ mod tests {
             check_output_variables(&of("a.b", String::new())),
             Err(BadOutputVariables::Name { .. })
         ));
+        let two = BTreeMap::from([
+            ("ab".to_owned(), "x".repeat(OUTPUT_VARIABLES_BYTES_MAX - 5)),
+            ("cd".to_owned(), "y".to_owned()),
+        ]);
+        assert_eq!(check_output_variables(&two), Ok(()));
+        let told = |variables: BTreeMap<String, String>| {
+            check_output_variables(&variables).map_err(|error| error.to_string())
+        };
+        assert_eq!(
+            told(of("ab", "x".repeat(OUTPUT_VARIABLES_BYTES_MAX))),
+            Err("the output variables hold 122882 bytes, more than the 122880 an action may publish".into())
+        );
+        assert_eq!(
+            told(of(&"ü".repeat(121), String::new())),
+            Err(format!(
+                "`{}` is not the name of a variable: 1 or more letters, digits, `@`, `-` or `_`",
+                "ü".repeat(120)
+            ))
+        );
     }
 
     proptest! {

@@ -280,3 +280,74 @@ fn function(members: &Map<String, Value>) -> Option<(&str, &Value)> {
     let (name, argument) = members.iter().next().filter(|_| members.len() == 1)?;
     (name == "Ref" || name.starts_with("Fn::")).then_some((name.as_str(), argument))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn with<T>(work: impl FnOnce(&mut Evaluator<'_>) -> T) -> T {
+        let whole = json!({ "Resources": {} });
+        let template = Template::of(&whole).expect("it has a mark of a template");
+        let given = BTreeMap::new();
+        let setting = Setting { region: "r", account: "a", stack: "s", given: &given, matches: &|_, _| None };
+        work(&mut Evaluator::new(template, setting))
+    }
+
+    fn messages(evaluator: &mut Evaluator<'_>) -> Vec<String> {
+        evaluator.take_findings().problems.into_iter().map(|problem| problem.message).collect()
+    }
+
+    #[test]
+    fn text_may_fill_its_account_and_not_a_byte_more() {
+        with(|evaluator| {
+            let at = At::Root("x");
+            let half = "x".repeat(BYTES_MAX / 2);
+            for _ in 0..2 {
+                assert_eq!(evaluator.made(half.clone(), &at), Found::Value(half.clone().into()));
+            }
+            assert!(evaluator.enter(&at), "a full account is not an overdrawn one");
+            assert_eq!(evaluator.made(String::new(), &at), Found::Value("".into()));
+            assert_eq!(messages(evaluator), Vec::<String>::new());
+            assert_eq!(evaluator.made("x".into(), &at), Found::Unknown);
+            let told = ["the template makes more than 16 MiB of text: it is not evaluated further"];
+            assert_eq!(messages(evaluator), told);
+            // From here on nothing is evaluated, and nothing more is said.
+            assert_eq!(evaluator.made(String::new(), &at), Found::Unknown);
+            assert!(!evaluator.enter(&at));
+            assert_eq!(evaluator.value(&json!(1), &at), Found::Unknown);
+            assert_eq!(messages(evaluator), Vec::<String>::new());
+        });
+    }
+
+    #[test]
+    fn steps_have_an_end_and_it_is_told_once() {
+        with(|evaluator| {
+            let at = At::Root("x");
+            for _ in 0..STEPS_MAX {
+                assert!(evaluator.enter(&at));
+                evaluator.leave();
+            }
+            assert_eq!(evaluator.made("x".into(), &at), Found::Value("x".into()), "the last step is a step");
+            assert!(!evaluator.enter(&at));
+            assert_eq!(messages(evaluator), ["the template asks for more than 1000000 steps"]);
+            assert!(!evaluator.enter(&at));
+            assert_eq!(evaluator.made("x".into(), &at), Found::Unknown);
+            assert_eq!(messages(evaluator), Vec::<String>::new());
+        });
+    }
+
+    #[test]
+    fn two_hundred_expressions_may_lie_within_each_other() {
+        with(|evaluator| {
+            let at = At::Root("x");
+            for _ in 0..DEPTH_MAX {
+                assert!(evaluator.enter(&at));
+            }
+            assert!(!evaluator.enter(&at));
+            assert_eq!(messages(evaluator), ["more than 200 expressions lie within each other"]);
+            evaluator.leave();
+            assert!(evaluator.enter(&at), "who leaves makes room");
+        });
+    }
+}

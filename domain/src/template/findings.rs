@@ -82,3 +82,57 @@ impl Findings {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hundred_problems_are_kept_and_none_twice() {
+        let mut findings = Findings::default();
+        for number in 0..PROBLEMS_MAX {
+            findings.problem(format!("P{number}"), "m".into(), None);
+            findings.problem("P0".into(), "m".into(), None);
+        }
+        assert_eq!(findings.problems.len(), 100);
+        findings.problem("more".into(), "m".into(), None);
+        assert_eq!(findings.problems.len(), 100);
+        let mut same = Findings::default();
+        same.problem("P".into(), "m".into(), None);
+        same.problem("P".into(), "m".into(), Some("h".into()));
+        assert_eq!(same.problems.len(), 2, "with a hint it is another one");
+    }
+
+    #[test]
+    fn two_hundred_unknowns_are_kept_with_five_places_each_and_all_are_counted() {
+        let mut findings = Findings::default();
+        for number in 0..7 {
+            findings.unknown("A", "what", format!("P{number}"));
+            findings.unknown("A", "what", "P0".into());
+        }
+        let places = ["P0", "P1", "P2", "P3", "P4"].map(str::to_owned).to_vec();
+        let known = Unknown { key: "A".into(), what: "what".into(), places, count: 7 };
+        assert_eq!(findings.unknown, [known]);
+        for number in 1..=UNKNOWN_MAX {
+            findings.unknown(&format!("B{number}"), "what", "P".into());
+        }
+        assert_eq!(findings.unknown.len(), 200);
+        findings.unknown("B1", "what", "Q".into());
+        assert_eq!(findings.unknown[1].count, 2, "what is known still grows");
+    }
+
+    #[test]
+    fn either_kind_of_finding_stands_in_the_way_and_a_note_does_not() {
+        let mut problem = Findings::default();
+        problem.problem("P".into(), "m".into(), Some("h".into()));
+        let mut unknown = Findings::default();
+        unknown.unknown("A", "what", "P".into());
+        let note = Findings { notes: vec![("P".into(), "n".into())], ..Findings::default() };
+        assert_eq!([&problem, &unknown, &note].map(Findings::is_clear), [false, false, true]);
+        let mut all = Findings::default();
+        for each in [&problem, &unknown, &note, &unknown] {
+            all.extend(each.clone());
+        }
+        assert_eq!(all, Findings { problems: problem.problems, unknown: unknown.unknown, notes: note.notes });
+    }
+}

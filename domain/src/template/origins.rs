@@ -67,5 +67,12 @@ mod tests {
         let source = |path: &str| origins.source_of("P", path);
         assert_eq!(source("Stages[0].Name"), "P.Stages[0].Name");
         assert_eq!(source("Stages[1].Name"), "P.Stages[2].Fn::If[1].Name");
+        assert_eq!(source("Stages[1].Lists[0][3]"), "P.Stages[2].Fn::If[1].Lists[0][3]");
+        origins.chosen("P.Stages[2].Fn::If[1]".into(), "P.Stages[2].Fn::If[1].Fn::If[2]".into());
+        let source = |path: &str| origins.source_of("P", path);
+        assert_eq!(source("Stages[1]"), "P.Stages[2].Fn::If[1].Fn::If[2]", "a branch may be a choice itself");
+        assert_eq!(source(""), "P");
+        origins.chosen("P".into(), "P.Fn::If[1]".into());
+        assert_eq!(origins.source_of("P", "Name"), "P.Fn::If[1].Name");
     }
 }

@@ -3,12 +3,17 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod actions;
+mod bounds;
 mod flow;
+mod gates;
+mod hints;
+mod kinds;
 mod laws;
+mod sources;
 mod stages;
 
 use domain::catalogue::{ActionType, ArtifactCount, Property, Registry};
-use domain::pipeline::{DefinitionError, DefinitionErrorCode, Setting, check, parse};
+use domain::pipeline::{DefinitionError, DefinitionErrorCode, Setting, check, check_all, parse};
 use events::ActionCategory;
 use serde_json::{Value, json};
 
@@ -76,6 +81,46 @@ fn expect(rows: &[Row]) {
         let error = refused(what, change);
         assert_eq!((error.code, &*error.path, &*error.message), (*code, *path, *message), "{what}");
     }
+}
+
+type Change = (&'static str, fn(&mut Value));
+
+/// Changes that leave the definition legal.
+fn accept(rows: &[Change]) {
+    for (what, change) in rows {
+        let mut json = plain();
+        change(&mut json);
+        assert_eq!(refusal(&json), None, "{what}");
+    }
+}
+
+/// Every violation of the definition after a change, not only the first.
+fn violations(change: impl FnOnce(&mut Value)) -> Vec<DefinitionError> {
+    let mut json = plain();
+    change(&mut json);
+    let registry = registry();
+    let setting = Setting { registry: &registry, region: "us-east-1", account: "123456789012" };
+    check_all(&parse(&json).unwrap(), &setting)
+}
+
+/// The action of the second stage.
+fn compile(json: &mut Value) -> &mut Value {
+    &mut json["stages"][1]["actions"][0]
+}
+
+/// Makes another action of that of the second stage.
+fn turn(json: &mut Value, category: &str, provider: &str, configuration: Value) {
+    let action = compile(json);
+    action["actionTypeId"]["category"] = json!(category);
+    action["actionTypeId"]["provider"] = json!(provider);
+    action["configuration"] = configuration;
+    action["outputArtifacts"] = json!([]);
+}
+
+/// Makes a compute action of it.
+fn commands(json: &mut Value, lines: &[&str]) {
+    turn(json, "Compute", "Commands", json!({}));
+    compile(json)["commands"] = json!(lines);
 }
 
 fn rule(provider: &str, configuration: Value) -> Value {

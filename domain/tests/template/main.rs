@@ -6,7 +6,10 @@ mod bounds;
 mod definitions;
 mod functions;
 mod given;
+mod local;
+mod misuse;
 mod resources;
+mod shape;
 
 use domain::template::{Declared, Evaluator, Findings, Setting, Template};
 use serde_json::{Value, json};

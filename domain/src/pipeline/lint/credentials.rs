@@ -240,6 +240,9 @@ mod tests {
             "SECRET_KEY",
             "clientSecret",
             "PRIVATE_KEY",
+            "SIGNING_KEY",
+            "TOKEN",
+            "SIGNING_KEY_PEM",
         ] {
             assert!(is_secret_name(secret), "{secret}");
         }
@@ -254,6 +257,12 @@ mod tests {
             "SECRETS_BUCKET",
             "CACHE_TOKENIZER",
             "SecretName",
+            "TOKEN_KEY",
+            "API_KEY_NAME",
+            "API_VALUE",
+            "MAIN_KEY_VALUE",
+            "KEY_SECRET_ID",
+            "",
         ] {
             assert!(!is_secret_name(other), "{other}");
         }
@@ -273,11 +282,43 @@ mod tests {
             "3600",
             "placeholder-token",
             "",
+            "  #{variables.X}  ",
+            "prefix-${TOKEN}",
+            "ssm:/prod/token",
+            "SecretsManager:prod",
+            "vault:prod",
+            "http://host/token",
+            "https://host/token",
+            "[token]",
+            "xxxx",
+            "XXXX",
+            "*x*X",
+            "None",
+            "null",
+            "FALSE",
+            "99999",
+            "abc",
+            "äöü",
         ] {
             assert!(!is_literal(leads), "{leads}");
         }
-        assert!(is_literal("hunter2"));
-        assert!(is_literal("12345678"));
+        for literal in [
+            "hunter2",
+            "12345678",
+            "123456",
+            "abcd",
+            "<abcd",
+            "abcd>",
+            "[abcd",
+            "abcd]",
+            "<abcd]",
+            "xxxxy",
+            "truer",
+            "1234a",
+            "an arn: x",
+        ] {
+            assert!(is_literal(literal), "{literal}");
+        }
     }
 
     #[test]
@@ -295,5 +336,58 @@ mod tests {
         assert_eq!(known_shape("git clone https://me:${PASSWORD}@host/x.git"), None);
         assert_eq!(known_shape("https://host:8080/path@2"), None);
         assert_eq!(known_shape("git@github.com:acme/shop.git"), None);
+    }
+
+    #[test]
+    fn every_token_is_known_from_its_least_length_on() {
+        for (prefix, length, kind) in TOKENS {
+            let of = |length: usize| [*prefix, &"aZ9_-".repeat(8)[..length]].concat();
+            assert_eq!(known_shape(&format!("x={}.", of(*length))), Some(*kind), "{prefix}");
+            assert_eq!(known_shape(&format!("x={}.", of(*length - 1))), None, "{prefix}");
+            assert_eq!(known_shape(&format!("x{}", of(*length))), None, "{prefix} within a word");
+        }
+    }
+
+    #[test]
+    fn keys_hooks_and_addresses_are_known_as_a_whole() {
+        let (begin, end) = (["-----", "BEGIN "].concat(), ["PRIVATE", " KEY-----"].concat());
+        assert_eq!(known_shape(&format!("{begin}EC {end}")), Some("a private key"));
+        assert_eq!(known_shape(&format!("{begin}CERTIFICATE-----")), None);
+        assert_eq!(known_shape(&format!("the line with {end}")), None);
+        let hook = ["https://hooks.slack.com/services", "/T0/B0/x"].concat();
+        let is_hook = Some("the address of a Slack webhook, which is its only protection");
+        assert_eq!(known_shape(&hook), is_hook);
+        assert_eq!(known_shape("https://hooks.slack.com/services/"), None);
+        for (address, is_told) in [
+            ("https://me:s3cretpw@host/x", true),
+            ("see https://host/x or ftp://me:s3cretpw@host", true),
+            ("https://me:s3cr@tpw@host", true),
+            ("https://me:pw@host", false),
+            ("https://me:%PASSWORD%@host", false),
+            ("https://me:<password>@host", false),
+            ("https://me:$PASSWORD@host", false),
+            ("https://s3cretpw@host:8080", false),
+            ("https://host/me:s3cretpw@x", false),
+            ("https://host?me:s3cretpw@x", false),
+            ("me:s3cretpw@host", false),
+        ] {
+            assert_eq!(known_shape(address).is_some(), is_told, "{address}");
+        }
+    }
+
+    #[test]
+    fn members_of_json_settings_are_read_in_both_spellings() {
+        let of = |json: &str| {
+            members(json).into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>()
+        };
+        assert_eq!(of(r#"{"a": "1", "b": 2, "c": {"d": "3"}}"#), ["a=1"]);
+        assert_eq!(
+            of(r#"[{"name": "a", "value": "1"}, {"name": "b", "value": "2", "type": "PLAINTEXT"},
+                {"name": "c", "value": "3", "type": "SECRETS_MANAGER"}, {"name": "d"}, {"value": "5"}, "x"]"#),
+            ["a=1", "b=2"]
+        );
+        for nothing in ["\"a\"", "7", "null", "true", "a=1", ""] {
+            assert!(members(nothing).is_empty(), "{nothing}");
+        }
     }
 }

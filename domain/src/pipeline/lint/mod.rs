@@ -132,3 +132,16 @@ impl Findings {
         self.found.push(Finding { rule, path: path.into(), message: message.into() });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn severities_have_their_order_and_their_words() {
+        let all = [Severity::Note, Severity::Warning, Severity::Error];
+        assert!(all.is_sorted());
+        assert_eq!(all.map(|severity| format!("{severity:>8}")), ["    note", " warning", "   error"]);
+        assert_eq!(rule("nothing"), None);
+    }
+}

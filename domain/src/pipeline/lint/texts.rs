@@ -131,6 +131,11 @@ mod tests {
         assert_eq!(words("Products"), ["products"]);
         assert_eq!(words("PREPROD"), ["preprod"]);
         assert_eq!(words("Ärger!ünique"), ["ärger", "ünique"]);
+        assert_eq!(words("v2Api"), ["v2", "api"]);
+        assert_eq!(words("aBC"), ["a", "bc"]);
+        assert_eq!(words("ABc"), ["a", "bc"]);
+        assert_eq!(words("A B"), ["a", "b"]);
+        assert_eq!(words("AB2c"), ["ab2c"]);
         assert!(words("--").is_empty());
     }
 }

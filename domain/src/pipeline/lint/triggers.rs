@@ -158,6 +158,9 @@ mod tests {
             ("v1.*", "v*"),
             ("src/**", "src/**"),
             ("feature/x", "feature/*"),
+            ("a?", "a*"),
+            ("*", "*"),
+            ("[a", "[a"),
         ] {
             assert!(is_within(narrow, wide), "{narrow} in {wide}");
         }
@@ -170,6 +173,12 @@ mod tests {
             ("{a/b,c}", "*"),
             ("[a/]x", "*"),
             ("x", "?"),
+            ("a**", "a*"),
+            ("ab\\/c", "a*"),
+            ("srcs", "src**"),
+            ("s*/a", "s*/**"),
+            ("?b", "?*"),
+            ("xa", "a"),
         ] {
             assert!(!is_within(narrow, wide), "{narrow} in {wide}");
         }

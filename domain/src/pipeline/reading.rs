@@ -156,6 +156,19 @@ impl<'de> de::Deserializer<'de> for Reader<'de> {
         }
     }
 
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, ReadError> {
+        match self.value {
+            // Members would be taken in the order of a list.
+            Value::Array(_) => Err(de::Error::invalid_type(Unexpected::Seq, &visitor)),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -178,7 +191,7 @@ impl<'de> de::Deserializer<'de> for Reader<'de> {
 
     serde::forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
-        seq tuple tuple_struct map struct identifier ignored_any
+        seq tuple tuple_struct map identifier ignored_any
     }
 }
 
@@ -314,6 +327,12 @@ mod tests {
             (bucket, json!(1.5), "floating point `1.5` stands where a string is expected", text),
             (bucket, json!([]), "sequence stands where a string is expected", text),
             (bucket, json!({}), "map stands where a string is expected", text),
+            (
+                "/stages/0",
+                json!(["Source", []]),
+                "sequence stands where struct StageDeclaration is expected",
+                None,
+            ),
             (order, json!("1"), "string \"1\" stands where i64 is expected", None),
             (order, json!(1.5), "floating point `1.5` stands where i64 is expected", None),
             (category, json!(true), "boolean `true` stands where a string is expected", text),

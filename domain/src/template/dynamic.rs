@@ -59,9 +59,9 @@ impl Evaluator<'_> {
         let mut rest = text;
         let mut known = true;
         while let Some(start) = rest.find(OPEN) {
-            made.push_str(&rest[..start]);
             let inside = &rest[start + 2..];
             let Some(end) = inside.find("}}") else { break };
+            made.push_str(&rest[..start]);
             let what = "a value that AWS looks up when it deploys the template";
             match self.given_or_unknown(&inside[..end], what, at) {
                 Found::Value(Value::String(value)) => made.push_str(&value),

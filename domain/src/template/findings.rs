@@ -54,8 +54,12 @@ impl Findings {
             self.problem(problem.path, problem.message, problem.hint);
         }
         for unknown in other.unknown {
+            let untold = unknown.count - unknown.places.len();
             for place in unknown.places {
                 self.unknown(&unknown.key, &unknown.what, place);
+            }
+            if let Some(known) = self.unknown.iter_mut().find(|known| known.key == unknown.key) {
+                known.count += untold;
             }
         }
         self.notes.extend(other.notes);
@@ -113,6 +117,10 @@ mod tests {
         let places = ["P0", "P1", "P2", "P3", "P4"].map(str::to_owned).to_vec();
         let known = Unknown { key: "A".into(), what: "what".into(), places, count: 7 };
         assert_eq!(findings.unknown, [known]);
+        let mut both = Findings::default();
+        both.unknown("A", "what", "P0".into());
+        both.extend(findings.clone());
+        assert_eq!((both.unknown[0].places.len(), both.unknown[0].count), (5, 7));
         for number in 1..=UNKNOWN_MAX {
             findings.unknown(&format!("B{number}"), "what", "P".into());
         }

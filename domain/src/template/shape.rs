@@ -162,8 +162,12 @@ impl Conversion<'_> {
                 Value::Object(entries.map(read).collect())
             }
             (Structure(members), Value::Object(object)) => self.structure(object, members, path),
-            (Text | Integer, _) => {
+            (Text, _) => {
                 self.wrong(path, value, &format!("{} stands where a text is expected", kind_of(value)))
+            }
+            (Integer, _) => {
+                let message = format!("{} stands where a whole number is expected", kind_of(value));
+                self.wrong(path, value, &message)
             }
             (Texts | Structure(_), _) => {
                 self.wrong(path, value, &format!("{} stands where a map is expected", kind_of(value)))

@@ -308,6 +308,11 @@ fn a_region_of_a_store_has_four_to_thirty_characters() {
     }
     assert_eq!((of(4), of(30)), (None, None));
     let mut json = plain();
+    let store = json["artifactStore"].take();
+    json["artifactStores"] = json!({"us-east-1": store, "ää": store});
+    let (path, words) = constraint(&json).unwrap();
+    assert!(path == "artifactStores.ää" && words.ends_with("or equal to 4"), "letters are counted: {words}");
+    let mut json = plain();
     let mut store = json["artifactStore"].take();
     store["encryptionKey"] = json!({"id": "", "type": "KMS"});
     json["artifactStores"] = json!({"us-east-1": store});

@@ -58,6 +58,7 @@ fn a_value_of_the_wrong_kind_is_told_with_its_place() {
         (json!({ "name": [] }), "name", "a list stands where a text is expected"),
         (json!({ "name": {} }), "name", "a map stands where a text is expected"),
         (json!({ "version": "x" }), "version", "`x` is not a whole number"),
+        (json!({ "version": true }), "version", "true or false stands where a whole number is expected"),
         (json!({ "stages": {} }), "stages", "a map stands where a list is expected"),
         (json!({ "stages": [1] }), "stages[0]", "a number stands where a map is expected"),
         (

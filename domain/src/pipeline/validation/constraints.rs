@@ -201,8 +201,7 @@ fn check_patterns(
 }
 
 fn fits(text: &str, min: usize, max: usize) -> bool {
-    // Bytes bound characters from above: only a text that may be too long needs counting.
-    text.len() >= min && (text.len() <= max || text.chars().count() <= max)
+    (min..=max).contains(&text.chars().count())
 }
 
 fn length(

@@ -27,3 +27,31 @@ impl Policies {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use events::Newer;
+
+    #[test]
+    fn a_pipeline_is_governed_by_what_is_laid_down_for_all_and_by_its_own_gates() {
+        let [shop, bank] = ["shop", "bank"].map(|name| PipelineName::parse(name).unwrap());
+        let gate = GatePolicy { newer: Newer::Newest, older: None };
+        let own = BTreeMap::from([(StageName::parse("Prod").unwrap(), gate)]);
+        let gates = BTreeMap::from([(shop.clone(), own.clone())]);
+        let exact = Policies { compatibility: Compatibility::Exact, gates };
+        assert_eq!(*exact.of(&bank), EXACT);
+        assert!(
+            matches!(exact.of(&bank), Cow::Borrowed(_)),
+            "nothing is made for those that nothing governs"
+        );
+        assert_eq!(
+            exact.of(&shop).into_owned(),
+            Policy { compatibility: Compatibility::Exact, gates: own.clone() }
+        );
+        let extended = Policies { compatibility: Compatibility::Extended, ..exact };
+        let policy = |gates| Policy { compatibility: Compatibility::Extended, gates };
+        assert_eq!(extended.of(&bank).into_owned(), policy(BTreeMap::new()));
+        assert_eq!(extended.of(&shop).into_owned(), policy(own));
+    }
+}

@@ -76,7 +76,12 @@ fn json(detail: &ChangeDetail) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use events::outbound::ActionChange;
+    use events::{
+        TriggerType,
+        outbound::{
+            ActionChange, ChangedArtifact, ChangedLocation, ConnectionTrigger, PipelineChange, PlainTrigger,
+        },
+    };
 
     fn failed(summary: &str) -> ChangeDetail {
         let sample = include_str!("../../../events/golden/outbound/action.json");
@@ -103,12 +108,89 @@ mod tests {
     #[test]
     fn artifacts_go_when_words_are_not_enough() {
         let ChangeDetail::Action(mut change) = failed("word") else { panic!("an action") };
-        let artifact = events::outbound::ChangedArtifact {
+        let artifact = ChangedArtifact {
             name: "Code".into(),
-            s3location: events::outbound::ChangedLocation { bucket: "b".into(), key: "k".repeat(100) },
+            s3location: ChangedLocation { bucket: "b".into(), key: "k".repeat(100) },
         };
         change.input_artifacts = vec![artifact; 100];
         let fitted = fit(&ChangeDetail::Action(change), 2_000);
         assert!(fitted.len() <= 2_000 && !fitted.contains("input-artifacts"), "{fitted}");
+    }
+
+    #[test]
+    fn a_detail_of_exactly_the_size_is_left_alone_and_one_byte_more_is_too_much() {
+        let detail = failed(&"x".repeat(100));
+        let size = json(&detail).len();
+        assert_eq!(fit(&detail, size), json(&detail));
+        let half = json(&failed(&format!("{}…", "x".repeat(50))));
+        assert_eq!(fit(&detail, size - 1), half);
+        assert_eq!(fit(&detail, half.len()), half);
+    }
+
+    #[test]
+    fn a_text_is_halved_down_to_one_character() {
+        for (text, shown, goes_on) in [
+            ("", "", false),
+            ("ü", "ü", false),
+            ("üb", "ü…", false),
+            ("übe", "ü…", false),
+            ("über", "üb…", true),
+        ] {
+            let mut halved = text.to_owned();
+            assert_eq!((halve(Some(&mut halved)), halved.as_str()), (goes_on, shown), "{text:?}");
+        }
+        assert!(!halve(None));
+    }
+
+    fn stopped(trigger: Option<ExecutionTrigger>, comments: Option<&str>) -> PipelineChange {
+        let sample = include_str!("../../../events/golden/outbound/pipeline.json");
+        let change: PipelineChange = serde_json::from_str(sample).unwrap();
+        let comments = comments.map(ToOwned::to_owned);
+        PipelineChange { execution_trigger: trigger, stop_execution_comments: comments, ..change }
+    }
+
+    #[test]
+    fn of_a_change_of_the_run_message_and_reason_are_halved_and_of_a_stage_nothing() {
+        let connection = |message: &str| {
+            let commit_message = Some(message.to_owned());
+            let connection = ConnectionTrigger { commit_message, ..ConnectionTrigger::default() };
+            Some(ExecutionTrigger::Connection(Box::new(connection)))
+        };
+        let plain = |detail: &str| {
+            let (trigger_type, trigger_detail) = (TriggerType::Webhook, detail.to_owned());
+            Some(ExecutionTrigger::Plain(PlainTrigger { trigger_type, trigger_detail }))
+        };
+        for (before, after, goes_on) in [
+            (stopped(connection("abcd"), Some("efgh")), stopped(connection("ab…"), Some("ef…")), true),
+            (stopped(connection("abcd"), None), stopped(connection("ab…"), None), true),
+            (stopped(connection("a"), Some("efgh")), stopped(connection("a"), Some("ef…")), true),
+            (stopped(plain("abcd"), Some("e")), stopped(plain("ab…"), Some("e")), true),
+            (stopped(None, Some("efgh")), stopped(None, Some("ef…")), true),
+            (stopped(None, None), stopped(None, None), false),
+            (stopped(plain("a"), Some("e")), stopped(plain("a"), Some("e")), false),
+        ] {
+            let mut detail = ChangeDetail::Pipeline(before);
+            assert_eq!((long_texts(&mut detail), detail), (goes_on, ChangeDetail::Pipeline(after)));
+        }
+        let sample = include_str!("../../../events/golden/outbound/stage.json");
+        let mut stage = ChangeDetail::Stage(serde_json::from_str(sample).unwrap());
+        assert!(!long_texts(&mut stage) && !artifacts(&mut stage));
+    }
+
+    #[test]
+    fn artifacts_on_either_side_are_left_out() {
+        let artifact = ChangedArtifact {
+            name: "Code".into(),
+            s3location: ChangedLocation { bucket: "b".into(), key: "k".into() },
+        };
+        for (inputs, outputs) in [(1, 1), (1, 0), (0, 1), (0, 0)] {
+            let ChangeDetail::Action(mut change) = failed("word") else { panic!("an action") };
+            change.input_artifacts = vec![artifact.clone(); inputs];
+            change.output_artifacts = vec![artifact.clone(); outputs];
+            let mut detail = ChangeDetail::Action(change);
+            assert_eq!(artifacts(&mut detail), inputs + outputs > 0);
+            let ChangeDetail::Action(change) = detail else { panic!("an action") };
+            assert!(change.input_artifacts.is_empty() && change.output_artifacts.is_empty());
+        }
     }
 }

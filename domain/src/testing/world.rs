@@ -59,6 +59,7 @@ pub struct World {
     commands: u64,
     courses: BTreeMap<ExecutionId, (Version, Course)>,
     told: Vec<(ExecutionId, Arc<StateChange>)>,
+    events: BTreeMap<ExecutionId, Vec<(Timestamp, ExecutionEvent)>>,
 }
 
 /// A world where this pipeline was just created.
@@ -86,6 +87,7 @@ pub fn given(pipeline: PipelineBuilder) -> World {
         commands: 0,
         courses: BTreeMap::new(),
         told: Vec::new(),
+        events: BTreeMap::new(),
     };
     world.when_created(pipeline).accepted();
     world
@@ -211,7 +213,9 @@ impl World {
     #[track_caller]
     fn tell(&mut self, id: &ExecutionId, events: &[ExecutionEvent]) {
         let (version, course) = self.courses.entry(id.clone()).or_default();
+        let happened = self.events.entry(id.clone()).or_default();
         for event in events {
+            happened.push((self.now, event.clone()));
             *version = version.next();
             let happened = Happened { event, version: *version, at: self.now };
             let around = Surroundings { execution: id, region: &self.region, definition: None };
@@ -530,6 +534,15 @@ impl World {
     pub fn told(&self, execution: &str) -> Vec<&StateChange> {
         let told = self.told.iter().filter(|(id, _)| id.as_str() == execution);
         told.map(|(_, change)| &**change).collect()
+    }
+
+    /// What happened to a run, oldest first, each with its time.
+    #[track_caller]
+    pub fn events(&self, execution: &str) -> &[(Timestamp, ExecutionEvent)] {
+        match self.events.get(&execution_id(execution)) {
+            Some(events) => events,
+            None => panic!("nothing happened to `{execution}`"),
+        }
     }
 
     /// What is remembered of a run between the changes that are told.

@@ -513,6 +513,87 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wrong_is_said_with_its_place() {
+        let unsupported = [
+            ("$.a[:2]", "a slice `[from:to]` at character 5"),
+            ("$.a[0 :2]", "a slice `[from:to]` at character 7"),
+            ("$['a\\n']", "this escape at character 6"),
+            ("$.a[?(@.x = 1)]", "the operator `=` at character 12"),
+            ("$.a[?(@.x ! 1)]", "the operator `!` at character 12"),
+            ("$.a[?(@.x === 1)]", "this operator at character 13"),
+            ("$.a[?(@.x =~ 1)]", "the operator `=` at character 12"),
+            ("$.a[?(@.x < 1)]", "the operator `<` at character 11"),
+            ("$.a[?(@.x & 1)]", "the operator `&` at character 11"),
+            ("$.a[?(@.x in 1)]", "this operator at character 11"),
+            ("$.a[?(@.x == 1 | @.y)]", "more than one condition in a filter at character 16"),
+            ("$.a[?(@.*)]", "`..` or `*` within a filter at character 9"),
+            ("$.a[?(@.size() == 1)]", "the function `size()` at character 9"),
+            ("$.a[?(@[0])]", "anything but a quoted name in brackets within a filter at character 9"),
+            ("min($.a)", "the function `min()` at character 1"),
+        ];
+        let malformed = [
+            ("$", ""),
+            ("$.", "a name is missing at character 3"),
+            ("$..", "a name is missing at character 4"),
+            ("$x", "`.` or `[` is missing at character 2"),
+            ("$[", "a quoted name, a number, `*` or `?(` is missing at character 3"),
+            ("$[a]", "a quoted name, a number, `*` or `?(` is missing at character 3"),
+            ("$['a'", "`]` is missing at character 6"),
+            ("$['a", "a quote is not closed at character 5"),
+            ("$['a',0]", "a quoted name is missing at character 7"),
+            ("$[0,]", "a number is missing or too large at character 5"),
+            ("$[-]", "a number is missing or too large at character 3"),
+            ("$[0 1]", "`]` is missing at character 5"),
+            ("$[?@.a]", "`(` is missing after `?` at character 4"),
+            ("$[?(@.a", "`)` is missing at character 8"),
+            ("$[?(@.a == 1 x)]", "`)` is missing at character 14"),
+            ("$[?(@['a' == 1)]", "`]` is missing at character 10"),
+            (
+                "$[?(@.a == x)]",
+                "a text in quotes, a number, `true`, `false` or `null` is missing at character 12",
+            ),
+        ];
+        for (path, wanted) in unsupported {
+            let hint =
+                " is not supported: use $, .name, ['name'], [0], [*], ..name and [?(@.name == 'value')]";
+            assert_eq!(JsonPath::parse(path).unwrap_err().to_string(), format!("{wanted}{hint}"), "{path}");
+        }
+        for (path, wanted) in malformed {
+            let error = JsonPath::parse(path).err().map(|error| error.to_string()).unwrap_or_default();
+            assert_eq!(error, wanted, "{path}");
+        }
+    }
+
+    #[test]
+    fn blanks_quotes_and_numbers_may_be_written_as_in_other_programs() {
+        let body =
+            json!({ "a": [{ "x": 1.5 }, { "x": -2 }, { "x": null }, { "y": "it's \"so\" \\" }], "@b": 7 });
+        let cases = [
+            ("$[ 'a' ][ 0 , 1 ].x", json!([1.5, -2])),
+            ("$['a', '@b']", json!([body["a"], 7])),
+            ("$[\"a\"][-4].x", json!([1.5])),
+            ("$.a[-5]", json!([])),
+            ("$.a[ * ].x", json!([1.5, -2, null])),
+            ("$.*[0].x", json!([1.5])),
+            ("*.x", json!([])),
+            (".a[0].x", json!([1.5])),
+            ("['@b']", json!([7])),
+            ("$.a[?(@.x == 1.5)].x", json!([1.5])),
+            ("$.a[? ( @.x == -2 ) ].x", json!([-2])),
+            ("$.a[?(@.x == null)].x", json!([null])),
+            ("$.a[?(@.x != null)].x", json!([1.5, -2])),
+            ("$.a[?(@.y == 'it\\'s \"so\" \\\\')].y", json!([body["a"][3]["y"]])),
+            ("$.a[0][?(@.x)].x", json!([1.5])),
+            ("$.a[0].x[?(@ == 1.5)]", json!([1.5])),
+            ("$.a[0][?(@.x == 1.5)].x", json!([1.5])),
+            ("$..[0].x", json!([1.5])),
+        ];
+        for (path, wanted) in cases {
+            assert_eq!(Value::Array(found(path, &body)), wanted, "{path}");
+        }
+    }
+
+    #[test]
     fn a_path_that_multiplies_is_cut_short() {
         let mut body = json!("end");
         for _ in 0..120 {

@@ -210,3 +210,94 @@ fn who_is_no_approval_asks_no_topic_and_without_a_console_there_is_no_link() {
         Asked { pipeline: &pipeline, started: &started, configuration: &configuration, console: None };
     assert_eq!(build.topic(), None);
 }
+
+#[test]
+fn a_rule_selects_a_change_by_its_level_and_state_and_an_approval_by_what_it_asks_or_got() {
+    let [asked, first] = [approval("Ask"), source("Src")];
+    let definition = || pipeline("p").stage("Source", [first.clone()]).stage("Gate", [asked.clone()]);
+    let ids = |world: &World| {
+        let told = world.told("e1").into_iter();
+        told.map(|change| topic::event_type_ids(change).join(" ")).collect::<Vec<_>>()
+    };
+    let mut world = given(definition());
+    world.start("e1");
+    world.succeed("e1", "Src");
+    let mut refused = world.clone();
+    let mut stopped = world.clone();
+    let mut deleted = world.clone();
+    world.when_answered("e1", "Ask", true).accepted();
+    refused.when_answered("e1", "Ask", false).accepted();
+    refused.when_retried("e1", "Gate").accepted();
+    stopped.when_abandoned("e1").accepted();
+    deleted.when_deleted().accepted();
+    let short =
+        |all: &[String]| all.iter().map(|ids| ids.replace("codepipeline-pipeline-", "")).collect::<Vec<_>>();
+    assert_eq!(
+        short(&ids(&world)),
+        [
+            "pipeline-execution-started",
+            "stage-execution-started",
+            "action-execution-started",
+            "action-execution-succeeded",
+            "stage-execution-succeeded",
+            "stage-execution-started",
+            "manual-approval-needed action-execution-started",
+            "manual-approval-succeeded action-execution-succeeded",
+            "stage-execution-succeeded",
+            "pipeline-execution-succeeded",
+        ]
+    );
+    assert_eq!(
+        short(&ids(&refused)[7..]),
+        [
+            "manual-approval-failed action-execution-failed",
+            "stage-execution-failed",
+            "pipeline-execution-failed",
+            "pipeline-execution-resumed",
+            "stage-execution-resumed",
+            "manual-approval-needed action-execution-started",
+        ]
+    );
+    assert_eq!(ids(&stopped)[7..], ["", "", "", "", ""], "CodePipeline has no ids for stops");
+    let canceled = ["action-execution-canceled", "stage-execution-canceled", "pipeline-execution-canceled"];
+    assert_eq!(short(&ids(&deleted)[7..]), canceled);
+}
+
+#[test]
+fn a_change_that_failed_in_many_ways_names_fifty_and_cuts_what_they_say() {
+    let build = (0..51).map(|number| action(&format!("A{number}")));
+    let mut world = given(pipeline("p").stage("Source", [source("Src")]).stage("Build", build));
+    world.start("e1");
+    world.succeed("e1", "Src");
+    for number in 0..51 {
+        let attempt = world.attempt_of("e1", &format!("A{number}"));
+        let (code, details) = (FailureCode::JobFailed, Details::default());
+        let failed = ActionResult::Failed { code, message: "ü".repeat(5_000), details };
+        world.when_reported("e1", attempt, failed).accepted();
+    }
+    let mut run = world.run("e1").clone();
+    let tell = |run: &domain::execution::Execution| {
+        let told = world.told("e1").pop().unwrap();
+        topic::changed(told, world.course("e1"), run, None, HERE).body["additionalAttributes"].clone()
+    };
+    let told = tell(&run);
+    assert_eq!((&told["failedActionCount"], &told["failedStage"]), (&Value::from(51), &Value::from("Build")));
+    let named = told["failedActions"].as_array().unwrap();
+    assert_eq!((named.len(), &named[49]["action"]), (50, &Value::from("A49")));
+    let error = &mut run.stages[1].attempts[0].error;
+    *error = Some((FailureCode::JobFailed, "ü".repeat(5_001)));
+    assert_eq!(tell(&run)["failedActions"][0]["additionalInformation"], "ü".repeat(5_000));
+    run.stages[1].attempts[0].error = None;
+    run.stages[1].attempts[0].summary = Some("3 of 12".into());
+    assert_eq!(tell(&run)["failedActions"][0]["additionalInformation"], "3 of 12");
+}
+
+#[test]
+fn a_subject_is_cut_to_what_the_service_takes() {
+    let pipeline = PipelineName::parse("p".repeat(100)).unwrap();
+    let (started, configuration) = (started(), BTreeMap::new());
+    let asked =
+        Asked { pipeline: &pipeline, started: &started, configuration: &configuration, console: None };
+    let subject = topic::approval(asked, "eu-west-1").subject.unwrap();
+    assert_eq!(subject, format!("APPROVAL NEEDED: AWS CodePipeline {}", "p".repeat(66)));
+}

@@ -5,8 +5,10 @@
 #![allow(clippy::unwrap_used, reason = "clippy knows only functions marked as tests, not their helpers")]
 #![allow(clippy::disallowed_methods, reason = "the messages are files; the rules themselves read none")]
 
+mod facts;
 mod limits;
 mod rules;
+mod shapes;
 
 use domain::{
     command::{ActionResult, Details},

@@ -700,3 +700,16 @@ fn a_way_out_that_failed_is_asked_once_more_where_the_stage_is_retried_by_itself
     assert_eq!(world.status("e1"), ExecutionStatus::Failed);
     assert_eq!(world.attempts("e1", "Push").len(), 1);
 }
+
+#[test]
+fn a_failure_condition_is_not_asked_of_a_run_that_an_update_has_overtaken() {
+    let gates = |it: PipelineBuilder| it.on_failure_when("ROLLBACK", [rule("Worse")]);
+    let mut world = at_the_gate(gates);
+    world.when_updated(deploying(gates)).accepted();
+    world.when_fails("e1", "Push").then(&[
+        "lane: StageReleased Deploy e1",
+        "e1: ActionFailed Deploy/Push JobFailed",
+        "e1: StageFailed Deploy",
+        "e1: ExecutionFailed",
+    ]);
+}

@@ -5,7 +5,9 @@
 use domain::{
     catalogue::Registry,
     pipeline::PipelineDeclaration,
-    webhook::{Asked, BadWebhook, WebhookDefinition, check, evaluate, json_path::JsonPath},
+    webhook::{
+        Asked, BadWebhook, WebhookDefinition, check, check_authentication, evaluate, json_path::JsonPath,
+    },
 };
 use events::{ActionName, PipelineName, WebhookAuthentication, WebhookFilter};
 use proptest::prelude::*;
@@ -120,6 +122,152 @@ fn filters_may_name_keys_of_the_configuration_that_are_no_secrets() {
     }
     let six = vec![("$.ref", None); 6];
     assert!(matches!(check(&hook(&six), &pipeline(), &Registry::builtin()), Err(BadWebhook::Invalid(_))));
+}
+
+#[test]
+fn why_a_delivery_starts_nothing_is_said() {
+    let mut body = push("main", COMMIT);
+    body["head_commit"]["author"] = Value::Null;
+    let deep = (0..120).fold(json!("end"), |inner, _| json!({ "a": inner }));
+    body["deep"] = deep;
+    let manifold = "..a".repeat(50);
+    let mut gone = push("main", &"0".repeat(40));
+    gone["deleted"] = json!(true);
+    for (filters, body, reason) in [
+        (
+            &[("$.ref", Some("refs/heads/{Repo}"))][..],
+            &body,
+            "nothing at `$.ref` is `refs/heads/shop`".to_owned(),
+        ),
+        (&[("$.none", None)], &body, "there is nothing at `$.none`".to_owned()),
+        (
+            &[("$.ref", Some("{Gone} {OAuthToken}"))],
+            &body,
+            "the action's configuration has no `Gone` any more".to_owned(),
+        ),
+        (
+            &[("$.ref", Some("{OAuthToken}"))],
+            &body,
+            "the action's configuration has no `OAuthToken` any more".to_owned(),
+        ),
+        (
+            &[("$x", None)],
+            &body,
+            "the filter `$x` is not usable: `.` or `[` is missing at character 2".to_owned(),
+        ),
+        (
+            &[(&manifold, Some("x"))],
+            &body,
+            format!("the filter `{manifold}` was given up: the path leads to more than 1000000 values"),
+        ),
+        (&[], &gone, "a branch or tag was deleted: there is nothing to fetch".to_owned()),
+    ] {
+        assert_eq!(asked(&hook(filters), Some("push"), body), Err(reason));
+    }
+    assert_eq!(asked(&hook(&[]), Some("Ping"), &body), Err("it is a ping".to_owned()));
+    let mut strange = hook(&[]);
+    strange.target_action = ActionName::parse("Sign").unwrap();
+    let none = "pipeline 'shop' has no source action 'Sign' in its first stage any more";
+    assert_eq!(asked(&strange, None, &body), Err(none.to_owned()));
+    let missing = evaluate(&strange, None, &Registry::builtin(), None, &body);
+    assert_eq!(missing, Asked::Nothing { reason: "there is no pipeline 'shop'".to_owned() });
+    let long = hook(&[("$.ref", Some(&"x".repeat(400)))]);
+    assert_eq!(asked(&long, None, &body).unwrap_err().chars().count(), 300);
+}
+
+#[test]
+fn values_are_compared_as_text_and_lists_by_their_entries() {
+    let body =
+        json!({ "text": "7", "number": 7, "yes": true, "none": null, "list": [null, 7, "a"], "object": {} });
+    for (path, equals, passes) in [
+        ("$.text", "7", true),
+        ("$.text", "8", false),
+        ("$.number", "7", true),
+        ("$.number", "7.0", false),
+        ("$.yes", "true", true),
+        ("$.yes", "false", false),
+        ("$.none", "null", true),
+        ("$.none", "", false),
+        ("$.list", "null", true),
+        ("$.list", "a", true),
+        ("$.list", "b", false),
+        ("$.object", "{}", false),
+    ] {
+        let told = asked(&hook(&[(path, Some(equals))]), None, &body);
+        assert_eq!(told.is_ok(), passes, "{path} {equals}: {told:?}");
+    }
+}
+
+#[test]
+fn only_a_push_to_the_branch_that_is_fetched_pins_whatever_the_provider_calls_it() {
+    let of = |provider: &str, key: &str, body: &Value| {
+        let mut pipeline = pipeline();
+        let action = &mut pipeline.stages[0].actions[0];
+        action.action_type_id.provider = provider.into();
+        action.configuration = [(key.to_owned(), "main".to_owned())].into();
+        match evaluate(&hook(&[]), Some(&pipeline), &Registry::builtin(), Some("push"), body) {
+            Asked::Start { revision } => revision.map(|(_, commit)| commit),
+            Asked::Nothing { reason } => panic!("{reason}"),
+        }
+    };
+    let body = push("main", COMMIT);
+    let pinned = Some(COMMIT.to_owned());
+    assert_eq!(of("GitHub", "Branch", &body), pinned);
+    assert_eq!(of("CodeStarSourceConnection", "BranchName", &body), pinned);
+    assert_eq!(of("CodeCommit", "BranchName", &body), pinned);
+    assert_eq!(of("GitHub", "BranchName", &body), None);
+    assert_eq!(of("S3", "BranchName", &body), None);
+    assert_eq!(of("GitHub", "Branch", &push("main", &"a".repeat(64))), Some("a".repeat(64)));
+    for odd in ["a".repeat(63), "g".repeat(40), "0".repeat(40)] {
+        assert_eq!(of("GitHub", "Branch", &push("main", &odd)), None, "{odd}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_webhook_is_said() {
+    let registry = Registry::builtin();
+    let wrong = |hook: &WebhookDefinition| check(hook, &pipeline(), &registry).unwrap_err();
+    let mut strange = hook(&[]);
+    strange.target_action = ActionName::parse("Sign").unwrap();
+    assert_eq!(
+        wrong(&strange),
+        BadWebhook::Invalid(
+            "The target action 'Sign' is not a source action in the first stage of pipeline 'shop'".into()
+        )
+    );
+    assert_eq!(check(&hook(&[("$.ref", None); 5]), &pipeline(), &registry), Ok(()));
+    let many = BadWebhook::Invalid("A webhook has at most 5 filters: 6".into());
+    assert_eq!(wrong(&hook(&[("$.ref", None); 6])), many);
+    let path = "The JSON path '$x' is not usable: `.` or `[` is missing at character 2";
+    assert_eq!(wrong(&hook(&[("$x", None)])), BadWebhook::FilterPattern(path.into()));
+    let key = "The filter '$.ref' names {OAuthToken}, which is not a key of the configuration of action 'Fetch' that \
+               may be compared with";
+    assert_eq!(wrong(&hook(&[("$.ref", Some("{OAuthToken}"))])), BadWebhook::FilterPattern(key.into()));
+}
+
+#[test]
+fn what_does_not_fit_an_authentication_is_said() {
+    use WebhookAuthentication::{GithubHmac, Ip, Unauthenticated};
+    let long = |chars: usize| "ü".repeat(chars);
+    let only =
+        |member: &str| Err(format!("'authenticationConfig' should contain only one property: '{member}'"));
+    let secret = Err("'SecretToken' must have 1 to 100 characters".to_owned());
+    let range = "'AllowedIPRange' must be a CIDR block such as 192.30.252.0/22: 10.0.0.0";
+    let none = Err("'authenticationConfig' should contain no property".to_owned());
+    for (kind, allowed, token, expected) in [
+        (GithubHmac, None, Some(long(100)), Ok(())),
+        (GithubHmac, None, Some(long(101)), secret.clone()),
+        (GithubHmac, None, Some(String::new()), secret),
+        (GithubHmac, None, None, only("SecretToken")),
+        (Ip, Some("10.0.0.0/32"), None, Ok(())),
+        (Ip, Some("10.0.0.0"), None, Err(range.to_owned())),
+        (Ip, None, Some(long(1)), only("AllowedIPRange")),
+        (Unauthenticated, None, None, Ok(())),
+        (Unauthenticated, Some("10.0.0.0/8"), None, none),
+    ] {
+        let checked = check_authentication(kind, allowed, token.as_deref());
+        assert_eq!(checked.map_err(|error| error.to_string()), expected);
+    }
 }
 
 proptest! {

@@ -194,3 +194,64 @@ fn an_approval_stays_bound_to_the_revisions_it_was_asked_for() {
     world.when_answered("e1", "Ask", true).accepted();
     assert_eq!(world.run("e1").revisions, asked);
 }
+
+#[test]
+fn a_rollback_takes_nobodys_turn_in_the_order_of_a_gate() {
+    let definition =
+        pipeline("p").mode(Queued).stage("Source", [source("Src")]).stage("Prod", [deploy("Ship")]);
+    let mut world = given(definition);
+    world.policy.gates.insert(stage_name("Prod"), GatePolicy { newer: Newer::Newest, older: None });
+    for run in ["e1", "e2"] {
+        arrive(&mut world, run);
+        world.succeed(run, "Ship");
+    }
+    world.start("e3");
+    world.when_rolled_back("e4", "Prod", "e1").accepted();
+    world.succeed("e4", "Ship");
+    world.succeed("e3", "Src");
+    assert_eq!(world.holders("Prod"), ["e3"], "though the rollback was started after it");
+}
+
+#[test]
+fn nobody_gives_way_to_who_stands_at_a_closed_door_until_it_is_opened() {
+    let mut world = gated(Queued, Newer::Supersede);
+    arrive(&mut world, "e1");
+    world.when_disabled("Prod").accepted();
+    arrive(&mut world, "e2");
+    world.when_succeeds("e1", "Test").then(&["e1: ActionSucceeded Prod/Test", "e1: ActionStarted Prod/Ask"]);
+    world.when_enabled("Prod").accepted();
+    assert_eq!((world.status("e1"), world.holders("Prod")), (ExecutionStatus::Superseded, vec!["e2"]));
+}
+
+/// PARALLEL runs come to a deployment in an order of their own.
+fn deploying() -> World {
+    given(pipeline("p").mode(Parallel).stage("Source", [source("Src")]).stage("Prod", [deploy("Ship")]))
+}
+
+#[test]
+fn of_all_that_entered_the_newest_is_remembered() {
+    let mut world = deploying();
+    let refuse = GatePolicy { newer: Newer::Hold, older: Some(events::Older::Refuse) };
+    world.policy.gates.insert(stage_name("Prod"), refuse);
+    ["e1", "e2", "e3"].iter().for_each(|run| world.start(run));
+    for run in ["e1", "e3"] {
+        world.succeed(run, "Src");
+        world.succeed(run, "Ship");
+    }
+    world.succeed("e2", "Src");
+    assert_eq!(world.status("e2"), ExecutionStatus::Superseded);
+    assert_eq!(world.run("e2").cause.as_deref(), Some("e3"));
+}
+
+#[test]
+fn a_run_that_started_before_there_was_an_order_may_follow_newer_ones() {
+    let mut world = deploying();
+    world.start("e1");
+    let refuse = GatePolicy { newer: Newer::Hold, older: Some(events::Older::Refuse) };
+    world.policy.gates.insert(stage_name("Prod"), refuse);
+    world.start("e2");
+    world.succeed("e2", "Src");
+    world.succeed("e2", "Ship");
+    world.succeed("e1", "Src");
+    assert_eq!(world.holders("Prod"), ["e1"]);
+}

@@ -7,7 +7,7 @@ use domain::{
     command::{ActionResult, Details, JobWish, Wish},
     execution::{
         ActionStatus, ExecutionStatus,
-        job::{JobRun, JobStatus},
+        job::{JobRun, JobStatus, is_function},
     },
     testing::*,
     views::jobs::{JOBS, rows, waiting_partition},
@@ -376,4 +376,47 @@ fn a_function_is_found_by_its_attempts_id_and_never_handed_out() {
     let made = rows(&execution_id("e1"), world.run("e1"), Version(3), [&started]);
     assert_eq!(made.len(), 1);
     assert_eq!((made[0].p.as_str(), made[0].q.as_str()), (JOBS, run.action_execution.as_str()));
+}
+
+#[test]
+fn only_a_function_of_lambda_is_one() {
+    use events::{ActionCategory, ActionOwner, ActionTypeId};
+    let of = |category, owner, provider: &str| {
+        let (provider, version) = (provider.to_owned(), "1".to_owned());
+        is_function(&ActionTypeId { category, owner, provider, version })
+    };
+    assert!(of(ActionCategory::Invoke, ActionOwner::AWS, "Lambda"));
+    assert!(!of(ActionCategory::Invoke, ActionOwner::AWS, "StepFunctions"));
+    assert!(!of(ActionCategory::Invoke, ActionOwner::Custom, "Lambda"));
+    assert!(!of(ActionCategory::Build, ActionOwner::AWS, "Lambda"));
+}
+
+#[test]
+fn an_attempt_knows_its_newest_job_and_what_became_of_those_before() {
+    let world = acknowledged();
+    let (run, strange) = (world.attempt("e1", "A"), JobId::parse("00").unwrap());
+    assert_eq!(run.job_status(&job(&world).job, false), Some(JobStatus::InProgress));
+    assert_eq!(run.job_status(&strange, true), Some(JobStatus::Succeeded));
+    assert_eq!(run.job_status(&strange, false), None);
+    let fetched = world.attempt("e1", "Src");
+    assert_eq!(fetched.job_status(&strange, true), None);
+}
+
+#[test]
+fn a_functions_job_stands_as_its_attempt_does() {
+    let mut world = given(pipeline("p").stage("Source", [source("Src")]).stage("Call", [function("A")]));
+    world.start("e1");
+    world.succeed("e1", "Src");
+    let mut run = world.attempt("e1", "A").clone();
+    let own = JobId::parse(run.action_execution.as_str()).unwrap();
+    for (status, of_job) in [
+        (ActionStatus::InProgress, JobStatus::InProgress),
+        (ActionStatus::Succeeded, JobStatus::Succeeded),
+        (ActionStatus::Failed, JobStatus::Failed),
+        (ActionStatus::Abandoned, JobStatus::Failed),
+    ] {
+        run.status = status;
+        assert_eq!(run.job_status(&own, false), Some(of_job));
+    }
+    assert_eq!(run.job_status(&JobId::parse("00").unwrap(), false), None);
 }

@@ -47,6 +47,17 @@ fn what_is_waited_for_is_due_at_its_deadline_and_looked_at_once_an_hour_before()
 }
 
 #[test]
+fn a_deadline_counts_from_its_very_moment() {
+    let gate = [approval("Ask").timeout(605)];
+    let mut world = given(pipeline("p").stage("Source", [source("Src")]).stage("Gate", gate));
+    world.start("e1");
+    world.succeed("e1", "Src");
+    let row = open(&world);
+    let deadline = later(&world, 605);
+    assert!(!row.is_due(Timestamp(deadline.0 - 1)) && row.is_due(deadline));
+}
+
+#[test]
 fn work_of_workers_is_theirs_until_its_deadline() {
     let mut world =
         given(pipeline("p").stage("Source", [source("Src")]).stage("Build", [custom("Make").timeout(600)]));
@@ -122,6 +133,23 @@ fn once_only_people_are_waited_for_nobody_looks_at_what_ended_before() {
     world.succeed("e1", "Scan");
     assert_eq!(touched(&world, &ended(&world, "Scan")), [OPEN]);
     assert!(!open(&world).is_due(later(&world, 5)));
+}
+
+#[test]
+fn what_began_is_looked_after_whatever_ended_with_it_and_what_only_ended_is_not() {
+    let gate = [action("Make"), approval("Ask")];
+    let mut world = given(pipeline("p").stage("Source", [source("Src")]).stage("Gate", gate));
+    world.when_disabled("Gate").accepted();
+    world.start("e1");
+    world.succeed("e1", "Src");
+    assert_eq!(touched(&world, &ended(&world, "Src")), Vec::<String>::new(), "nothing is under way");
+    world.when_enabled("Gate").accepted();
+    world.succeed("e1", "Make");
+    let began = world.events("e1").iter().rev().map(|(_, event)| event);
+    let began = began.clone().find(|event| matches!(event, ExecutionEvent::ActionStarted(_))).unwrap();
+    let both = [began.clone(), ended(&world, "Make")];
+    let rows = listing::execution_rows(&execution_id("e1"), world.run("e1"), Version(9), &both);
+    assert_eq!(rows.into_iter().map(|row| row.p).collect::<Vec<_>>(), [OPEN]);
 }
 
 #[test]

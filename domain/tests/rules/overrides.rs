@@ -268,3 +268,11 @@ fn a_way_out_that_asked_for_a_rollback_may_be_overridden_when_there_was_nothing_
     world.when_overridden("e1", "Deploy", OnSuccess).accepted();
     assert_eq!(world.status("e1"), ExecutionStatus::Succeeded);
 }
+
+#[test]
+fn a_way_out_that_another_run_has_been_through_since_is_not_overridden() {
+    let mut world = shut_out();
+    world.start("e2");
+    world.succeed("e2", "Src");
+    world.when_overridden("e1", "Deploy", OnSuccess).then_refused("NotLatestExecution");
+}

@@ -107,3 +107,16 @@ fn work_that_began_unheard_is_called_off_after_its_time_too_and_not_after_its_ow
     world.send(Some("e1"), wish).then(&[]);
     assert_eq!(world.cancelled.len(), 0);
 }
+
+#[test]
+fn what_ended_at_the_very_moment_of_its_deadline_is_called_off() {
+    let build = [action("A").timeout(30)];
+    let mut world = given(pipeline("p").stage("Source", [source("Src")]).stage("Build", build));
+    world.start("e1");
+    world.succeed("e1", "Src");
+    let wish = begun(&world, "b:1");
+    world.pass_minutes(30).accepted();
+    let run = world.attempt("e1", "A");
+    assert_eq!((run.updated, run.is_called_off()), (run.deadline, true));
+    world.send(Some("e1"), wish).then(&["e1: ActionProgressed Build/A"]);
+}

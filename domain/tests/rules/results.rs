@@ -147,3 +147,35 @@ fn recorded_times_follow_the_commands() {
     assert!(run.ended.is_some_and(|ended| ended >= attempt.updated));
     assert_eq!(run.stages[1].ended, run.ended);
 }
+
+#[test]
+fn of_each_source_the_newest_revision_is_kept() {
+    let sources = [source("Src"), source("Also")];
+    let mut world = given(pipeline("p").stage("Source", sources).stage("Build", [action("A")]));
+    let fetched = |world: &mut World, action: &str, revision: &str| {
+        let attempt = world.attempt_of("e1", action);
+        let revision = events::SourceRevision {
+            action: attempt.action.clone(),
+            revision_id: revision.to_owned(),
+            summary: None,
+            url: None,
+            change_id: None,
+            created: None,
+        };
+        let result = domain::command::ActionResult::Succeeded {
+            output_variables: Default::default(),
+            revision: Some(revision),
+            mocked: false,
+            details: Default::default(),
+        };
+        world.when_reported("e1", attempt, result).accepted();
+        let kept = world.run("e1").revisions.iter();
+        kept.map(|kept| format!("{} {}", kept.action, kept.revision_id)).collect::<Vec<_>>()
+    };
+    world.start("e1");
+    assert_eq!(fetched(&mut world, "Src", "r1"), ["Src r1"]);
+    world.fail("e1", "Also");
+    world.when_retried_all("e1", "Source").accepted();
+    assert_eq!(fetched(&mut world, "Also", "a1"), ["Src r1", "Also a1"]);
+    assert_eq!(fetched(&mut world, "Src", "r2"), ["Also a1", "Src r2"]);
+}

@@ -82,6 +82,21 @@ fn it_is_of_type_rollback_and_names_target_and_caller() {
 }
 
 #[test]
+fn it_carries_what_its_stage_reads_and_what_sources_fetched_and_nothing_else() {
+    let build = [action("A").input("Src").output("App"), action("B").output("Unread")];
+    let live = [deploy("Push").input("App"), action("Check").order(2).output("Report")];
+    let tell = deploy("Tell").order(3).input("Report");
+    let bare = pipeline("p").stage("Source", [source("Src")]).stage("Build", build);
+    let mut world = given(bare.stage("Deploy", live.into_iter().chain([tell])));
+    world.start("e1");
+    ["Src", "A", "B", "Push", "Check", "Tell"].iter().for_each(|action| world.succeed("e1", action));
+    world.when_rolled_back("a", "Deploy", "e1").accepted();
+    let rollback = world.run("a").start.clone().and_then(|start| start.rollback).expect("it is one");
+    let kept = Vec::from_iter(rollback.artifacts.iter().map(|kept| kept.name.to_string()));
+    assert_eq!(kept, ["App", "Src"], "what it makes itself it makes again");
+}
+
+#[test]
 fn it_uses_the_targets_artifacts_revisions_and_variables() {
     let mut world = two_passed(ExecutionMode::Superseded);
     world.when_rolled_back("a", "Deploy", "e1").accepted();

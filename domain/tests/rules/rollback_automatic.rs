@@ -83,12 +83,7 @@ fn it_names_the_run_that_failed() {
 fn without_anything_to_go_back_to_the_stage_just_fails() {
     let mut world = given(definition(ExecutionMode::Superseded));
     deploys(&mut world, "e1");
-    world.when_fails("e1", "Push").then(&[
-        "lane: StageReleased Deploy e1",
-        "e1: ActionFailed Deploy/Push JobFailed",
-        "e1: StageFailed Deploy",
-        "e1: ExecutionFailed",
-    ]);
+    just_fails(&mut world, "e1");
 }
 
 #[test]
@@ -98,17 +93,55 @@ fn only_runs_of_the_current_version_are_gone_back_to() {
     world.succeed("e3", "Last");
     world.when_updated(definition(ExecutionMode::Superseded)).accepted();
     deploys(&mut world, "e4");
-    world.fail("e4", "Push");
+    just_fails(&mut world, "e4");
     assert_eq!(world.rollback_of("e4"), None);
     assert!(world.holders("Deploy").is_empty());
+}
+
+/// The run's deployment fails, and nothing goes back.
+#[track_caller]
+fn just_fails(world: &mut World, run: &str) {
+    world.when_fails(run, "Push").then(&[
+        &format!("lane: StageReleased Deploy {run}"),
+        &format!("{run}: ActionFailed Deploy/Push JobFailed"),
+        &format!("{run}: StageFailed Deploy"),
+        &format!("{run}: ExecutionFailed"),
+    ]);
 }
 
 #[test]
 fn a_run_that_an_update_has_overtaken_just_fails() {
     let mut world = third_inside(ExecutionMode::Superseded);
     world.when_updated(definition(ExecutionMode::Superseded)).accepted();
-    world.fail("e3", "Push");
+    just_fails(&mut world, "e3");
     assert_eq!(world.rollback_of("e3"), None);
+}
+
+#[test]
+fn a_source_is_fetched_anew_and_goes_back_to_nothing() {
+    let bare = pipeline("p").stage("Source", [source("Src")]).on_failure("ROLLBACK", None);
+    let mut world = given(bare.stage("Deploy", [deploy("Push")]));
+    world.start("e1");
+    world.succeed("e1", "Src");
+    world.succeed("e1", "Push");
+    world.start("e2");
+    world.when_fails("e2", "Src").then(&[
+        "lane: StageReleased Source e2",
+        "e2: ActionFailed Source/Src JobFailed",
+        "e2: StageFailed Source",
+        "e2: ExecutionFailed",
+    ]);
+}
+
+#[test]
+fn a_rollback_that_fails_leads_to_no_other_of_runs_that_keep_their_own_definition() {
+    let mut world = given(definition(ExecutionMode::Superseded));
+    world.policy.compatibility = events::Compatibility::Extended;
+    passes(&mut world, "e1");
+    deploys(&mut world, "e2");
+    world.fail("e2", "Push");
+    let back = world.rollback_of("e2").expect("it has started");
+    just_fails(&mut world, &back);
 }
 
 #[test]

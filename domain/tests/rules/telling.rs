@@ -5,11 +5,11 @@
 #![allow(clippy::unwrap_used, reason = "clippy knows only functions marked as tests, not their helpers")]
 
 use domain::{
-    command::{ActionResult, Details},
+    command::{ActionResult, Details, Wish},
     state_change::StateChange,
     testing::*,
 };
-use events::outbound::ChangeDetail;
+use events::{FailureCode, outbound::ChangeDetail};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -65,6 +65,32 @@ fn what_a_provider_says_of_success_is_told() {
     assert_eq!(told["external-execution-id"], "shop:1");
     assert_eq!(told["external-execution-url"], "https://example.com/1");
     assert!(told.get("error-code").is_none());
+}
+
+#[test]
+fn what_goes_in_is_told_at_the_start_and_what_a_provider_began_at_the_end() {
+    let build = [action("A").input("Src"), action("B").input("Src")];
+    let mut world = given(pipeline("p").stage("Source", [source("Src")]).stage("Build", build));
+    world.start("e1");
+    world.succeed("e1", "Src");
+    assert_eq!(last(&world, "e1", "Build/A STARTED")["input-artifacts"][0]["name"], "Src");
+    let ids = |id: &str| Details {
+        external_execution_id: Some(id.to_owned()),
+        external_execution_url: Some(format!("https://example.com/{id}")),
+        ..Details::default()
+    };
+    for (action, at_the_end, id) in [("A", Details::default(), "begun"), ("B", ids("ended"), "ended")] {
+        let attempt = world.attempt_of("e1", action);
+        let wish = Wish::NoteActionProgress { attempt: attempt.clone(), details: ids("begun") };
+        world.send(Some("e1"), wish).accepted();
+        let (code, message) = (FailureCode::JobFailed, "no".to_owned());
+        let failed = ActionResult::Failed { code, message, details: at_the_end };
+        world.when_reported("e1", attempt, failed).accepted();
+        let told = last(&world, "e1", &format!("Build/{action} FAILED"));
+        assert_eq!(told["execution-result"]["external-execution-id"], id);
+        assert_eq!(told["execution-result"]["external-execution-url"], format!("https://example.com/{id}"));
+        assert!(told.get("input-artifacts").is_none());
+    }
 }
 
 #[test]
@@ -246,6 +272,7 @@ fn the_detail_says_what_it_is_about() {
     let started = last(&world, "e1", "p STARTED");
     assert_eq!(started["execution-trigger"]["trigger-type"], "StartPipelineExecution");
     assert_eq!(started["version"], 1);
+    assert_eq!(world.course("e1").pipeline(), Some((&world.name, events::PipelineVersion(1))));
     assert_eq!(started["towpath-event-id"], world.told("e1")[0].id.as_str());
     let action = last(&world, "e1", "Build/A STARTED");
     assert_eq!(action["action-execution-id"], world.attempt("e1", "A").action_execution.as_str());
@@ -335,6 +362,10 @@ mod of_connections {
     use std::collections::BTreeMap;
 
     fn started(kind: TriggerType) -> Vec<ExecutionEvent> {
+        started_of(kind, "CodeStarSourceConnection")
+    }
+
+    fn started_of(kind: TriggerType, provider: &str) -> Vec<ExecutionEvent> {
         let start = ExecutionStarted {
             pipeline: PipelineName::parse("p").unwrap(),
             pipeline_version: PipelineVersion(3),
@@ -355,7 +386,7 @@ mod of_connections {
             action_type: ActionTypeId {
                 category: ActionCategory::Source,
                 owner: ActionOwner::AWS,
-                provider: "CodeStarSourceConnection".into(),
+                provider: provider.into(),
                 version: "1".into(),
             },
             resolved: BTreeMap::new(),
@@ -445,5 +476,97 @@ mod of_connections {
         let ends = [fetched(), ExecutionEvent::ExecutionSucceeded(ExecutionEnded {})];
         let told = triggers(started(TriggerType::StartPipelineExecution).into_iter().chain(ends).collect());
         assert_eq!(told[1], Value::Null);
+    }
+
+    #[test]
+    fn only_what_a_connection_fetched_is_told() {
+        let ends = [fetched(), ExecutionEvent::ExecutionSucceeded(ExecutionEnded {})];
+        let told = triggers(started_of(TriggerType::WebhookV2, "GitHub").into_iter().chain(ends).collect());
+        assert_eq!(told[1], Value::Null);
+    }
+
+    fn with(mut event: ExecutionEvent, variables: &[(&str, &str)]) -> ExecutionEvent {
+        if let ExecutionEvent::ActionSucceeded(succeeded) = &mut event {
+            let more = variables.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+            succeeded.output_variables.extend(more);
+        }
+        event
+    }
+
+    #[test]
+    fn all_that_is_known_of_a_commit_is_told_and_a_long_message_is_cut() {
+        let long = "ü".repeat(2049);
+        let more = [
+            ("AuthorDisplayName", ""),
+            ("AuthorEmail", "a@b"),
+            ("AuthorId", "7"),
+            ("AuthorDate", "2026-03-01"),
+            ("CommitMessage", &long),
+            ("ConnectionArn", "arn:c"),
+            ("TagName", "v1"),
+        ];
+        let ends = [with(fetched(), &more), ExecutionEvent::ExecutionSucceeded(ExecutionEnded {})];
+        let told = triggers(started(TriggerType::WebhookV2).into_iter().chain(ends).collect());
+        let commit = json!({
+            "full-repository-name": "acme/shop", "provider-type": "GitHub", "author-email": "a@b", "author-id": "7",
+            "author-date": "2026-03-01", "commit-message": "ü".repeat(2048), "connection-arn": "arn:c",
+            "tag-name": "v1", "branch-name": "main", "commit-id": "1a2b",
+        });
+        assert_eq!(told[1], commit);
+    }
+
+    #[test]
+    fn where_other_sources_failed_the_commit_is_told_of_every_end_but_that() {
+        let mut events = started(TriggerType::WebhookV2);
+        let others = ["a2", "a3"].map(|id| ActionExecutionId::parse(id).unwrap());
+        for id in &others {
+            let mut other = events[2].clone();
+            if let ExecutionEvent::ActionStarted(action) = &mut other {
+                action.action_execution = id.clone();
+            }
+            events.push(other);
+        }
+        events.push(fetched());
+        for id in others {
+            let mut lost = failed();
+            if let ExecutionEvent::ActionFailed(failed) = &mut lost {
+                failed.action_execution = id;
+            }
+            events.push(lost);
+        }
+        let told = |end: ExecutionEvent| triggers(events.iter().cloned().chain([end]).collect());
+        assert_eq!(told(ExecutionEvent::ExecutionFailed(ExecutionEnded {}))[1], Value::Null);
+        assert_eq!(told(ExecutionEvent::ExecutionStopped(ExecutionEnded {}))[1]["commit-id"], "1a2b");
+    }
+
+    #[test]
+    fn an_action_is_told_of_in_the_region_it_declares() {
+        let mut definition = pipeline("p").stage("Source", [source("Fetch"), source("Also")]).build();
+        definition.stages[0].actions[0].region = serde_json::from_value(json!("eu-north-1")).unwrap();
+        let id = execution_id("e1");
+        let mut course = Course::default();
+        let around = Surroundings { execution: &id, region: "eu-west-1", definition: Some(&definition) };
+        let mut told = Vec::new();
+        for (index, event) in started(TriggerType::Webhook).iter().enumerate() {
+            let version = Version(index as u64 + 1);
+            told.extend(tell(&mut course, Happened { event, version, at: Timestamp(1) }, around));
+        }
+        let action: Value = serde_json::from_str(&told.pop().unwrap().body()).unwrap();
+        assert_eq!(action["region"], "eu-north-1");
+    }
+}
+
+#[test]
+fn moments_are_told_to_the_millisecond_and_to_the_minute() {
+    use domain::state_change::{millis, minutes};
+    use events::Timestamp;
+    for (at, to_the_millisecond, to_the_minute) in [
+        (0, "1970-01-01T00:00:00.000Z", "1970-01-01T00:00Z"),
+        (61_007, "1970-01-01T00:01:01.007Z", "1970-01-01T00:01Z"),
+        (3_599_999, "1970-01-01T00:59:59.999Z", "1970-01-01T00:59Z"),
+        (-1, "1969-12-31T23:59:59.999Z", "1969-12-31T23:59Z"),
+    ] {
+        let at = Timestamp(at);
+        assert_eq!((millis(at).as_str(), minutes(at).as_str()), (to_the_millisecond, to_the_minute));
     }
 }

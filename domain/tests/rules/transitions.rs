@@ -168,3 +168,30 @@ fn a_run_that_waited_thirty_days_at_a_closed_door_is_cancelled_when_it_opens() {
     assert_eq!(world.status("e1"), ExecutionStatus::Cancelled);
     assert!(world.holders("Build").is_empty());
 }
+
+#[test]
+fn a_closed_door_is_closed_again_only_for_another_reason() {
+    let mut world = of_mode(ExecutionMode::Superseded);
+    let wish = |reason: &str| domain::command::Wish::DisableTransition {
+        stage: stage_name("Build"),
+        reason: reason.to_owned(),
+    };
+    world.send(None, wish("freeze")).then(&["lane: TransitionDisabled Build"]);
+    world.send(None, wish("freeze")).then_nothing();
+    world.send(None, wish("holidays")).then(&["lane: TransitionDisabled Build"]);
+    world.when_enabled("Build").accepted();
+    world.send(None, wish("holidays")).then(&["lane: TransitionDisabled Build"]);
+}
+
+#[test]
+fn who_waited_thirty_days_to_the_millisecond_still_goes_on() {
+    for (late, status) in [(0, ExecutionStatus::InProgress), (1, ExecutionStatus::Cancelled)] {
+        let mut world = of_mode(ExecutionMode::Superseded);
+        world.when_disabled("Build").accepted();
+        world.start("e1");
+        world.succeed("e1", "Src");
+        world.now.0 += 30 * 24 * 60 * 60 * 1000 + late;
+        world.when_enabled("Build").accepted();
+        assert_eq!(world.status("e1"), status);
+    }
+}

@@ -5,13 +5,15 @@
 use domain::{
     Rejection,
     command::Context,
+    views::Row,
     webhook::{
-        DELIVERIES_KEPT, IDLE_DELIVERIES_WRITTEN_MAX, IDLE_WINDOW_MS, Webhook, WebhookDefinition, WebhookWish,
+        DELIVERIES_KEPT, Delivery, IDLE_DELIVERIES_WRITTEN_MAX, IDLE_WINDOW_MS, Webhook, WebhookDefinition,
+        WebhookWish,
     },
 };
 use events::{
-    ActionName, DeliveryEvaluated, DeliveryVerdict, ExecutionId, PipelineName, Timestamp,
-    WebhookAuthentication, WebhookEvent, WebhookName,
+    ActionName, DeliveryEvaluated, DeliveryVerdict, ExecutionId, PipelineName, Timestamp, Version,
+    WebhookAuthentication, WebhookEvent, WebhookFilter, WebhookName,
 };
 use std::collections::BTreeMap;
 
@@ -160,4 +162,122 @@ fn calls_for_nothing_fill_neither_the_log_nor_the_state() {
     assert_eq!(hook.delivered(started("e1")), 1, "a start is always written");
     hook.now += i64::try_from(IDLE_WINDOW_MS).unwrap();
     assert_eq!(hook.delivered(ignored()), 1);
+}
+
+#[test]
+fn a_registration_is_written_down_whenever_it_says_something_new() {
+    let mut hook = Hook::default();
+    hook.send(&put("Fetch", "t", &[])).unwrap();
+    let registered = |id: &str| WebhookWish::RecordRegistration { outcome: Ok(id.into()) };
+    let failed = |code: &str| WebhookWish::RecordRegistration { outcome: Err((code.into(), "no".into())) };
+    for (wish, event) in [
+        (failed("NoCredentials"), "WebhookRegistrationFailed"),
+        (failed("NotFound"), "WebhookRegistrationFailed"),
+        (registered("17"), "WebhookRegistered"),
+        (registered("18"), "WebhookRegistered"),
+        (failed("NotFound"), "WebhookRegistrationFailed"),
+        (registered("18"), "WebhookRegistered"),
+        (failed("NotFound"), "WebhookRegistrationFailed"),
+        (WebhookWish::Deregister, "WebhookDeregistered"),
+    ] {
+        assert_eq!(hook.send(&wish), Ok(vec![event]), "{wish:?}");
+    }
+    assert_eq!((&hook.state.registration.hook, &hook.state.registration.error), (&None, &None));
+}
+
+#[test]
+fn what_is_kept_of_a_webhook_is_what_was_put_and_what_was_delivered() {
+    let mut hook = Hook { now: 7, ..Hook::default() };
+    let definition = WebhookDefinition {
+        target_pipeline: PipelineName::parse("shop").unwrap(),
+        target_action: ActionName::parse("Fetch").unwrap(),
+        filters: vec![WebhookFilter { json_path: "$.ref".into(), match_equals: Some("x".into()) }],
+        authentication: WebhookAuthentication::Ip,
+        allowed_ip_range: Some("10.0.0.0/8".into()),
+        secret: Some("hook-secret".into()),
+    };
+    let put = |definition: &WebhookDefinition| WebhookWish::Put {
+        definition: definition.clone(),
+        tags: BTreeMap::new(),
+        fresh_token: "t".into(),
+    };
+    hook.send(&put(&definition)).unwrap();
+    assert_eq!(hook.state.definition.as_ref(), Some(&definition));
+    let other = WebhookDefinition { allowed_ip_range: None, ..definition };
+    assert_eq!(hook.send(&put(&other)), Ok(vec!["WebhookPut"]));
+    let verdict = DeliveryVerdict::Refused { reason: "no".into() };
+    let (delivery, event) = (Some("d-1".to_owned()), Some("push".to_owned()));
+    let evaluated =
+        DeliveryEvaluated { delivery: delivery.clone(), event: event.clone(), verdict: verdict.clone() };
+    hook.send(&WebhookWish::RecordDelivery(evaluated)).unwrap();
+    assert_eq!(hook.state.recent, [Delivery { at: Timestamp(7), delivery, event, verdict }]);
+}
+
+#[test]
+fn of_deliveries_the_newest_twenty_are_kept() {
+    let mut hook = Hook { now: 1, ..Hook::default() };
+    hook.send(&put("Fetch", "t", &[])).unwrap();
+    for number in 1..=22 {
+        hook.now = number;
+        hook.delivered(ignored());
+    }
+    let kept = Vec::from_iter(hook.state.recent.iter().map(|delivery| delivery.at.0));
+    assert_eq!(kept, Vec::from_iter(3..=22));
+}
+
+#[test]
+fn a_window_of_calls_for_nothing_ends_a_minute_after_it_began() {
+    let window = i64::try_from(IDLE_WINDOW_MS).unwrap();
+    let mut hook = Hook { now: window, ..Hook::default() };
+    hook.send(&put("Fetch", "t", &[])).unwrap();
+    let max = IDLE_DELIVERIES_WRITTEN_MAX as usize;
+    let deliver = |hook: &mut Hook, now: i64, times: usize| {
+        hook.now = now;
+        (0..times).map(|_| hook.delivered(ignored())).sum::<usize>()
+    };
+    assert_eq!(deliver(&mut hook, window, max), max);
+    assert_eq!(deliver(&mut hook, 2 * window - 1, 2), 0);
+    assert_eq!(deliver(&mut hook, 2 * window, max + 2), max);
+    assert_eq!((hook.state.idle_since, hook.state.idle_written), (Timestamp(2 * window), 60));
+}
+
+#[test]
+fn each_wish_is_called_in_logs_by_a_name_of_its_own() {
+    let evaluated = DeliveryEvaluated { delivery: None, event: None, verdict: ignored() };
+    let wishes = [
+        put("Fetch", "t", &[]),
+        WebhookWish::Delete,
+        WebhookWish::Tag { tags: BTreeMap::new() },
+        WebhookWish::Untag { keys: Vec::new() },
+        WebhookWish::RecordRegistration { outcome: Ok(String::new()) },
+        WebhookWish::Deregister,
+        WebhookWish::RecordDelivery(evaluated),
+    ];
+    assert_eq!(
+        wishes.each_ref().map(WebhookWish::name),
+        [
+            "PutWebhook",
+            "DeleteWebhook",
+            "TagWebhook",
+            "UntagWebhook",
+            "RecordRegistration",
+            "DeregisterWebhook",
+            "RecordDelivery"
+        ]
+    );
+}
+
+#[test]
+fn a_webhook_is_listed_by_its_name_as_long_as_there_is_one() {
+    let mut hook = Hook::default();
+    let name = WebhookName::parse("hook").unwrap();
+    let row = |hook: &Hook| {
+        let mut rows = domain::views::webhooks::rows(&name, &hook.state, Version(3));
+        let Row { p, q, v, body } = rows.pop().unwrap();
+        assert_eq!((p.as_str(), q.as_str(), v, rows.len()), ("webhooks", "hook", Version(3), 0));
+        body
+    };
+    assert_eq!(row(&hook), None);
+    hook.send(&put("Fetch", "t", &[])).unwrap();
+    assert_eq!(row(&hook).as_deref(), Some("\"hook\""));
 }

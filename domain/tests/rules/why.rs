@@ -1,10 +1,12 @@
 //! Why a run is where it is, in a sentence.
 
 use domain::{
+    execution::{ActionStatus, Execution, ExecutionStatus},
     story::{Cause, Neighbour, Subject, Why, why, why_pipeline},
     testing::*,
+    trigger::{Evaluation, Triggers},
 };
-use events::ExecutionMode;
+use events::{ExecutionMode, Timestamp, TriggerEvaluated, TriggerSource, TriggerVerdict};
 
 fn of_mode(mode: ExecutionMode) -> World {
     given(
@@ -17,16 +19,26 @@ fn of_mode(mode: ExecutionMode) -> World {
 }
 
 fn answer(world: &World, execution: &str) -> Why {
-    let id = execution_id(execution);
-    let subject = Subject {
-        id: &id,
-        execution: world.run(execution),
-        lane: world.lane(),
-        pipeline: world.pipeline(),
-        now: world.now,
-    };
+    of_state(world, execution, world.run(execution))
+}
+
+/// What is said of a run that stands as given.
+fn of_state(world: &World, run: &str, execution: &Execution) -> Why {
+    let id = execution_id(run);
+    let (lane, pipeline) = (world.lane(), world.pipeline());
+    let subject = Subject { id: &id, execution, lane, pipeline, now: world.now };
     why(&subject, |id| world.exists(id.as_str()).then(|| world.run(id.as_str())))
 }
+
+/// What is said of the pipeline, whose newest run is that one.
+fn of_pipeline(world: &World, triggers: &Triggers, newest: Option<&str>) -> Why {
+    let id = newest.map(execution_id);
+    let newest = newest.zip(id.as_ref()).map(|(run, id)| Neighbour { id, execution: world.run(run) });
+    why_pipeline(&world.name, world.pipeline(), world.lane(), triggers, newest, world.now, |_| None)
+}
+
+/// The last reason of all.
+const STARTED: &str = "it was started by StartPipelineExecution (arn:aws:iam::000000000000:user/ann), on version 1 of the definition";
 
 #[track_caller]
 fn says(answer: &Why, cause: Cause, texts: &[&str]) {
@@ -142,19 +154,7 @@ fn a_cancelled_run_says_that_its_pipeline_was_updated() {
 #[test]
 fn a_pipeline_without_runs_and_one_with_a_closed_door_say_so() {
     let mut world = of_mode(ExecutionMode::Superseded);
-    let told = |world: &World, newest: Option<&str>| {
-        let id = newest.map(execution_id);
-        let newest = newest.zip(id.as_ref()).map(|(run, id)| Neighbour { id, execution: world.run(run) });
-        why_pipeline(
-            &world.name,
-            world.pipeline(),
-            world.lane(),
-            &domain::trigger::Triggers::default(),
-            newest,
-            world.now,
-            |_| None,
-        )
-    };
+    let told = |world: &World, newest: Option<&str>| of_pipeline(world, &Triggers::default(), newest);
     says(&told(&world, None), Cause::NeverStarted, &["was never started"]);
     world.start("e1");
     world.succeed("e1", "Src");
@@ -193,4 +193,143 @@ fn what_decided_beyond_the_modes_is_said() {
         ["Src", "Compile", "Lint"].iter().for_each(|action| world.succeed(run, action));
     }
     says(&answer(&world, "e1"), Cause::Superseded, &["e2", "has entered the stage before it"]);
+}
+
+#[test]
+fn spans_are_told_in_the_unit_that_people_would_take() {
+    let mut world = of_mode(ExecutionMode::Superseded);
+    world.start("e1");
+    let started = world.now.0;
+    for (milliseconds, words) in [
+        (0, "0 s"),
+        (1_999, "1 s"),
+        (119_999, "119 s"),
+        (120_000, "2 min"),
+        (7_199_999, "119 min"),
+        (7_200_000, "2 h"),
+        (172_799_999, "47 h"),
+        (172_800_000, "2 days"),
+        (863_999_999, "9 days"),
+    ] {
+        world.now = Timestamp(started + milliseconds);
+        let sentence = format!("stage Source is at work: Src (since {words})");
+        assert_eq!(answer(&world, "e1").sentence, sentence);
+    }
+}
+
+#[test]
+fn what_is_not_known_of_a_run_is_left_out() {
+    let world = of_mode(ExecutionMode::Superseded);
+    for (status, cause, sentence) in [
+        (
+            ExecutionStatus::InProgress,
+            Cause::BetweenSteps,
+            "it stands at its first stage and is about to be moved on",
+        ),
+        (ExecutionStatus::Failed, Cause::Unknown, "it failed before its first stage"),
+        (ExecutionStatus::Stopped, Cause::Stopped, "it was stopped"),
+        (ExecutionStatus::Cancelled, Cause::Cancelled, "it was cancelled: no reason was recorded"),
+    ] {
+        let told = of_state(&world, "e9", &Execution { status, ..Execution::default() });
+        assert_eq!((told.cause, told.sentence.as_str()), (cause, sentence));
+        assert_eq!(told.because, Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_failure_that_left_no_words_is_told_without_any() {
+    let mut world = of_mode(ExecutionMode::Superseded);
+    world.start("e1");
+    world.fail("e1", "Src");
+    let mut run = world.run("e1").clone();
+    for (status, sentence) in
+        [(ActionStatus::Failed, "Source/Src failed"), (ActionStatus::Abandoned, "Source/Src was abandoned")]
+    {
+        run.stages[0].attempts[0].error = None;
+        run.stages[0].attempts[0].status = status;
+        let told = of_state(&world, "e1", &run);
+        assert_eq!((told.cause, told.sentence.as_str()), (Cause::ActionFailed, sentence));
+        assert_eq!(told.because, [STARTED]);
+    }
+    run.stages[0].attempts.clear();
+    run.stages[0].manual_retries = 2;
+    let told = of_state(&world, "e1", &run);
+    assert_eq!((told.cause, told.sentence.as_str()), (Cause::StageFailed, "stage Source failed"));
+    assert_eq!(told.because, ["the stage was retried 2 times", STARTED]);
+}
+
+#[test]
+fn of_a_long_line_the_first_ten_are_named() {
+    let mut world = of_mode(ExecutionMode::Queued);
+    world.when_disabled("Build").accepted();
+    let runs = Vec::from_iter((1..=12).map(|number| format!("e{number}")));
+    for run in &runs {
+        world.start(run);
+        world.succeed(run, "Src");
+    }
+    let line = |count: usize| format!("{count} enter before it: {}", runs[..count.min(10)].join(", "));
+    assert_eq!(answer(&world, "e11").because, [line(10), STARTED.to_owned()]);
+    assert_eq!(answer(&world, "e12").because, [line(11), STARTED.to_owned()]);
+}
+
+#[test]
+fn of_a_neighbour_that_is_not_at_work_the_status_is_told() {
+    let mut world = of_mode(ExecutionMode::Superseded);
+    for run in ["e1", "e2"] {
+        world.start(run);
+        world.succeed(run, "Src");
+    }
+    world.when_stopped("e1").accepted();
+    assert_eq!(answer(&world, "e2").because, ["execution e1: Stopping", STARTED]);
+}
+
+#[test]
+fn who_was_let_in_and_has_not_heard_of_it_is_about_to_be_moved_on() {
+    let mut world = of_mode(ExecutionMode::Superseded);
+    for run in ["e1", "e2"] {
+        world.start(run);
+        world.succeed(run, "Src");
+    }
+    world.messages_wait = true;
+    world.succeed("e1", "Compile");
+    world.succeed("e1", "Lint");
+    let told = answer(&world, "e2");
+    assert_eq!(told.cause, Cause::BetweenSteps);
+    assert_eq!(told.sentence, "it stands at stage Source and is about to be moved on");
+}
+
+#[test]
+fn a_closed_door_is_told_once_and_an_opened_one_not_at_all() {
+    let mut world = of_mode(ExecutionMode::Superseded);
+    let none = Triggers::default();
+    world.start("e1");
+    world.when_disabled("Build").accepted();
+    let door = format!("the transition into Build was disabled by {}: freeze", world.actor);
+    assert_eq!(of_pipeline(&world, &none, Some("e1")).because, [STARTED.to_owned(), door.clone()]);
+    world.succeed("e1", "Src");
+    let told = of_pipeline(&world, &none, Some("e1"));
+    let sentence = format!("the newest execution e1 (InProgress): it waits in front of stage Build: {door}");
+    assert_eq!((told.sentence, told.because), (sentence, vec![STARTED.to_owned()]));
+    world.when_enabled("Build").accepted();
+    assert_eq!(of_pipeline(&world, &none, Some("e1")).because, [STARTED]);
+}
+
+#[test]
+fn of_what_might_have_started_a_pipeline_the_newest_five_are_told() {
+    let mut world = of_mode(ExecutionMode::Superseded);
+    let evaluation = |number: i64| Evaluation {
+        at: Timestamp(number * 1000),
+        evaluated: TriggerEvaluated {
+            source: TriggerSource::Watch,
+            event: format!("push {number}\nand more"),
+            identity: None,
+            delivery: None,
+            verdict: TriggerVerdict::NotStarted { reason: "no\nreally".to_owned() },
+        },
+    };
+    let triggers = Triggers { recent: (1..=6).map(evaluation).collect() };
+    world.now = Timestamp(10_000);
+    let told = of_pipeline(&world, &triggers, None);
+    let line = |number: i64| format!("the push {number} started nothing {} s ago: no", 10 - number);
+    assert_eq!(told.because, Vec::from_iter((2..=6).rev().map(line)));
 }

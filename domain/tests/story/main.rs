@@ -1,17 +1,28 @@
-//! Histories in words. `words.txt` tells every event that was ever stored, as `towpath log` would: the answer to read in
-//! reviews. `UPDATE_GOLDEN=1 cargo test -p domain --test story` writes it anew.
+//! Histories in words. `words.txt` tells every event that was ever stored, as `towpath log` would; the other files hold
+//! what is told of the runs in `runs.rs`: the answers to read in reviews. `UPDATE_GOLDEN=1 cargo test -p domain --test
+//! story` writes them anew.
 
 #![allow(clippy::unwrap_used, reason = "clippy knows only functions marked as tests, not their helpers")]
 #![allow(clippy::disallowed_methods, reason = "the words are a file; the code itself reads none")]
 
+mod notices;
+mod rows;
+mod runs;
+mod why;
+mod wording;
+
 use domain::{
+    command::{ActionResult, Details, Wish},
     execution::Execution,
     story::{Difference, Run, diff, execution_words, lane_words, pipeline_words},
     testing::*,
 };
-use events::{ExecutionEvent, ExecutionId, LaneEvent, PipelineEvent, Timestamp, codec::Stored};
+use events::{
+    ExecutionEvent, ExecutionId, LaneEvent, PipelineEvent, SourceRevision, Timestamp, Trigger, TriggerType,
+    codec::Stored,
+};
 use serde_json::Value;
-use std::{fmt::Write, fs, path::Path};
+use std::{collections::BTreeMap, fmt::Write, fs, path::Path};
 
 /// The stored events of one kind of stream that `events/golden` keeps, each with the file's name.
 fn stored<E: Stored>(stream: &str) -> Vec<(String, E)> {
@@ -28,6 +39,20 @@ fn stored<E: Stored>(stream: &str) -> Vec<(String, E)> {
         (name, event)
     };
     names.into_iter().map(read).collect()
+}
+
+/// Holds a text against the file of that name.
+#[track_caller]
+fn check(name: &str, text: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/story").join(name);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(&file, text).unwrap();
+    }
+    let expected = fs::read_to_string(&file).unwrap_or_default();
+    for (number, (line, expected)) in text.lines().zip(expected.lines()).enumerate() {
+        assert_eq!(line, expected, "{name}, line {}", number + 1);
+    }
+    assert_eq!(text.lines().count(), expected.lines().count(), "{name}");
 }
 
 /// Whoever a lane's event is about, as its body has it.
@@ -58,15 +83,7 @@ fn every_stored_event_is_told_in_the_words_that_are_written_down() {
     for (name, event) in stored::<ExecutionEvent>("execution") {
         writeln!(text, "{name}: {}", execution_words(&event)).unwrap();
     }
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/story/words.txt");
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        fs::write(&file, &text).unwrap();
-    }
-    let expected = fs::read_to_string(&file).unwrap_or_default();
-    for (number, (line, expected)) in text.lines().zip(expected.lines()).enumerate() {
-        assert_eq!(line, expected, "words.txt, line {}", number + 1);
-    }
-    assert_eq!(text.lines().count(), expected.lines().count());
+    check("words.txt", &text);
 }
 
 fn lines(found: &[Difference]) -> Vec<String> {
@@ -120,4 +137,75 @@ fn two_runs_are_compared_by_what_they_were_given_what_they_did_and_where_they_pa
     assert_eq!(diff(&a, &a), [], "nothing differs from itself");
     let shorter = Run { events: &events_a[..2], ..a };
     assert_eq!(lines(&diff(&a, &shorter)), [format!("first differing event event 3: {} | -", parted(2).0)]);
+}
+
+/// A run of `version` of the pipeline that began with this, whose build failed and succeeded the second time.
+fn mended(version: u32, trigger: Trigger, summary: Option<&str>, seconds: i64) -> World {
+    let of = |project: &str| {
+        let build = [action("A").set("ProjectName", project)];
+        pipeline("p").stage("Source", [source("Src")]).stage("Build", build)
+    };
+    let mut world = given(of("v1"));
+    (2..=version).for_each(|version| world.when_updated(of(&format!("v{version}"))).accepted());
+    let (variables, revisions) = (BTreeMap::new(), BTreeMap::new());
+    world.send(Some("e1"), Wish::StartExecution { trigger, variables, revisions }).accepted();
+    let attempt = world.attempt_of("e1", "Src");
+    let revision = SourceRevision {
+        action: attempt.action.clone(),
+        revision_id: format!("r{version}"),
+        summary: summary.map(ToOwned::to_owned),
+        url: None,
+        change_id: None,
+        created: None,
+    };
+    let (details, output_variables) = (Details::default(), BTreeMap::new());
+    let result =
+        ActionResult::Succeeded { output_variables, revision: Some(revision), mocked: false, details };
+    world.when_reported("e1", attempt, result).accepted();
+    world.now.0 += 500;
+    world.fail("e1", "A");
+    world.when_retried("e1", "Build").accepted();
+    world.now.0 += seconds * 1000;
+    world.when_succeeds_with("e1", "A", &[("Tag", &version.to_string())]).accepted();
+    world
+}
+
+fn whole<'a>(id: &'a ExecutionId, world: &'a World) -> Run<'a> {
+    let definition = world.pipeline().current_definition().map(|definition| &**definition);
+    Run { id, execution: world.run("e1"), definition, events: world.events("e1") }
+}
+
+#[test]
+fn runs_of_two_versions_differ_in_all_that_led_to_them_and_in_how_long_the_last_attempts_took() {
+    let id = execution_id("e1");
+    let trigger = |kind, detail: &str| Trigger { kind, detail: detail.to_owned() };
+    let first = mended(1, trigger(TriggerType::StartPipelineExecution, "ann"), Some("Mend it\nnow"), 2);
+    let second = mended(2, trigger(TriggerType::CloudWatchEvent, ""), None, 3);
+    let (a, b) = (whole(&id, &first), whole(&id, &second));
+    assert_eq!(
+        lines(&diff(&a, &b)),
+        [
+            "trigger : StartPipelineExecution (ann) | CloudWatchEvent",
+            "version : 1 | 2",
+            "revision Src: r1 (Mend it) | r2",
+            "definition stages[1].actions[0].configuration.ProjectName: v1 | v2",
+            "output variable Build/A Tag: 1 | 2",
+            "duration Build/A: 2000 ms | 3000 ms",
+        ]
+    );
+    assert_eq!(diff(&Run { definition: None, ..a }, &Run { definition: None, ..a }), []);
+}
+
+#[test]
+fn of_a_definition_without_end_ten_thousand_places_are_looked_at() {
+    let id = execution_id("e1");
+    let world = mended(1, Trigger { kind: TriggerType::Webhook, detail: String::new() }, None, 1);
+    let known = whole(&id, &world);
+    let mut definition = known.definition.unwrap().clone();
+    let more = (0..10_100).map(|number| (format!("k{number}"), String::new()));
+    definition.stages[1].actions[0].configuration.extend(more);
+    let (all, none) = (Run { definition: Some(&definition), ..known }, Run { definition: None, ..known });
+    let found = diff(&all, &none);
+    assert!(found.iter().all(|difference| difference.kind == "definition"));
+    assert_eq!(found.len(), 10_000);
 }

@@ -4,8 +4,8 @@ use super::{BEFORE, COMMIT, connection, pipeline};
 use domain::{
     pipeline::{PipelineDeclaration, PullRequestEvent},
     trigger::{
-        ChangedFiles, GitChange, Head, PullRequest, Push, Reference, Verdict, evaluate_pull_request,
-        evaluate_push,
+        ChangedFiles, GitChange, Head, Listening, PullRequest, Push, Reference, Verdict,
+        evaluate_pull_request, evaluate_push, listening,
         place::{of_repository, places},
     },
 };
@@ -327,4 +327,228 @@ fn what_happened_is_told_in_words_with_short_commits() {
             format!("pull request 7 {happened}, `topic` into `main`, at {short}")
         );
     }
+}
+
+/// What filters on file paths say of a push of these files.
+fn of_files(patterns: Value, files: &[&str]) -> Result<String, String> {
+    let definition = filters(json!([{ "filePaths": patterns }]));
+    match pushed(&definition, &push("refs/heads/main", files)) {
+        Verdict::Start(start) => Ok(start.because),
+        Verdict::Nothing { reason } => Err(reason),
+        Verdict::Elsewhere => panic!("it is the pipeline's own repository"),
+    }
+}
+
+#[test]
+fn what_file_paths_decide_is_said_of_one_file_and_of_many() {
+    let both = json!({ "includes": ["src/**", "lib/*"], "excludes": ["src/docs/**"] });
+    let (includes, excludes) = (json!({ "includes": ["src/**"] }), json!({ "excludes": ["docs/**"] }));
+    for (patterns, files, words) in [
+        (&both, &["src/docs/a", "lib/b"][..], Ok("branch `main` was pushed, file `lib/b` passes")),
+        (&excludes, &["docs/a", "top"], Ok("branch `main` was pushed, file `top` passes")),
+        (&includes, &["top"], Err("the changed file `top` is not among includes `src/**`")),
+        (&both, &["top"], Err("the changed file `top` is not among includes `src/**`, `lib/*`")),
+        (
+            &both,
+            &["src/docs/a"],
+            Err(
+                "the changed file `src/docs/a` is not among includes `src/**`, `lib/*`, or is excluded by `src/docs/**`",
+            ),
+        ),
+        (&excludes, &["docs/a"], Err("the changed file `docs/a` is excluded by one of `docs/**`")),
+        (&includes, &["a", "b"], Err("none of the 2 changed files (`a`, …) is among includes `src/**`")),
+        (
+            &excludes,
+            &["docs/a", "docs/b", "docs/c"],
+            Err("none of the 3 changed files (`docs/a`, …) is outside of excludes `docs/**`"),
+        ),
+        (
+            &both,
+            &["a", "b"],
+            Err(
+                "none of the 2 changed files (`a`, …) is among includes `src/**`, `lib/*` and outside of excludes `src/docs/**`",
+            ),
+        ),
+        (&both, &[], Err("no file was changed")),
+    ] {
+        assert_eq!(of_files(patterns.clone(), files), words.map(Into::into).map_err(Into::into));
+    }
+}
+
+#[test]
+fn a_list_of_files_that_is_too_long_counts_as_met_and_of_patterns_eight_are_named() {
+    let none = json!({ "includes": ["src/**"] });
+    assert!(of_files(none.clone(), &["top"; 20_000]).is_err());
+    assert_eq!(
+        of_files(none, &["top"; 20_001]).unwrap(),
+        "branch `main` was pushed, the list of changed files is cut, so the file paths count as met"
+    );
+    let many = Vec::from_iter((0..9).map(|number| format!("p{number}")));
+    let shown = many[..8].iter().map(|pattern| format!("`{pattern}`")).collect::<Vec<_>>().join(", ");
+    assert_eq!(
+        of_files(json!({ "includes": many }), &["top"]).unwrap_err(),
+        format!("the changed file `top` is not among includes {shown}")
+    );
+}
+
+#[test]
+fn tags_and_branches_are_asked_for_apart() {
+    let tags = filters(json!([{ "tags": { "excludes": ["rc*"] } }]));
+    assert_eq!(starts(&tags, &push("refs/tags/v1", &[])), "tag `v1` is not excluded");
+    assert_eq!(
+        nothing(&tags, &push("refs/heads/main", &[])),
+        "branch `main` was pushed, and it asks for tags"
+    );
+    let branches = filters(json!([{ "branches": { "includes": ["main"] } }]));
+    assert_eq!(
+        nothing(&branches, &push("refs/tags/v1", &[])),
+        "tag `v1` was pushed, and it asks for branches"
+    );
+    let both = filters(json!([{ "branches": { "includes": ["main"] }, "tags": { "includes": ["v*"] } }]));
+    assert_eq!(starts(&both, &push("refs/tags/v1", &[])), "tag `v1` is included by `v*`");
+    assert_eq!(starts(&both, &push("refs/heads/main", &[])), "branch `main` is included by `main`");
+    let gone = Push { after: None, ..push("refs/tags/v1", &[]) };
+    assert_eq!(nothing(&tags, &gone), "tag `v1` was deleted: there is nothing to fetch");
+}
+
+#[test]
+fn what_a_pull_request_lacks_is_said() {
+    let any = connection(Some(json!({ "pullRequest": [{ "filePaths": { "includes": ["src/**"] } }] })));
+    let words =
+        |definition: &PipelineDeclaration, request: &PullRequest| match requested(definition, request, false)
+        {
+            Verdict::Start(start) => start.because,
+            Verdict::Nothing { reason } => reason,
+            Verdict::Elsewhere => "elsewhere".to_owned(),
+        };
+    let open = request(PullRequestEvent::Open, &["src/a"]);
+    assert_eq!(words(&any, &open), "destination branch `main` is any, file `src/a` passes");
+    let fork = PullRequest { is_from_fork: true, ..open.clone() };
+    assert_eq!(words(&any, &fork), "the pull request comes from a fork, whose author may be anybody");
+    let none = "no trigger of the pipeline asks for pull requests";
+    assert_eq!(words(&connection(None), &open), none);
+    assert_eq!(words(&filters(json!([{ "branches": { "includes": ["main"] } }])), &open), none);
+    assert_eq!(evaluate_pull_request(&any, &open, false, |_| false), Verdict::Elsewhere);
+}
+
+#[test]
+fn of_several_actions_each_says_its_own_and_the_first_that_starts_is_the_trigger() {
+    let mut two = connection(None);
+    let mut second = two.stages[0].actions[0].clone();
+    second.name = events::ActionName::parse("Also").unwrap();
+    second.configuration.insert("BranchName".into(), "dev".into());
+    two.stages[0].actions.push(second);
+    assert_eq!(
+        starts(&two, &push("refs/heads/dev", &[])),
+        "Also: branch `dev` is the one that `Also` fetches"
+    );
+    assert_eq!(
+        nothing(&two, &push("refs/heads/x", &[])),
+        "Fetch: branch `x` is not `main`, which the source action fetches; \
+         Also: branch `x` is not `dev`, which the source action fetches"
+    );
+}
+
+#[test]
+fn what_a_source_listens_to_depends_on_its_provider_and_its_settings() {
+    let github = |poll: &str| {
+        let configuration =
+            json!({ "Owner": "acme", "Repo": "shop", "Branch": "main", "PollForSourceChanges": poll });
+        pipeline("GitHub", configuration, json!([]))
+    };
+    let seen = |definition: &PipelineDeclaration| {
+        let all = listening(definition);
+        let one = |it: &Listening<'_>| {
+            (it.repository.clone(), it.branch.clone(), it.is_connection(), it.needs_files())
+        };
+        all.iter().map(one).collect::<Vec<_>>()
+    };
+    let shop = |is_connection, needs_files| {
+        vec![("acme/shop".to_owned(), "main".to_owned(), is_connection, needs_files)]
+    };
+    assert_eq!(seen(&github("true")), shop(false, false));
+    assert_eq!(seen(&github("False")), shop(false, false));
+    assert_eq!(seen(&connection(None)), shop(true, false));
+    let paths = json!({ "includes": ["src/**"] });
+    for (git, needs_files) in [
+        (json!({ "push": [{ "branches": { "includes": ["main"] } }] }), false),
+        (json!({ "push": [{ "filePaths": paths }] }), true),
+        (json!({ "pullRequest": [{ "events": ["OPEN"] }] }), false),
+        (json!({ "pullRequest": [{ "events": ["OPEN"] }, { "filePaths": paths }] }), true),
+        (json!({}), false),
+    ] {
+        assert_eq!(seen(&connection(Some(git))), shop(true, needs_files));
+    }
+    let s3 = pipeline("S3", json!({ "S3Bucket": "b", "S3ObjectKey": "k" }), json!([]));
+    assert_eq!(seen(&s3), []);
+    let Verdict::Start(start) = pushed(&github("true"), &push("refs/heads/main", &[])) else { panic!() };
+    assert_eq!(start.trigger.detail, format!("push of {COMMIT} to main (Fetch)"));
+}
+
+#[test]
+fn of_a_trigger_without_filters_the_actions_own_branch_counts() {
+    let mut definition = connection(Some(json!({})));
+    definition.stages[0].actions[0].configuration.insert("DetectChanges".into(), "false".into());
+    assert_eq!(
+        starts(&definition, &push("refs/heads/main", &[])),
+        "branch `main` is the one that `Fetch` fetches"
+    );
+}
+
+#[test]
+fn only_full_names_of_branches_and_tags_are_references() {
+    for (full, reference) in [
+        ("refs/heads/a/b", Some(Reference::Branch("a/b".into()))),
+        ("refs/tags/v1", Some(Reference::Tag("v1".into()))),
+        ("refs/heads/", None),
+        ("refs/tags/", None),
+        ("refs/notes/x", None),
+        ("main", None),
+    ] {
+        assert_eq!(Reference::of(full), reference);
+    }
+}
+
+#[test]
+fn what_is_least_goes_first_when_the_detail_is_too_long() {
+    let detail = |email: usize, message: Option<&str>| {
+        let head = Head {
+            message: message.map(Into::into),
+            author_name: Some("Ada".into()),
+            author_email: Some("x".repeat(email)),
+            author_id: Some("7".into()),
+            author_date: Some("2026-03-01T10:00:00Z".into()),
+            provider: None,
+        };
+        let event = Push { head: head.of("GitHub"), ..push("refs/tags/v1", &[]) };
+        let definition = filters(json!([{ "tags": { "includes": ["v*"] } }]));
+        let Verdict::Start(start) = pushed(&definition, &event) else { panic!() };
+        start.trigger.detail
+    };
+    let names = |detail: &str| {
+        let read: Value = serde_json::from_str(detail).unwrap();
+        read.as_object().unwrap().keys().cloned().collect::<Vec<_>>()
+    };
+    let all = [
+        "author-date",
+        "author-display-name",
+        "author-email",
+        "author-id",
+        "commit-id",
+        "connection-arn",
+        "full-repository-name",
+        "provider-type",
+        "tag-name",
+    ];
+    let room = 1024 - detail(0, None).chars().count();
+    assert_eq!(names(&detail(room, None)), all);
+    assert_eq!(detail(room, None).chars().count(), 1024);
+    let beside_words = 1024 - detail(0, Some("Mend it")).chars().count();
+    let full = detail(beside_words, Some("Mend it"));
+    assert!(full.chars().count() == 1024 && full.contains("\"Mend it\""), "{full}");
+    assert!(detail(beside_words + 1, Some("Mend it")).contains("\"Men\""), "half of the words");
+    let without = |gone: &[&str]| Vec::from_iter(all.into_iter().filter(|name| !gone.contains(name)));
+    assert_eq!(names(&detail(room + 1, None)), without(&["author-display-name"]));
+    assert_eq!(names(&detail(room + 1, Some("Mend"))), without(&["author-display-name"]));
+    assert_eq!(names(&detail(1024, None)), without(&["author-display-name", "author-email"]));
 }

@@ -40,6 +40,7 @@ fn a_start_is_noted_once_and_what_started_nothing_each_time() {
     assert_eq!(note(&mut journal, not_started("no"), 3), 1);
     assert_eq!(note(&mut journal, not_started("no"), 4), 1);
     assert_eq!(journal.recent.len(), 3);
+    assert_eq!(Note(started()).name(), "NoteTrigger", "as logs call it");
 }
 
 #[test]

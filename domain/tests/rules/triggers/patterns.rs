@@ -110,6 +110,15 @@ fn texts_are_compared_as_each_comparison_says() {
 }
 
 #[test]
+fn of_a_long_value_that_does_not_match_the_beginning_is_told() {
+    let pattern = Pattern::parse(r#"{"a": ["x"]}"#).unwrap();
+    let reason = |chars: usize| pattern.check(&json!({ "a": "y".repeat(chars) })).unwrap_err().reason;
+    let words = "and the event pattern wants something else";
+    assert_eq!(reason(77), format!("`a` is `\"{}\"`, {words}", "y".repeat(77)));
+    assert_eq!(reason(100), format!("`a` is `\"{}…`, {words}", "y".repeat(78)));
+}
+
+#[test]
 fn one_alternative_is_no_choice_and_a_list_of_texts_is_a_member() {
     let member = Pattern::parse(r#"{"$or": ["x"]}"#).unwrap();
     assert!(member.matches(&json!({ "$or": "x" })) && !member.matches(&json!({ "a": "x" })));
@@ -146,6 +155,11 @@ fn patterns_have_bounds_and_what_is_at_a_bound_is_taken() {
     assert!(Pattern::parse(&long(4096)).is_ok() && Pattern::parse(&long(4097)).is_err());
     let deep = |levels: usize| format!("{}[1]{}", r#"{"a":"#.repeat(levels), "}".repeat(levels));
     assert!(Pattern::parse(&deep(33)).is_ok() && Pattern::parse(&deep(34)).is_err());
+    let choices = |levels: usize| {
+        let leaf = r#"{"a":[1]}"#.to_owned();
+        (0..levels).fold(leaf, |inner, _| format!(r#"{{"$or":[{inner},{{"b":[1]}}]}}"#))
+    };
+    assert!(Pattern::parse(&choices(32)).is_ok() && Pattern::parse(&choices(33)).is_err());
     assert_eq!(Pattern::parse("{ \"a\" : [ 1 ] }").unwrap().text(), r#"{"a":[1]}"#);
 }
 
@@ -183,6 +197,11 @@ fn what_is_no_pattern_is_refused_with_its_place() {
         "`a`: `prefix` wants a text"
     );
     assert_eq!(why(r#"{"a": [{"anything-but": [["x"]]}]}"#), "`a`: `anything-but` lists plain values only");
+    assert_eq!(why(r#"{"a": [{"anything-but": {"prefix": []}}]}"#), "`a`: `prefix` wants a text");
+    assert_eq!(
+        why(r#"{"a": [{"anything-but": {"prefix": "x", "suffix": "y"}}]}"#),
+        "`a`: `anything-but` wants one comparison"
+    );
     assert_eq!(why(r#"{"a": [{"anything-but": null}]}"#), "`a`: `anything-but` wants a value");
     assert!(why(r#"{"a": [{"numeric": ["<", 1, ">", 0, "=", 2]}]}"#).contains("`numeric` wants a list"));
     let wide = json!({ "a": (0..1000).collect::<Vec<_>>() }).to_string();
@@ -237,6 +256,26 @@ fn placeholders_stand_for_values_with_and_without_quotes() {
     assert!(long(8192).is_ok() && long(8193).is_err() && long(0).is_err());
     let many: BTreeMap<String, String> = (0..101).map(|n| (format!("n{n}"), "$.a".to_owned())).collect();
     assert!(Transformer::parse(&many, "x").is_err());
+}
+
+#[test]
+fn a_transformer_has_bounds_and_says_which() {
+    let paths = |count: usize| BTreeMap::from_iter((0..count).map(|n| (format!("n{n}"), "$.a".to_owned())));
+    assert!(Transformer::parse(&paths(100), "<n0>").is_ok());
+    let why = |paths: &BTreeMap<String, String>, template: &str| {
+        Transformer::parse(paths, template).unwrap_err().to_string()
+    };
+    assert_eq!(why(&paths(101), "x"), "an input transformer has at most 100 paths");
+    assert_eq!(why(&paths(1), ""), "an input template has 1 to 8192 characters");
+    assert_eq!(why(&paths(1), "<n0> <n1>"), "the template has `<n1>`, and no path of that name");
+    let named = |name: &str, path: &str| BTreeMap::from([(name.to_owned(), path.to_owned())]);
+    assert_eq!(why(&named("aws.x", "$.a"), "x"), "`aws.x` cannot be the name of a placeholder");
+    assert_eq!(why(&named("x", "$x"), "x"), "`x`: `.` or `[` is missing at character 2");
+    let transformer = Transformer::parse(&paths(1), "<n0>").unwrap();
+    let reserved = Reserved { rule_arn: "r", rule_name: "n", ingestion_time: "t" };
+    let apply = |bytes: usize| transformer.apply(&json!({ "a": "x".repeat(bytes - 2) }), reserved);
+    assert_eq!(apply(256 * 1024).unwrap().len(), 256 * 1024);
+    assert_eq!(apply(256 * 1024 + 1).unwrap_err().to_string(), "the input grows beyond 262144 bytes");
 }
 
 #[test]

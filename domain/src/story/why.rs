@@ -5,13 +5,12 @@ use crate::{
     execution::{
         ActionStatus, AttemptRun, ConditionRun, ConditionStatus, Execution, ExecutionStatus, StageRun,
     },
-    lane::{Lane, StageTraffic},
+    lane::{Lane, StageTraffic, excludes},
     pipeline::versions::Pipeline,
     trigger::Triggers,
 };
 use events::{
-    ActionCategory, ConditionType, ExecutionId, ExecutionMode, Newer, PipelineName, StageName, Timestamp,
-    TriggerVerdict,
+    ActionCategory, ConditionType, ExecutionId, Newer, PipelineName, StageName, Timestamp, TriggerVerdict,
 };
 use serde::Serialize;
 
@@ -205,8 +204,11 @@ fn under_way<'n>(subject: &Subject<'_>, neighbour: &impl Fn(&ExecutionId) -> Opt
 fn waits_for_approval(subject: &Subject<'_>, stage: &StageRun, run: &AttemptRun) -> Why {
     let place = format!("{}/{}", stage.stage, run.action);
     let behind = subject.lane.stages.get(&stage.stage).map_or(0, |traffic| traffic.waiting.len());
-    let newer = (behind > 0)
-        .then(|| format!("{behind} newer executions wait behind it, in front of stage {}", stage.stage));
+    let newer = match behind {
+        0 => None,
+        1 => Some(format!("1 newer execution waits behind it, in front of stage {}", stage.stage)),
+        more => Some(format!("{more} newer executions wait behind it, in front of stage {}", stage.stage)),
+    };
     let gate = subject.execution.start.as_ref().and_then(|start| start.policy.gates.get(&stage.stage));
     let only_rejected = behind > 0 && gate.is_some_and(|gate| gate.newer == Newer::Newest);
     if only_rejected {
@@ -264,7 +266,7 @@ fn override_step(stage: &StageRun, condition: &ConditionRun) -> Option<String> {
 fn rules_that_failed(stage: &StageRun, condition: &ConditionRun) -> impl Iterator<Item = String> {
     condition.rules.iter().filter_map(move |rule| {
         let (code, message) = rule.error.as_ref()?;
-        Some(format!("rule {}/{} failed ({code}): {}", stage.stage, rule.rule, one_line(message)))
+        Some(format!("rule {}/{} failed ({code}){}", stage.stage, rule.rule, after_colon(message)))
     })
 }
 
@@ -288,7 +290,7 @@ fn waits_at_a_door<'n>(
     let holders: Vec<&ExecutionId> = traffic
         .held
         .iter()
-        .filter(|hold| hold.mode != ExecutionMode::Parallel)
+        .filter(|hold| excludes(hold.mode, hold.terms))
         .map(|hold| &hold.execution)
         .collect();
     let named: Vec<&str> = holders.iter().take(NAMED_MAX).map(|id| id.as_str()).collect();
@@ -315,7 +317,8 @@ fn ahead(subject: &Subject<'_>, traffic: &StageTraffic) -> Option<String> {
         .map(|waiter| waiter.execution.as_str())
         .collect();
     (!first.is_empty()).then(|| {
-        format!("{} enter before it: {}", first.len(), first[..first.len().min(NAMED_MAX)].join(", "))
+        let enter = if first.len() == 1 { "enters" } else { "enter" };
+        format!("{} {enter} before it: {}", first.len(), first[..first.len().min(NAMED_MAX)].join(", "))
     })
 }
 
@@ -370,8 +373,11 @@ fn failed(subject: &Subject<'_>) -> Why {
         return Why::new(Cause::Unknown, "it failed before its first stage".to_owned());
     };
     let failures: Vec<String> = failures(stage).collect();
-    let retries =
-        (stage.manual_retries > 0).then(|| format!("the stage was retried {} times", stage.manual_retries));
+    let retries = match stage.manual_retries {
+        0 => None,
+        1 => Some("the stage was retried once".to_owned()),
+        more => Some(format!("the stage was retried {more} times")),
+    };
     if let Some(shut) = stage.failed_by() {
         return failed_at_a_gate(stage, shut).because(retries);
     }
@@ -399,13 +405,19 @@ fn failures(stage: &StageRun) -> impl Iterator<Item = String> {
     stage.unsuccessful().map(move |run| {
         let place = format!("{}/{}", stage.stage, run.action);
         match (&run.error, run.status) {
-            (Some((code, message)), _) => format!("{place} failed ({code}): {}", one_line(message)),
+            (Some((code, message)), _) => format!("{place} failed ({code}){}", after_colon(message)),
             (None, ActionStatus::Abandoned) => format!("{place} was abandoned"),
             (None, ActionStatus::Failed | ActionStatus::InProgress | ActionStatus::Succeeded) => {
                 format!("{place} failed")
             }
         }
     })
+}
+
+/// What somebody said, if anything.
+fn after_colon(message: &str) -> String {
+    let line = one_line(message);
+    if line.is_empty() { line } else { format!(": {line}") }
 }
 
 /// A span for people: `4 s`, `12 min`, `3 h`, `2 days`.

@@ -1,12 +1,16 @@
 //! Why a run is where it is, in a sentence.
 
 use domain::{
+    command::{ActionResult, Details},
     execution::{ActionStatus, Execution, ExecutionStatus},
     story::{Cause, Neighbour, Subject, Why, why, why_pipeline},
     testing::*,
     trigger::{Evaluation, Triggers},
 };
-use events::{ExecutionMode, Timestamp, TriggerEvaluated, TriggerSource, TriggerVerdict};
+use events::{
+    ExecutionMode, FailureCode, GatePolicy, Newer, Older, Timestamp, TriggerEvaluated, TriggerSource,
+    TriggerVerdict,
+};
 
 fn of_mode(mode: ExecutionMode) -> World {
     given(
@@ -332,4 +336,34 @@ fn of_what_might_have_started_a_pipeline_the_newest_five_are_told() {
     let told = of_pipeline(&world, &triggers, None);
     let line = |number: i64| format!("the push {number} started nothing {} s ago: no", 10 - number);
     assert_eq!(told.because, Vec::from_iter((2..=6).rev().map(line)));
+}
+
+#[test]
+fn whoever_keeps_an_ordered_stage_is_named_whatever_the_mode() {
+    for mode in [ExecutionMode::Superseded, ExecutionMode::Queued, ExecutionMode::Parallel] {
+        let gate = [approval("Sign"), deploy("Ship").order(2)];
+        let mut world = given(pipeline("p").mode(mode).stage("Source", [source("Src")]).stage("Prod", gate));
+        world
+            .policy
+            .gates
+            .insert(stage_name("Prod"), GatePolicy { newer: Newer::Hold, older: Some(Older::Refuse) });
+        for run in ["e1", "e2"] {
+            world.start(run);
+            world.succeed(run, "Src");
+        }
+        let told = answer(&world, "e2");
+        says(&told, Cause::StageOccupied, &["in front of stage Prod, which execution e1 holds"]);
+    }
+}
+
+#[test]
+fn a_failure_without_words_is_told_without_a_colon() {
+    let mut world = of_mode(ExecutionMode::Superseded);
+    world.start("e1");
+    let attempt = world.attempt_of("e1", "Src");
+    let (code, details) = (FailureCode::JobFailed, Details::default());
+    let failed = ActionResult::Failed { code, message: " ".into(), details };
+    world.when_reported("e1", attempt, failed).accepted();
+    let told = answer(&world, "e1");
+    assert!(format!("{told:?}").contains("Source/Src failed (JobFailed)\""), "{told:#?}");
 }

@@ -177,8 +177,8 @@ fn a_rollback_that_was_decided_on_right_before_a_crash_starts_in_the_next_life()
         let (back, _) = lane.rollbacks.first_key_value().expect("the lane owes it");
         (name, good, back.clone())
     });
-    // With everything that was about to happen.
-    before.shutdown_background();
+    // With everything that was about to happen; what was in the middle of an append would find the log well again.
+    before.shutdown_timeout(Duration::from_secs(30));
     log.0.set_faults(Faults::default());
 
     Runtime::new().expect("a runtime").block_on(async {

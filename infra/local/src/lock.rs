@@ -28,7 +28,7 @@ const HEIRS_LOOK: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub struct FolderLock {
     folder: PathBuf,
-    _file: File,
+    file: File,
 }
 
 /// Why the state folder could not be taken.
@@ -87,12 +87,21 @@ impl FolderLock {
             writeln!(file, "{}\n{}", std::process::id(), command.replace('\n', " "))
         };
         introduce(&mut file).map_err(unwritable)?;
-        Ok(Self { folder: folder.to_owned(), _file: file })
+        Ok(Self { folder: folder.to_owned(), file })
     }
 
     /// The folder.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+}
+
+impl Drop for FolderLock {
+    /// Closing the file is not enough: a process that is just being started has it too, until it becomes the program
+    /// it was made for.
+    fn drop(&mut self) {
+        // Should it fail, the file is closed next.
+        let _ = flock(&self.file, FlockOperation::Unlock);
     }
 }
 
@@ -136,6 +145,16 @@ mod tests {
         assert!(refused.contains(&holder), "{refused}");
         drop(held);
         FolderLock::acquire(folder.path(), "towpath run").unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_was_let_go_is_free_although_a_process_under_way_still_has_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = FolderLock::acquire(folder.path(), "towpath up").unwrap();
+        let inherited = held.file.try_clone().unwrap();
+        drop(held);
+        FolderLock::acquire(folder.path(), "towpath run").unwrap();
+        drop(inherited);
     }
 
     #[test]

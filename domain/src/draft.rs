@@ -39,45 +39,44 @@ impl Decision {
         self.pipeline.is_empty() && self.lane.is_empty() && self.execution.is_empty()
     }
 
-    /// It is about attempts at actions alone: how they went, and which ones start next in the stage the run is in.
+    /// What it does to the run is about attempts at actions alone: how they went, and which ones start next in the
+    /// stage the run is in.
     pub(crate) fn stays_among_actions(&self) -> bool {
-        self.pipeline.is_empty()
-            && self.lane.is_empty()
-            && self.execution.iter().all(|event| match event {
-                ExecutionEvent::ActionStarted(_)
-                | ExecutionEvent::ActionProgressed(_)
-                | ExecutionEvent::ActionSucceeded(_)
-                | ExecutionEvent::ActionFailed(_)
-                | ExecutionEvent::JobQueued(_)
-                | ExecutionEvent::JobDispatched(_)
-                | ExecutionEvent::JobAcknowledged(_)
-                | ExecutionEvent::JobContinued(_)
-                | ExecutionEvent::ResultIgnored(_) => true,
-                ExecutionEvent::ExecutionStarted(_)
-                | ExecutionEvent::StageStarted(_)
-                | ExecutionEvent::StageRetried(_)
-                | ExecutionEvent::ActionAbandoned(_)
-                | ExecutionEvent::ConditionStarted(_)
-                | ExecutionEvent::ConditionEnded(_)
-                | ExecutionEvent::ConditionOverridden(_)
-                | ExecutionEvent::RuleStarted(_)
-                | ExecutionEvent::RuleProgressed(_)
-                | ExecutionEvent::RuleSucceeded(_)
-                | ExecutionEvent::RuleFailed(_)
-                | ExecutionEvent::RuleAbandoned(_)
-                | ExecutionEvent::RuleResultIgnored(_)
-                | ExecutionEvent::StageSkipped(_)
-                | ExecutionEvent::StageSucceeded(_)
-                | ExecutionEvent::StageFailed(_)
-                | ExecutionEvent::StageStopped(_)
-                | ExecutionEvent::StageCancelled(_)
-                | ExecutionEvent::StopRequested(_)
-                | ExecutionEvent::ExecutionSucceeded(_)
-                | ExecutionEvent::ExecutionFailed(_)
-                | ExecutionEvent::ExecutionStopped(_)
-                | ExecutionEvent::ExecutionCancelled(_)
-                | ExecutionEvent::ExecutionSuperseded(_) => false,
-            })
+        self.execution.iter().all(|event| match event {
+            ExecutionEvent::ActionStarted(_)
+            | ExecutionEvent::ActionProgressed(_)
+            | ExecutionEvent::ActionSucceeded(_)
+            | ExecutionEvent::ActionFailed(_)
+            | ExecutionEvent::JobQueued(_)
+            | ExecutionEvent::JobDispatched(_)
+            | ExecutionEvent::JobAcknowledged(_)
+            | ExecutionEvent::JobContinued(_)
+            | ExecutionEvent::ResultIgnored(_) => true,
+            ExecutionEvent::ExecutionStarted(_)
+            | ExecutionEvent::StageStarted(_)
+            | ExecutionEvent::StageRetried(_)
+            | ExecutionEvent::ActionAbandoned(_)
+            | ExecutionEvent::ConditionStarted(_)
+            | ExecutionEvent::ConditionEnded(_)
+            | ExecutionEvent::ConditionOverridden(_)
+            | ExecutionEvent::RuleStarted(_)
+            | ExecutionEvent::RuleProgressed(_)
+            | ExecutionEvent::RuleSucceeded(_)
+            | ExecutionEvent::RuleFailed(_)
+            | ExecutionEvent::RuleAbandoned(_)
+            | ExecutionEvent::RuleResultIgnored(_)
+            | ExecutionEvent::StageSkipped(_)
+            | ExecutionEvent::StageSucceeded(_)
+            | ExecutionEvent::StageFailed(_)
+            | ExecutionEvent::StageStopped(_)
+            | ExecutionEvent::StageCancelled(_)
+            | ExecutionEvent::StopRequested(_)
+            | ExecutionEvent::ExecutionSucceeded(_)
+            | ExecutionEvent::ExecutionFailed(_)
+            | ExecutionEvent::ExecutionStopped(_)
+            | ExecutionEvent::ExecutionCancelled(_)
+            | ExecutionEvent::ExecutionSuperseded(_) => false,
+        })
     }
 }
 
@@ -174,13 +173,16 @@ impl<'a> Draft<'a> {
         self.scope.pipeline.current_definition().cloned()
     }
 
+    /// Why there is no definition to judge by: the pipeline is not there, or this version of towpath cannot read it.
     pub(crate) fn no_pipeline(&self) -> Rejection {
         let pipeline = self.name.clone();
+        let own = self.scope.execution.start.as_ref().filter(|_| self.is_extended());
         match self.scope.pipeline.current {
-            Some(version) if self.scope.pipeline.current_definition().is_none() => {
+            Some(current) => {
+                let version = own.map_or(current, |start| start.pipeline_version);
                 Rejection::DefinitionUnreadable { pipeline, version }
             }
-            Some(_) | None => Rejection::PipelineNotFound { pipeline },
+            None => Rejection::PipelineNotFound { pipeline },
         }
     }
 
@@ -223,14 +225,15 @@ pub(crate) fn spread<'t>(parts: impl IntoIterator<Item = &'t str>) -> u128 {
 
 /// A UUID of version 8 (of our own making) from bits that are spread well already; six of them give way to its marks.
 pub fn uuid_of(bits: u128) -> String {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
     let bits = (bits & !(0xf << 76) & !(0x3 << 62)) | (0x8 << 76) | (0x2 << 62);
-    let mut text = String::with_capacity(36);
-    for place in 0..32 {
-        if matches!(place, 8 | 12 | 16 | 20) {
-            text.push('-');
-        }
-        let digit = (bits >> (124 - 4 * place)) as usize & 0xf;
-        text.push(char::from(b"0123456789abcdef"[digit]));
+    let mut text = [b'-'; 36];
+    let mut at = 0;
+    for (ordinal, byte) in bits.to_be_bytes().into_iter().enumerate() {
+        at += usize::from(matches!(ordinal, 4 | 6 | 8 | 10));
+        text[at] = HEX[usize::from(byte >> 4)];
+        text[at + 1] = HEX[usize::from(byte & 0xf)];
+        at += 2;
     }
-    text
+    std::str::from_utf8(&text).unwrap_or_default().to_owned()
 }

@@ -186,32 +186,43 @@ pub enum StreamKind {
 impl StreamName {
     /// The stream of a pipeline's definitions.
     pub fn pipeline(name: &PipelineName) -> Self {
-        Self(["pipeline#", name.as_str()].concat().into())
+        Self::named("pipeline#", name.as_str())
     }
 
     /// The stream of a pipeline's traffic.
     pub fn lane(name: &PipelineName) -> Self {
-        Self(["lane#", name.as_str()].concat().into())
+        Self::named("lane#", name.as_str())
     }
 
     /// The stream of one run.
     pub fn execution(id: &ExecutionId) -> Self {
-        Self(["execution#", id.as_str()].concat().into())
+        Self::named("execution#", id.as_str())
     }
 
     /// The stream of one webhook.
     pub fn webhook(name: &WebhookName) -> Self {
-        Self(["webhook#", name.as_str()].concat().into())
+        Self::named("webhook#", name.as_str())
     }
 
     /// The stream of an account's action types.
     pub fn action_types(account: &AccountId) -> Self {
-        Self(["action-types#", account.as_str()].concat().into())
+        Self::named("action-types#", account.as_str())
     }
 
     /// The stream of what might have started a pipeline.
     pub fn triggers(name: &PipelineName) -> Self {
-        Self(["triggers#", name.as_str()].concat().into())
+        Self::named("triggers#", name.as_str())
+    }
+
+    /// Put together before it is allocated: every command names three streams.
+    fn named(kind: &str, name: &str) -> Self {
+        let mut room = [0; 128];
+        let (before, after) = room.split_at_mut(kind.len());
+        before.copy_from_slice(kind.as_bytes());
+        // No name is longer than 100 bytes, and none holds anything but ASCII.
+        after[..name.len()].copy_from_slice(name.as_bytes());
+        let text = std::str::from_utf8(&room[..kind.len() + name.len()]);
+        Self(text.map_or_else(|_| [kind, name].concat().into(), Arc::from))
     }
 
     /// Reads a stream's name back from a store.

@@ -39,7 +39,7 @@ impl Tip {
             events: events.into(),
             time: Timestamp(1_700_000_000_000 + self.last.0 as i64),
             command: CommandId::parse(command).unwrap(),
-            actor: "arn:aws:iam::123456789012:user/ada".to_owned(),
+            actor: "arn:aws:iam::123456789012:user/ada".into(),
             hash: Hash::default(),
             snapshot: None,
         };

@@ -150,7 +150,7 @@ pub(crate) async fn a_commit_that_breaks_the_chain_is_refused(log: Arc<impl Log>
     let forged = [
         Commit { hash: tip.hash, ..right.clone() },
         sealed(right.clone(), grown[0].hash),
-        Commit { actor: "somebody else".to_owned(), ..right.clone() },
+        Commit { actor: "somebody else".into(), ..right.clone() },
     ];
     for commit in forged {
         let answer = log.append(batch([commit])).await;
@@ -346,7 +346,7 @@ pub(crate) async fn large_bodies_come_back(log: Arc<impl Log>) {
 pub(crate) async fn unicode_and_odd_json_come_back_byte_for_byte(log: Arc<impl Log>) {
     let kind = |kind: &str, body: &str| StoredEvent::new(kind, u16::MAX, body);
     let commit = Commit {
-        actor: "Grüße, 世界 \"🚢\" \\ '; DROP TABLE commits; --".to_owned(),
+        actor: "Grüße, 世界 \"🚢\" \\ '; DROP TABLE commits; --".into(),
         command: CommandId::parse("a/b#c:d.e-f_g").unwrap(),
         time: Timestamp(-1),
         ..Tip::start("shop").commit(

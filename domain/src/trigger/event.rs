@@ -73,10 +73,15 @@ pub fn rfc3339(at: Timestamp) -> String {
     text
 }
 
-/// Writes so many digits of a number. Not by `format!`: several moments are written for every change of state.
-pub(crate) fn digits(text: &mut String, number: i64, count: u32) {
-    let digit = |place| number.unsigned_abs() / 10u64.pow(place) % 10;
-    text.extend((0..count).rev().map(|place| char::from(b'0' + digit(place) as u8)));
+/// Writes so many digits of a number, at most four. Not by `format!`: several moments are written for every change of state.
+pub(crate) fn digits(text: &mut String, number: i64, count: usize) {
+    let mut room = [b'0'; 4];
+    let mut rest = number.unsigned_abs();
+    for place in room.iter_mut().rev() {
+        *place += (rest % 10) as u8;
+        rest /= 10;
+    }
+    text.extend(room.into_iter().skip(room.len().saturating_sub(count)).map(char::from));
 }
 
 /// The date of a day counted from 1970-01-01: years begin in March, so that a leap day is the last of one.

@@ -182,7 +182,7 @@ fn told<E: Stored>(commits: &[Commit]) -> anyhow::Result<Vec<Told<E>>> {
         for stored in commit.events.iter() {
             let event =
                 stored.parse().with_context(|| format!("`{}`, version {}", commit.stream, commit.first))?;
-            found.push(Told { at: commit.time, actor: commit.actor.clone(), event });
+            found.push(Told { at: commit.time, actor: commit.actor.to_string(), event });
         }
     }
     Ok(found)

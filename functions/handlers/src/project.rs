@@ -97,7 +97,7 @@ async fn rows_of<H: Home>(home: &H, stream: &StreamName, commits: &[&Commit]) ->
             listing::pipeline_rows(&name, &state, version)
         }
         // What the lane knows is folded when it is asked for; only what nobody would ask for has a row.
-        Ok(StreamKind::Lane(name)) if stored.any(|event| OWING.contains(&event.kind.as_str())) => {
+        Ok(StreamKind::Lane(name)) if stored.any(|event| OWING.contains(&&*event.kind)) => {
             let (state, version) = engine.lane_at(&name).await?;
             listing::lane_rows(&name, &state, version)
         }

@@ -22,10 +22,11 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Clone)]
 pub struct StoredEvent {
     /// The event's explicit type name, for example `StageStarted`.
-    pub kind: String,
+    pub kind: Cow<'static, str>,
     /// The schema its body was written with, from 1.
     pub schema: u16,
-    /// A JSON object, at most 16,384 bytes unless it holds a definition.
+    /// A JSON object. No file lies in it: the longest, beside definitions, hold output variables (122,880 bytes) or a
+    /// configuration with its references replaced (102,400 bytes).
     pub body: String,
     /// The event itself, once somebody has read it. No part of what is stored.
     read: OnceLock<Arc<dyn Any + Send + Sync>>,
@@ -34,13 +35,18 @@ pub struct StoredEvent {
 impl StoredEvent {
     /// An event as a store gives it back.
     pub fn new(kind: impl Into<String>, schema: u16, body: impl Into<String>) -> Self {
-        Self { kind: kind.into(), schema, body: body.into(), read: OnceLock::new() }
+        Self { kind: Cow::Owned(kind.into()), schema, body: body.into(), read: OnceLock::new() }
     }
 
     /// An event as a store takes it. Who reads it from this value, or a copy, is spared the parsing.
     pub fn of<E: Stored>(event: E) -> Self {
-        let (kind, schema, body) = (event.kind().to_owned(), event.schema(), event.body());
-        Self { kind, schema, body, read: OnceLock::from(Arc::new(event) as Arc<dyn Any + Send + Sync>) }
+        let (kind, schema, body) = (event.kind(), event.schema(), event.body());
+        Self {
+            kind: Cow::Borrowed(kind),
+            schema,
+            body,
+            read: OnceLock::from(Arc::new(event) as Arc<dyn Any + Send + Sync>),
+        }
     }
 
     /// The event, parsed once however many ask, and kept as long as the commit is.
@@ -53,7 +59,7 @@ impl StoredEvent {
             // Somebody may have been faster, with the same.
             let _ = self.read.set(Arc::new(event));
         }
-        self.known().ok_or_else(|| CodecError::UnknownType { kind: self.kind.clone() })
+        self.known().ok_or_else(|| CodecError::UnknownType { kind: self.kind.to_string() })
     }
 
     /// The event for whoever goes through a whole stream: what has to be parsed for it is not kept.
@@ -124,7 +130,7 @@ pub struct Commit {
     /// Id of the command that led to it.
     pub command: CommandId,
     /// Who sent that command: a principal ARN, or a part of the system such as `towpath:timer`.
-    pub actor: String,
+    pub actor: Arc<str>,
     /// The chain: see [`Commit::chained`].
     pub hash: Hash,
     /// The state after it, on some commits.
@@ -141,10 +147,12 @@ impl Commit {
     /// first). Covers everything but the snapshot, which is derived. Lengths are hashed before texts, so no two
     /// commits share an input.
     pub fn chained(&self, previous: Hash) -> Hash {
-        let mut hasher = Sha256::new();
+        let texts = self.events.iter().map(|event| event.kind.len() + event.body.len() + 32);
+        // In one piece: a hasher that is fed in crumbs copies every one of them.
+        let mut bytes = Vec::with_capacity(256 + self.actor.len() + texts.sum::<usize>());
         let mut text = |text: &str| {
-            hasher.update((text.len() as u64).to_be_bytes());
-            hasher.update(text.as_bytes());
+            bytes.extend_from_slice(&(text.len() as u64).to_be_bytes());
+            bytes.extend_from_slice(text.as_bytes());
         };
         text(self.stream.as_str());
         text(self.command.as_str());
@@ -154,10 +162,10 @@ impl Commit {
             text(&event.schema.to_string());
             text(&event.body);
         }
-        hasher.update(self.first.0.to_be_bytes());
-        hasher.update(self.time.0.to_be_bytes());
-        hasher.update(previous.0);
-        Hash(hasher.finalize().into())
+        bytes.extend_from_slice(&self.first.0.to_be_bytes());
+        bytes.extend_from_slice(&self.time.0.to_be_bytes());
+        bytes.extend_from_slice(&previous.0);
+        Hash(Sha256::digest(&bytes).into())
     }
 }
 

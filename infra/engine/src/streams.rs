@@ -148,7 +148,7 @@ pub fn commit<S: Folded>(
         events: events.into_iter().map(StoredEvent::of).collect(),
         time: written.now,
         command: written.command.clone(),
-        actor: written.actor.to_owned(),
+        actor: written.actor.into(),
         hash: Hash::default(),
         snapshot: None,
     };

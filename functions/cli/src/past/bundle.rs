@@ -113,7 +113,7 @@ fn streams_of(past: &Past, name: &PipelineName) -> anyhow::Result<BTreeSet<Strea
 
 fn line(position: Position, commit: &Commit) -> Line {
     let event = |stored: &StoredEvent| Event {
-        kind: stored.kind.clone(),
+        kind: stored.kind.to_string(),
         schema: stored.schema,
         body: stored.body.clone(),
     };
@@ -123,7 +123,7 @@ fn line(position: Position, commit: &Commit) -> Line {
         version: commit.first,
         time: commit.time,
         command: commit.command.clone(),
-        actor: commit.actor.clone(),
+        actor: commit.actor.to_string(),
         events: commit.events.iter().map(event).collect(),
         hash: format!("{:?}", commit.hash),
     }
@@ -208,7 +208,7 @@ impl Line {
             events: self.events.into_iter().map(stored).collect(),
             time: self.time,
             command: self.command,
-            actor: self.actor,
+            actor: self.actor.into(),
             hash: hash(&self.hash).context("its hash is not 64 hexadecimal digits")?,
             snapshot: None,
         })

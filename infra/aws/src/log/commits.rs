@@ -126,7 +126,7 @@ pub(super) fn decode(item: &Item) -> Result<Commit, LogError> {
     let time = number_of(item, "t").map(Timestamp).ok_or_else(|| broken("its time is not readable"))?;
     Ok(Commit {
         command: command.ok_or_else(|| broken("its command is not an id"))?,
-        actor: text_of(item, "a").ok_or_else(|| broken("its actor is not readable"))?.to_owned(),
+        actor: text_of(item, "a").ok_or_else(|| broken("its actor is not readable"))?.into(),
         snapshot: snapshot(item),
         stream,
         first,

@@ -68,7 +68,7 @@ pub(crate) fn commit(row: &Row<'_>, stream: &StreamName) -> Result<Commit, Faile
     let hash = hash(row, 6)?.ok_or_else(|| broken("its hash is not readable"))?;
     let snapshot = snapshot(row, 7).map_err(|_| broken("its snapshot is not readable"))?;
     let time = Timestamp(row.get(2)?);
-    Ok(Commit { stream: stream.clone(), first, events, time, command, actor, hash, snapshot })
+    Ok(Commit { stream: stream.clone(), first, events, time, command, actor: actor.into(), hash, snapshot })
 }
 
 fn snapshot(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<Snapshot>> {

@@ -153,8 +153,6 @@ pub const FAILURE_MESSAGE_CHARS_MAX: usize = 5000;
 /// Characters of what a condition says about the rules that stood in its way, most.
 pub const CONDITION_SUMMARY_CHARS_MAX: usize = 2048;
 
-/// Bytes of one event's body, most: what is larger is an artifact, and the event holds its digest.
-pub const EVENT_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of one definition as JSON, most: a request body of the API ends there.
 pub const DEFINITION_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of one row of the log, most: DynamoDB's own.
@@ -173,5 +171,4 @@ const _: () = assert!(LAMBDA_REPLY_WINDOW_MINUTES < CUSTOM_ACTION_TIMEOUT_MINUTE
 const _: () = assert!(CONFIGURATION_VALUE_CHARS_MAX <= RESOLVED_CONFIGURATION_BYTES_MAX);
 const _: () = assert!(RULE_CONFIGURATION_VALUE_CHARS_MAX <= CONFIGURATION_VALUE_CHARS_MAX);
 const _: () = assert!(QUERYABLE_VALUE_CHARS_MAX <= QUERY_VALUE_CHARS_MAX);
-const _: () = assert!(EVENT_BYTES_MAX < ITEM_BYTES_MAX);
 const _: () = assert!(OUTPUT_VARIABLES_BYTES_MAX < ITEM_BYTES_MAX);

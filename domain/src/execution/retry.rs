@@ -110,6 +110,7 @@ fn check(
     if run.unsuccessful().next().is_none() && !left_out && !unasked && run.failed_by().is_none() {
         return Err(not_retryable("none of its actions failed or was left out"));
     }
+    // Its answer decides what becomes of the stage; a retry that set it aside would leave it without one.
     if run.open_condition().is_some() {
         return Err(busy("its failure condition is being evaluated"));
     }
@@ -121,10 +122,6 @@ fn check(
     }
     if mode == StageRetryMode::AllActions && run.running().next().is_some() {
         return Err(busy("some of its actions are still running"));
-    }
-    // Its answer decides what becomes of the stage; a retry that set it aside would leave it without one.
-    if run.open_condition().is_some() {
-        return Err(busy("one of its conditions is being asked"));
     }
     Ok(())
 }

@@ -4,13 +4,15 @@ use super::words::{gave_way, one_line, policy_words, trigger};
 use crate::{
     execution::{
         ActionStatus, AttemptRun, ConditionRun, ConditionStatus, Execution, ExecutionStatus, StageRun,
+        StageStatus,
     },
     lane::{Lane, StageTraffic, excludes},
     pipeline::versions::Pipeline,
     trigger::Triggers,
 };
 use events::{
-    ActionCategory, ConditionType, ExecutionId, Newer, PipelineName, StageName, Timestamp, TriggerVerdict,
+    ActionCategory, ConditionType, ExecutionId, ExecutionMode, Newer, PipelineName, StageName, Timestamp,
+    TriggerVerdict,
 };
 use serde::Serialize;
 
@@ -340,8 +342,14 @@ fn stopping(subject: &Subject<'_>) -> Why {
 }
 
 fn stopped(subject: &Subject<'_>) -> Why {
-    let place =
-        subject.execution.current_stage().map_or(String::new(), |run| format!(" in stage {}", run.stage));
+    let place = match subject.execution.current_stage() {
+        None => " before its first stage".to_owned(),
+        // It stood in front of the next one.
+        Some(run) if matches!(run.status, StageStatus::Succeeded | StageStatus::Skipped) => {
+            format!(" after stage {}", run.stage)
+        }
+        Some(run) => format!(" in stage {}", run.stage),
+    };
     Why::new(Cause::Stopped, format!("it was stopped{place}")).because(asked_to_stop(subject))
 }
 
@@ -372,20 +380,41 @@ fn failed(subject: &Subject<'_>) -> Why {
     let Some(stage) = subject.execution.current_stage() else {
         return Why::new(Cause::Unknown, "it failed before its first stage".to_owned());
     };
-    let failures: Vec<String> = failures(stage).collect();
     let retries = match stage.manual_retries {
         0 => None,
         1 => Some("the stage was retried once".to_owned()),
         more => Some(format!("the stage was retried {more} times")),
     };
-    if let Some(shut) = stage.failed_by() {
-        return failed_at_a_gate(stage, shut).because(retries);
+    let answer = match stage.failed_by() {
+        Some(shut) => failed_at_a_gate(stage, shut),
+        None => failed_by_actions(stage),
+    };
+    let answer = answer.because(retries);
+    match followed_by(subject, stage) {
+        Some(newer) => Why { next: Vec::new(), ..answer }.because([format!(
+            "execution {newer} has entered stage {} since, so that this one cannot run there again",
+            stage.stage
+        )]),
+        None => answer,
     }
+}
+
+/// Who entered a stage after this run, and so keeps it from running there again. Where PARALLEL runs pass each other
+/// nobody does.
+fn followed_by<'a>(subject: &Subject<'a>, stage: &StageRun) -> Option<&'a ExecutionId> {
+    let last = subject.lane.last_entered(&stage.stage)?;
+    let start = subject.execution.start.as_ref()?;
+    let matters = start.mode != ExecutionMode::Parallel || last.terms.ordered;
+    (matters && last.execution != *subject.id).then_some(&last.execution)
+}
+
+fn failed_by_actions(stage: &StageRun) -> Why {
+    let failures: Vec<String> = failures(stage).collect();
     let Some((first, rest)) = failures.split_first() else {
-        return Why::new(Cause::StageFailed, format!("stage {} failed", stage.stage)).because(retries);
+        return Why::new(Cause::StageFailed, format!("stage {} failed", stage.stage));
     };
     Why::new(Cause::ActionFailed, first.clone())
-        .because(rest.iter().cloned().chain(retries))
+        .because(rest.iter().cloned())
         .next(format!("run it again: `aws codepipeline retry-stage-execution` for stage {}", stage.stage))
 }
 

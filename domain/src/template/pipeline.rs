@@ -54,12 +54,12 @@ impl Declared {
                 spelled.push('.');
             }
             let (first, rest) = step.split_at(step.chars().next().map_or(0, char::len_utf8));
-            // The keys of a configuration are the action's own.
+            // The keys of a configuration are the action's own, and may have dots in them.
             match own_keys {
                 true => spelled.push_str(step),
                 false => spelled.extend([&first.to_uppercase(), rest]),
             }
-            own_keys = step == "configuration";
+            own_keys |= step == "configuration";
         }
         self.origins.source_of(&self.root, &spelled)
     }

@@ -49,7 +49,13 @@ impl Test {
 impl Glob {
     /// Reads a pattern.
     pub fn parse(pattern: &str) -> Result<Self, BadGlob> {
-        let mut reader = Reader { text: pattern.chars().collect(), at: 0, steps: Vec::new(), group: None };
+        let mut reader = Reader {
+            text: pattern.chars().collect(),
+            at: 0,
+            steps: Vec::new(),
+            group: None,
+            begins_name: true,
+        };
         while reader.at < reader.text.len() {
             reader.next()?;
         }
@@ -114,43 +120,43 @@ struct Reader {
     steps: Vec<Step>,
     /// An open `{`: the fork of its newest alternative, and the jumps out of those before.
     group: Option<Group>,
+    /// What comes now stands at the start of a name: of all, after `/`, or of an alternative that does.
+    begins_name: bool,
 }
 
 struct Group {
     fork: usize,
     exits: Vec<usize>,
     begins_name: bool,
+    /// After every alternative so far a name begins.
+    ends_name: bool,
 }
 
 impl Reader {
     fn next(&mut self) -> Result<(), BadGlob> {
         let c = self.text[self.at];
-        let begins_name = self.begins_name();
+        let begins_name = std::mem::take(&mut self.begins_name);
         self.at += 1;
         match c {
             '\\' => {
-                let escaped = self.text.get(self.at).ok_or(BadGlob("it ends with a `\\`"))?;
-                self.steps.push(Step::One(Test::Is(*escaped)));
+                let escaped = *self.text.get(self.at).ok_or(BadGlob("it ends with a `\\`"))?;
                 self.at += 1;
+                self.plain(escaped);
             }
             '?' => self.steps.push(Step::One(Test::NoSlash)),
             '*' => self.star(begins_name),
             '[' => self.class()?,
             '{' => self.open(begins_name)?,
-            ',' if self.group.is_some() => self.alternative(),
-            '}' if self.group.is_some() => self.close(),
-            plain => self.steps.push(Step::One(Test::Is(plain))),
+            ',' if self.group.is_some() => self.alternative(begins_name),
+            '}' if self.group.is_some() => self.close(begins_name),
+            plain => self.plain(plain),
         }
         Ok(())
     }
 
-    /// Whether what comes now stands at the start of a name: of all, after `/`, or of an alternative that does.
-    fn begins_name(&self) -> bool {
-        match self.at.checked_sub(1).map(|before| self.text[before]) {
-            None | Some('/') => true,
-            Some('{' | ',') => self.group.as_ref().is_some_and(|group| group.begins_name),
-            Some(_) => false,
-        }
+    fn plain(&mut self, c: char) {
+        self.steps.push(Step::One(Test::Is(c)));
+        self.begins_name = c == '/';
     }
 
     fn star(&mut self, begins_name: bool) {
@@ -163,6 +169,7 @@ impl Reader {
         if begins_name && self.text.get(self.at) == Some(&'/') {
             // Nothing, or anything that ends with a slash.
             self.at += 1;
+            self.begins_name = true;
             let fork = self.steps.len();
             self.steps.push(Step::End);
             self.repeat(Test::Anything);
@@ -217,13 +224,16 @@ impl Reader {
         if self.group.is_some() {
             return Err(BadGlob("a `{` stands within braces"));
         }
-        self.group = Some(Group { fork: self.steps.len(), exits: Vec::new(), begins_name });
+        self.group = Some(Group { fork: self.steps.len(), exits: Vec::new(), begins_name, ends_name: true });
+        self.begins_name = begins_name;
         self.steps.push(Step::End);
         Ok(())
     }
 
-    fn alternative(&mut self) {
+    fn alternative(&mut self, ends_name: bool) {
         let Some(group) = &mut self.group else { return };
+        group.ends_name &= ends_name;
+        self.begins_name = group.begins_name;
         group.exits.push(self.steps.len());
         self.steps.push(Step::End);
         self.steps[group.fork] = Step::Fork(group.fork + 1, self.steps.len());
@@ -231,8 +241,9 @@ impl Reader {
         self.steps.push(Step::End);
     }
 
-    fn close(&mut self) {
+    fn close(&mut self, ends_name: bool) {
         let Some(group) = self.group.take() else { return };
+        self.begins_name = group.ends_name && ends_name;
         self.steps[group.fork] = Step::Jump(group.fork + 1);
         let end = self.steps.len();
         for exit in group.exits {

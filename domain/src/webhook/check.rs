@@ -179,5 +179,6 @@ mod tests {
         assert_eq!(keys("{Owner}/{Repo}"), ["Owner", "Repo"]);
         assert!(keys("^.*{ no key }$ {").is_empty());
         assert_eq!(keys("{{Branch}}"), ["Branch"]);
+        assert_eq!(keys("ab}{Branch}"), ["Branch"], "what closes must have been opened");
     }
 }

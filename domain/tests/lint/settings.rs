@@ -78,6 +78,18 @@ fn passwords_are_told_in_overrides_variables_and_secret_settings() {
     pipeline["stages"][1]["actions"][0]["configuration"]["ParameterOverrides"] =
         json!(r#"{"DBPassword": {"Fn::GetParam": ["Code", "a.json", "p"]}, "Size": "2"}"#);
     assert_eq!(found(SECRET, &pipeline), NONE);
+    for (overrides, places) in [
+        (r##"{"Owner": "correct-horse"}"##, vec![]),
+        (r##"{"DBPassword": "#{Src.Password}"}"##, vec![]),
+        (
+            r##"{"Owner": "correct-horse", "DBPassword": "correct-horse"}"##,
+            vec!["stages[1].actions[0].configuration.ParameterOverrides"],
+        ),
+    ] {
+        pipeline["stages"][1]["actions"][0]["configuration"]["ParameterOverrides"] = json!(overrides);
+        assert_eq!(found(SECRET, &pipeline), places, "{overrides}");
+    }
+    assert!(message(SECRET, &pipeline).contains("`DBPassword`"));
     let mut variables = with_commands("echo #{variables.ADMIN_PASSWORD}");
     variables["variables"] = json!([{"name": "ADMIN_PASSWORD", "defaultValue": "correct-horse"}]);
     assert_eq!(found(SECRET, &variables), ["variables[0].defaultValue"]);

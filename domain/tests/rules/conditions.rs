@@ -1,9 +1,10 @@
 //! The gates of a stage: when they are asked, and what their conditions lead to.
 
-use domain::command::{Details, Wish};
+use domain::command::{Details, RuleAttempt, RuleResult, Wish};
 use domain::execution::{ActionStatus, ConditionStatus, ExecutionStatus, StageStatus};
-use domain::testing::*;
+use domain::{Effect, react, testing::*};
 use events::{
+    ActionExecutionId,
     ConditionType::{BeforeEntry, OnFailure, OnSuccess},
     Entry, ExecutionMode, FailureCode,
 };
@@ -412,6 +413,51 @@ fn giving_a_run_up_gives_up_its_rules_and_their_condition() {
     world.send(Some("e1"), begun).then(&["e1: RuleProgressed Deploy/A"]);
     assert_eq!(world.cancelled_rules.len(), 2);
     world.when_rule_succeeds("e1", "A").then(&["e1: RuleResultIgnored"]);
+}
+
+#[test]
+fn a_rule_that_has_begun_is_let_run() {
+    let mut world = at_the_gate(|it| it.before_entry("FAIL", [rule("A"), rule("B")]));
+    let details = Details { external_execution_id: Some("b:1".into()), ..Details::default() };
+    let begun = Wish::NoteRuleProgress { attempt: world.rule_attempt_of("e1", "A"), details };
+    world.send(Some("e1"), begun).then(&["e1: RuleProgressed Deploy/A"]);
+    assert!(world.cancelled_rules.is_empty());
+}
+
+#[test]
+fn what_is_told_of_a_rule_counts_for_the_one_that_was_asked_whatever_it_is_called() {
+    let misnamed = |world: &World| {
+        let attempt = world.rule_attempt_of("e1", "A");
+        RuleAttempt { stage: stage_name("Source"), rule: world.rule_attempt_of("e1", "B").rule, ..attempt }
+    };
+    let at_two_rules = || at_the_gate(|it| it.before_entry("FAIL", [rule("A"), rule("B")]));
+    let mut world = at_two_rules();
+    let result = RuleResult::Succeeded { mocked: false, details: Details::default() };
+    world.when_rule_reported("e1", misnamed(&world), result).then(&["e1: RuleSucceeded Deploy/A"]);
+
+    let mut world = at_two_rules();
+    let attempt = misnamed(&world);
+    world.now = world.rule("e1", "A").deadline;
+    world.send(Some("e1"), Wish::ExpireRule { attempt }).then(&["e1: RuleFailed Deploy/A JobFailed"]);
+}
+
+#[test]
+fn a_rule_under_way_is_taken_up_alone() {
+    let mut world = at_the_gate(|it| it.before_entry("FAIL", [rule("A"), rule("B")]));
+    let owed = |world: &World| {
+        let attempt = ActionExecutionId::from(&world.rule_attempt_of("e1", "A").rule_execution);
+        react::resume_attempt(&execution_id("e1"), world.run("e1"), &attempt)
+    };
+    let attempt = world.rule_attempt_of("e1", "A");
+    let told = owed(&world);
+    let [Effect::RunRule { attempt: run, resumed: true, .. }, Effect::SetRuleTimer { attempt: timed, .. }] =
+        &told[..]
+    else {
+        panic!("{told:?}")
+    };
+    assert_eq!((run, timed), (&attempt, &attempt));
+    world.when_rule_succeeds("e1", "A").accepted();
+    assert_eq!(owed(&world), []);
 }
 
 #[test]

@@ -45,6 +45,19 @@ fn versions_are_counted_by_the_service_and_old_ones_are_kept() {
 }
 
 #[test]
+fn a_run_follows_the_version_it_started_with_until_its_pipeline_is_gone() {
+    let mut world = busy();
+    let started = world.run("e1").start.clone().expect("it has started");
+    world.when_updated(definition(ExecutionMode::Queued)).accepted();
+    let followed = |world: &World| world.pipeline().followed_by(&started).and_then(|it| it.version);
+    assert_eq!(followed(&world), Some(PipelineVersion(1)));
+    world.when_deleted().accepted();
+    assert_eq!(followed(&world), None);
+    world.when_created(definition(ExecutionMode::Superseded)).accepted();
+    assert_eq!(followed(&world), None, "a namesake is another pipeline");
+}
+
+#[test]
 fn deleting_abandons_and_cancels_everything_under_way() {
     let mut world = busy();
     world.when_deleted().then(&[

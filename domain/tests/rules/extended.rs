@@ -1,13 +1,21 @@
 //! Runs that keep their own definition, and the order in which they deploy. Off unless asked for: what the service
 //! does stands in `modes`, `retry` and `rollback`.
 
-use domain::execution::{ExecutionStatus, StageStatus};
-use domain::testing::*;
+use domain::{
+    Rejection, Scope,
+    command::{Command, Context, Wish},
+    execution::{ExecutionStatus, StageStatus},
+    pipeline::versions::Pipeline,
+    testing::*,
+};
 use events::{
     Compatibility,
     ExecutionMode::{self, Parallel, Queued, Superseded},
-    GatePolicy, GaveWay, Newer, Older, Policy,
+    GatePolicy, GaveWay, Newer, Older, PipelineDeclared, PipelineEvent, PipelineName, PipelineVersion,
+    Policy, StageRetryMode,
 };
+use serde_json::json;
+use std::collections::BTreeMap;
 
 fn definition(mode: ExecutionMode, prod: &str) -> PipelineBuilder {
     pipeline("p")
@@ -355,4 +363,38 @@ fn a_stage_that_is_new_does_not_hold_back_older_runs_from_one_that_stayed() {
     world.succeed("e1", "B");
     assert_eq!(world.holders("Prod"), ["e1"]);
     assert_eq!(world.stage_status("e1", "Prod"), Some(StageStatus::InProgress));
+}
+
+#[test]
+fn a_run_whose_own_definition_cannot_be_read_names_it_and_not_the_current_one() {
+    let mut world = given_extended(Superseded);
+    world.start("e1");
+    world.fail("e1", "Src");
+    let current = world.pipeline().current_definition().expect("it was declared").clone();
+    let mut pipeline = Pipeline::default();
+    for (version, definition) in
+        [(1, json!("of another time")), (2, serde_json::to_value(&*current).expect("it is JSON"))]
+    {
+        let declared = PipelineDeclared {
+            version: PipelineVersion(version),
+            definition: definition.into(),
+            tags: BTreeMap::new(),
+            by: "ann".into(),
+        };
+        pipeline.evolve(&PipelineEvent::PipelineDeclared(declared), world.now);
+    }
+    let (lane, execution) = (world.lane().clone(), world.run("e1").clone());
+    let mut scope = Scope { pipeline, lane, execution };
+    let name = PipelineName::parse("p").expect("a name");
+    let wish = Wish::RetryStage { stage: stage_name("Source"), mode: StageRetryMode::FailedActions };
+    let command = Command { pipeline: name.clone(), execution: Some(execution_id("e1")), wish };
+    let context = Context {
+        now: world.now,
+        actor: "ann",
+        command_id: "c",
+        region: "us-east-1",
+        policy: &Policy::default(),
+    };
+    let refused = domain::decide(&mut scope, &command, context).expect_err("nobody can read it");
+    assert_eq!(refused, Rejection::DefinitionUnreadable { pipeline: name, version: PipelineVersion(1) });
 }

@@ -2,7 +2,7 @@
 
 use domain::execution::ExecutionStatus;
 use domain::testing::*;
-use events::{ExecutionMode, ExecutionWaits, LaneEvent, Sequence, Terms};
+use events::{ExecutionMode, ExecutionWaits, LaneEvent, Sequence, StageReleased, Terms};
 
 fn of_mode(mode: ExecutionMode) -> World {
     given(
@@ -34,6 +34,20 @@ fn a_stage_holds_one_run_at_a_time() {
         world.when_started("e2").then(&["lane: ExecutionWaits Source e2", "e2: ExecutionStarted v1"]);
         assert_eq!(world.holders("Source"), ["e1"]);
     }
+}
+
+#[test]
+fn a_stage_that_its_lane_has_taken_back_is_not_released_once_more() {
+    let mut world = of_mode(ExecutionMode::Superseded);
+    world.start("e1");
+    ["Src", "Compile"].iter().for_each(|action| world.succeed("e1", action));
+    let (stage, execution) = (stage_name("Deploy"), execution_id("e1"));
+    world.happened_in_lane(&LaneEvent::StageReleased(StageReleased { stage, execution, succeeded: None }));
+    world.when_fails("e1", "Push").then(&[
+        "e1: ActionFailed Deploy/Push JobFailed",
+        "e1: StageFailed Deploy",
+        "e1: ExecutionFailed",
+    ]);
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! Laws that hold for every history: random commands through the world, which checks each of them. See
 //! `domain::testing::laws` for the list.
 
-use domain::{execution::ExecutionStatus, testing::*};
+use domain::{Decision, execution::ExecutionStatus, testing::*};
 use events::{
     Compatibility,
     ConditionType::{BeforeEntry, OnSuccess},
-    ExecutionMode, GatePolicy, Newer, Older, Policy,
+    ExecutionMode, GatePolicy, LaneEvent, Newer, Older, PipelineDeleted, PipelineEvent, Policy,
+    TransitionDisabled,
 };
 use proptest::prelude::*;
 
@@ -37,6 +38,20 @@ fn bare(mode: ExecutionMode) -> PipelineBuilder {
             action("C").order(2).input("App"),
         ],
     )
+}
+
+#[test]
+fn a_decision_is_empty_when_no_stream_got_an_event() {
+    let mut world = given(bare(ExecutionMode::Superseded));
+    world.start("e1");
+    let (_, run) = world.events("e1").last().expect("it has started").clone();
+    let run = Decision { execution: vec![run], ..Decision::default() };
+    let disabled = TransitionDisabled { stage: stage_name("Build"), reason: "no".into(), by: "ann".into() };
+    let lane = Decision { lane: vec![LaneEvent::TransitionDisabled(disabled)], ..Decision::default() };
+    let deleted = PipelineEvent::PipelineDeleted(PipelineDeleted { by: "ann".into() });
+    let pipeline = Decision { pipeline: vec![deleted], ..Decision::default() };
+    assert!(Decision::default().is_empty());
+    assert!([run, lane, pipeline].iter().all(|decision| !decision.is_empty()));
 }
 
 /// One random step. Most are refused or change nothing, which is what half of the laws are about.

@@ -122,6 +122,17 @@ fn an_action_whose_time_is_up_fails_and_its_provider_is_asked_to_stop() {
 }
 
 #[test]
+fn a_timer_counts_for_the_action_that_was_started_whatever_it_calls_it() {
+    let mut world = running();
+    let mut attempt = world.attempt_of("e1", "A");
+    attempt.action = world.attempt_of("e1", "B").action;
+    attempt.stage = stage_name("Source");
+    world.now = world.attempt("e1", "A").deadline;
+    let expire = domain::command::Wish::ExpireAction { attempt };
+    world.send(Some("e1"), expire).then(&["e1: ActionFailed Build/A JobFailed"]);
+}
+
+#[test]
 fn a_timer_of_an_attempt_that_a_retry_replaced_changes_nothing() {
     let mut world = running();
     world.fail("e1", "A");

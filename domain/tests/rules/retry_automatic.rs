@@ -46,11 +46,13 @@ fn the_stage_is_tried_once_more_without_reporting_a_failure_or_letting_anybody_i
 fn it_waits_until_no_action_runs() {
     let mut world = running(None);
     world.when_fails("e1", "A").then(&["e1: ActionFailed Build/A JobFailed"]);
+    assert!(!world.relied.lane, "a result among others moves nothing but its stage");
     world.when_succeeds("e1", "B").then(&[
         "e1: ActionSucceeded Build/B",
         "e1: StageRetried Build FailedActions automatically",
         "e1: ActionStarted Build/A",
     ]);
+    assert!(world.relied.lane, "whether the stage may begin again, its lane says");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use domain::execution::{ExecutionStatus, StageStatus};
 use domain::testing::*;
-use events::{ExecutionMode, TriggerType};
+use events::{ExecutionMode, LaneEvent, StageReleased, TriggerType};
 
 fn definition(mode: ExecutionMode) -> PipelineBuilder {
     pipeline("p")
@@ -42,6 +42,18 @@ fn owed(mode: ExecutionMode) -> (World, String) {
     world.messages_wait = false;
     let rollback = world.rollback_of("e3").expect("it is owed");
     (world, rollback)
+}
+
+#[test]
+fn nothing_is_rolled_back_in_a_stage_that_its_lane_has_taken_back() {
+    let mut world = third_inside(ExecutionMode::Superseded);
+    let (stage, execution) = (stage_name("Deploy"), execution_id("e3"));
+    world.happened_in_lane(&LaneEvent::StageReleased(StageReleased { stage, execution, succeeded: None }));
+    world.when_fails("e3", "Push").then(&[
+        "e3: ActionFailed Deploy/Push JobFailed",
+        "e3: StageFailed Deploy",
+        "e3: ExecutionFailed",
+    ]);
 }
 
 #[test]

@@ -231,7 +231,7 @@ fn what_is_not_known_of_a_run_is_left_out() {
             "it stands at its first stage and is about to be moved on",
         ),
         (ExecutionStatus::Failed, Cause::Unknown, "it failed before its first stage"),
-        (ExecutionStatus::Stopped, Cause::Stopped, "it was stopped"),
+        (ExecutionStatus::Stopped, Cause::Stopped, "it was stopped before its first stage"),
         (ExecutionStatus::Cancelled, Cause::Cancelled, "it was cancelled: no reason was recorded"),
     ] {
         let told = of_state(&world, "e9", &Execution { status, ..Execution::default() });

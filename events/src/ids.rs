@@ -217,12 +217,16 @@ impl StreamName {
     /// Put together before it is allocated: every command names three streams.
     fn named(kind: &str, name: &str) -> Self {
         let mut room = [0; 128];
-        let (before, after) = room.split_at_mut(kind.len());
-        before.copy_from_slice(kind.as_bytes());
-        // No name is longer than 100 bytes, and none holds anything but ASCII.
-        after[..name.len()].copy_from_slice(name.as_bytes());
-        let text = std::str::from_utf8(&room[..kind.len() + name.len()]);
-        Self(text.map_or_else(|_| [kind, name].concat().into(), Arc::from))
+        match room.get_mut(..kind.len() + name.len()) {
+            Some(room) => {
+                let (before, after) = room.split_at_mut(kind.len());
+                before.copy_from_slice(kind.as_bytes());
+                after.copy_from_slice(name.as_bytes());
+                let text = std::str::from_utf8(room).expect("two texts after each other are one");
+                Self(text.into())
+            }
+            None => Self([kind, name].concat().into()),
+        }
     }
 
     /// Reads a stream's name back from a store.

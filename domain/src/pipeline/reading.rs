@@ -77,7 +77,7 @@ impl ReadError {
             Problem::Kind { found, expected } => {
                 let message = format!("{found} stands where {expected} is expected");
                 let error = DefinitionError::new(DefinitionErrorCode::SerializationException, path, message);
-                if expected.contains("string") {
+                if expected == A_TEXT {
                     error.hint("write the value in quotes: every value of a configuration is a text")
                 } else {
                     error
@@ -112,7 +112,7 @@ impl de::Error for ReadError {
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        Self::of(Problem::Kind { found: found.to_string(), expected: expected.to_string() })
+        Self::of(Problem::Kind { found: found_words(found), expected: expected_words(&expected.to_string()) })
     }
 
     fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
@@ -122,6 +122,41 @@ impl de::Error for ReadError {
     fn missing_field(name: &'static str) -> Self {
         Self::of(Problem::Missing).under(Step::Member(name.to_owned()))
     }
+}
+
+/// Characters shown of a text that stands where none may, most.
+const SHOWN_CHARS: usize = 60;
+
+/// What texts are called in messages.
+const A_TEXT: &str = "a text";
+
+/// JSON's kinds in words of people, not of the reader's language.
+fn found_words(found: Unexpected<'_>) -> String {
+    match found {
+        Unexpected::Bool(yes) => format!("`{yes}`"),
+        Unexpected::Unsigned(number) => format!("the number {number}"),
+        Unexpected::Signed(number) => format!("the number {number}"),
+        Unexpected::Float(number) => format!("the number {number}"),
+        Unexpected::Str(text) => format!("the text `{}`", text.chars().take(SHOWN_CHARS).collect::<String>()),
+        Unexpected::Unit | Unexpected::Option => "nothing".to_owned(),
+        Unexpected::Seq => "a list".to_owned(),
+        Unexpected::Map => "a map".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// The same for what a type asks for.
+fn expected_words(expected: &str) -> String {
+    let words = match expected {
+        "a string" => A_TEXT,
+        "a boolean" => "`true` or `false`",
+        "a sequence" => "a list",
+        "a map" => "a map",
+        whole if whole.starts_with(['i', 'u']) && whole[1..].parse::<u8>().is_ok() => "a whole number",
+        shape if shape.starts_with("struct ") => "a map",
+        other => other,
+    };
+    words.to_owned()
 }
 
 /// A JSON value being read.
@@ -199,7 +234,7 @@ fn unexpected(value: &Value) -> Unexpected<'_> {
     match value {
         Value::Null => Unexpected::Unit,
         Value::Bool(yes) => Unexpected::Bool(*yes),
-        Value::Number(_) => Unexpected::Other("number"),
+        Value::Number(_) => Unexpected::Other("a number"),
         Value::String(text) => Unexpected::Str(text),
         Value::Array(_) => Unexpected::Seq,
         Value::Object(_) => Unexpected::Map,
@@ -303,7 +338,7 @@ mod tests {
         let error = refused(|json| json["stages"][0]["actions"][0]["configuration"]["S3Bucket"] = json!(7));
         assert_eq!(error.code, DefinitionErrorCode::SerializationException);
         assert_eq!(error.path, "stages[0].actions[0].configuration.S3Bucket");
-        assert_eq!(error.message, "integer `7` stands where a string is expected");
+        assert_eq!(error.message, "the number 7 stands where a text is expected");
         let error = refused(|json| json["stages"] = json!({}));
         assert_eq!(
             (error.code, error.path.as_str()),
@@ -322,29 +357,24 @@ mod tests {
         let bucket = "/stages/0/actions/0/configuration/S3Bucket";
         let (order, category) = ("/stages/0/actions/0/runOrder", "/stages/0/actions/0/actionTypeId/category");
         for (pointer, value, message, hint) in [
-            (bucket, json!(true), "boolean `true` stands where a string is expected", text),
-            (bucket, json!(-7), "integer `-7` stands where a string is expected", text),
-            (bucket, json!(1.5), "floating point `1.5` stands where a string is expected", text),
-            (bucket, json!([]), "sequence stands where a string is expected", text),
-            (bucket, json!({}), "map stands where a string is expected", text),
-            (
-                "/stages/0",
-                json!(["Source", []]),
-                "sequence stands where struct StageDeclaration is expected",
-                None,
-            ),
-            (order, json!("1"), "string \"1\" stands where i64 is expected", None),
-            (order, json!(1.5), "floating point `1.5` stands where i64 is expected", None),
-            (category, json!(true), "boolean `true` stands where a string is expected", text),
-            (category, json!(7), "number stands where a string is expected", text),
-            (category, json!([]), "sequence stands where a string is expected", text),
-            (category, json!({}), "map stands where a string is expected", text),
+            (bucket, json!(true), "`true` stands where a text is expected", text),
+            (bucket, json!(-7), "the number -7 stands where a text is expected", text),
+            (bucket, json!(1.5), "the number 1.5 stands where a text is expected", text),
+            (bucket, json!([]), "a list stands where a text is expected", text),
+            (bucket, json!({}), "a map stands where a text is expected", text),
+            ("/stages/0", json!(["Source", []]), "a list stands where a map is expected", None),
+            (order, json!("1"), "the text `1` stands where a whole number is expected", None),
+            (order, json!(1.5), "the number 1.5 stands where a whole number is expected", None),
+            (category, json!(true), "`true` stands where a text is expected", text),
+            (category, json!(7), "a number stands where a text is expected", text),
+            (category, json!([]), "a list stands where a text is expected", text),
+            (category, json!({}), "a map stands where a text is expected", text),
         ] {
             assert_eq!(of(pointer, value), (message.to_owned(), hint.map(str::to_owned)), "{pointer}");
         }
         let error = refused(|json| json["stages"][0]["actions"][0]["commands"] = json!(["a", null]));
         assert_eq!(error.path, "stages[0].actions[0].commands[1]");
-        assert_eq!(error.message, "unit value stands where a string is expected");
+        assert_eq!(error.message, "nothing stands where a text is expected");
     }
 
     #[test]

@@ -2,6 +2,9 @@
 
 use super::words::{gave_way, one_line, policy_words, trigger};
 use crate::{
+    Rejection, Scope,
+    command::{Command, Context, Wish},
+    decide,
     execution::{
         ActionStatus, AttemptRun, ConditionRun, ConditionStatus, Execution, ExecutionStatus, StageRun,
         StageStatus,
@@ -11,8 +14,8 @@ use crate::{
     trigger::Triggers,
 };
 use events::{
-    ActionCategory, ConditionType, ExecutionId, ExecutionMode, Newer, PipelineName, StageName, Timestamp,
-    TriggerVerdict,
+    ActionCategory, ConditionType, EXACT, ExecutionId, Newer, PipelineName, Sequence, StageName,
+    StageRetryMode, Timestamp, TriggerVerdict,
 };
 use serde::Serialize;
 
@@ -205,7 +208,9 @@ fn under_way<'n>(subject: &Subject<'_>, neighbour: &impl Fn(&ExecutionId) -> Opt
 
 fn waits_for_approval(subject: &Subject<'_>, stage: &StageRun, run: &AttemptRun) -> Why {
     let place = format!("{}/{}", stage.stage, run.action);
-    let behind = subject.lane.stages.get(&stage.stage).map_or(0, |traffic| traffic.waiting.len());
+    let own = subject.execution.start.as_ref().map_or(Sequence(0), |start| start.sequence);
+    let waiting = subject.lane.stages.get(&stage.stage).into_iter().flat_map(|traffic| &traffic.waiting);
+    let behind = waiting.filter(|waiter| waiter.sequence > own).count();
     let newer = match behind {
         0 => None,
         1 => Some(format!("1 newer execution waits behind it, in front of stage {}", stage.stage)),
@@ -246,20 +251,21 @@ fn waits_at_a_gate(subject: &Subject<'_>, stage: &StageRun, condition: &Conditio
         format!("the {gate} condition of stage {} waits for its rules: {}", stage.stage, open.join(", "));
     let answer = Why::new(Cause::WaitsForCondition, sentence)
         .because(rules_that_failed(stage, condition).chain(failures(stage)));
-    match override_step(stage, condition) {
+    match override_step(subject, stage, condition) {
         Some(step) => answer.next(step),
         None => answer,
     }
 }
 
-/// How a person lets the run pass; whether it may, the command says.
-fn override_step(stage: &StageRun, condition: &ConditionRun) -> Option<String> {
+/// How a person lets the run pass, where that may be.
+fn override_step(subject: &Subject<'_>, stage: &StageRun, condition: &ConditionRun) -> Option<String> {
     let kind = match condition.condition {
         ConditionType::BeforeEntry => "BEFORE_ENTRY",
         ConditionType::OnSuccess => "ON_SUCCESS",
         ConditionType::OnFailure => return None,
     };
-    Some(format!(
+    let wish = Wish::OverrideCondition { stage: stage.stage.clone(), condition: condition.condition };
+    refusal(subject, wish).is_none().then(|| format!(
         "let it pass all the same: `aws codepipeline override-stage-condition` for stage {}, condition type {kind}",
         stage.stage
     ))
@@ -342,15 +348,21 @@ fn stopping(subject: &Subject<'_>) -> Why {
 }
 
 fn stopped(subject: &Subject<'_>) -> Why {
-    let place = match subject.execution.current_stage() {
-        None => " before its first stage".to_owned(),
-        // It stood in front of the next one.
-        Some(run) if matches!(run.status, StageStatus::Succeeded | StageStatus::Skipped) => {
-            format!(" after stage {}", run.stage)
-        }
-        Some(run) => format!(" in stage {}", run.stage),
+    let place = subject.execution.current_stage().map_or("before its first stage".to_owned(), place);
+    Why::new(Cause::Stopped, format!("it was stopped {place}")).because(asked_to_stop(subject))
+}
+
+/// Where a run came to its end, which may be in front of the stage after.
+fn place(last: &StageRun) -> String {
+    let word = match last.status {
+        StageStatus::Succeeded | StageStatus::Skipped => "after",
+        StageStatus::InProgress
+        | StageStatus::Stopping
+        | StageStatus::Stopped
+        | StageStatus::Failed
+        | StageStatus::Cancelled => "in",
     };
-    Why::new(Cause::Stopped, format!("it was stopped{place}")).because(asked_to_stop(subject))
+    format!("{word} stage {}", last.stage)
 }
 
 fn asked_to_stop(subject: &Subject<'_>) -> Option<String> {
@@ -361,11 +373,7 @@ fn asked_to_stop(subject: &Subject<'_>) -> Option<String> {
 
 fn superseded<'n>(subject: &Subject<'_>, neighbour: &impl Fn(&ExecutionId) -> Option<&'n Execution>) -> Why {
     let by = subject.execution.cause.as_deref().unwrap_or("a newer one");
-    let passed = subject
-        .execution
-        .current_stage()
-        .map(|run| format!(" after stage {}", run.stage))
-        .unwrap_or_default();
+    let passed = subject.execution.current_stage().map(|run| format!(" {}", place(run))).unwrap_or_default();
     let newer =
         ExecutionId::parse(by).ok().and_then(|id| neighbour(&id)).and_then(|newer| newer.start.as_ref());
     let started =
@@ -385,27 +393,42 @@ fn failed(subject: &Subject<'_>) -> Why {
         1 => Some("the stage was retried once".to_owned()),
         more => Some(format!("the stage was retried {more} times")),
     };
-    let answer = match stage.failed_by() {
-        Some(shut) => failed_at_a_gate(stage, shut),
-        None => failed_by_actions(stage),
+    let (answer, again) = match stage.failed_by() {
+        Some(shut) => (failed_at_a_gate(subject, stage, shut), "ask it again"),
+        None => (failed_by_actions(stage), "run it again"),
     };
     let answer = answer.because(retries);
-    match followed_by(subject, stage) {
-        Some(newer) => Why { next: Vec::new(), ..answer }.because([format!(
-            "execution {newer} has entered stage {} since, so that this one cannot run there again",
-            stage.stage
-        )]),
-        None => answer,
+    let retry = Wish::RetryStage { stage: stage.stage.clone(), mode: StageRetryMode::FailedActions };
+    match refusal(subject, retry) {
+        Some(refused) => answer.because([no_retry(subject, &stage.stage, &refused)]),
+        None => answer
+            .next(format!("{again}: `aws codepipeline retry-stage-execution` for stage {}", stage.stage)),
     }
 }
 
-/// Who entered a stage after this run, and so keeps it from running there again. Where PARALLEL runs pass each other
-/// nobody does.
-fn followed_by<'a>(subject: &Subject<'a>, stage: &StageRun) -> Option<&'a ExecutionId> {
-    let last = subject.lane.last_entered(&stage.stage)?;
+/// How a command about the run would be refused, were it sent now: nobody is advised to do what cannot be done.
+fn refusal(subject: &Subject<'_>, wish: Wish) -> Option<Rejection> {
     let start = subject.execution.start.as_ref()?;
-    let matters = start.mode != ExecutionMode::Parallel || last.terms.ordered;
-    (matters && last.execution != *subject.id).then_some(&last.execution)
+    let command = Command { pipeline: start.pipeline.clone(), execution: Some(subject.id.clone()), wish };
+    let mut scope = Scope {
+        pipeline: subject.pipeline.clone(),
+        lane: subject.lane.clone(),
+        execution: subject.execution.clone(),
+    };
+    let context = Context { now: subject.now, actor: "why", command_id: "why", region: "", policy: &EXACT };
+    decide(&mut scope, &command, context).err()
+}
+
+/// Why a stage cannot run again for this run.
+fn no_retry(subject: &Subject<'_>, stage: &StageName, refused: &Rejection) -> String {
+    let last = subject.lane.last_entered(stage).filter(|last| last.execution != *subject.id);
+    match (refused, last) {
+        (Rejection::NotLatestExecution { .. }, Some(newer)) => format!(
+            "execution {} has entered stage {stage} since, so that this one cannot run there again",
+            newer.execution
+        ),
+        _ => format!("it cannot run there again: {refused}"),
+    }
 }
 
 fn failed_by_actions(stage: &StageRun) -> Why {
@@ -413,20 +436,17 @@ fn failed_by_actions(stage: &StageRun) -> Why {
     let Some((first, rest)) = failures.split_first() else {
         return Why::new(Cause::StageFailed, format!("stage {} failed", stage.stage));
     };
-    Why::new(Cause::ActionFailed, first.clone())
-        .because(rest.iter().cloned())
-        .next(format!("run it again: `aws codepipeline retry-stage-execution` for stage {}", stage.stage))
+    Why::new(Cause::ActionFailed, first.clone()).because(rest.iter().cloned())
 }
 
-fn failed_at_a_gate(stage: &StageRun, shut: &ConditionRun) -> Why {
+fn failed_at_a_gate(subject: &Subject<'_>, stage: &StageRun, shut: &ConditionRun) -> Why {
     let how = if shut.status == ConditionStatus::Errored { "could not be asked" } else { "was not met" };
     let sentence = format!("the {} condition of stage {} {how}", shut.condition.member(), stage.stage);
     let answer = Why::new(Cause::ConditionFailed, sentence).because(rules_that_failed(stage, shut));
-    let answer = match override_step(stage, shut) {
+    match override_step(subject, stage, shut) {
         Some(step) => answer.next(step),
         None => answer,
-    };
-    answer.next(format!("ask it again: `aws codepipeline retry-stage-execution` for stage {}", stage.stage))
+    }
 }
 
 /// What failed in a stage and still counts.

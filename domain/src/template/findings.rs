@@ -1,7 +1,7 @@
 //! What an evaluation found besides values: what is wrong, and what cannot be known here.
 
-/// Places listed for one unknown, most; the rest are counted.
-const PLACES_MAX: usize = 5;
+/// Places kept for one unknown, most.
+const PLACES_MAX: usize = 100;
 /// Problems kept, most.
 const PROBLEMS_MAX: usize = 100;
 /// Unknowns kept, most.
@@ -25,10 +25,8 @@ pub struct Unknown {
     pub key: String,
     /// What it is, in words.
     pub what: String,
-    /// Where it is needed; at most five places.
+    /// Where it is needed, each place once; of more than a hundred the first.
     pub places: Vec<String>,
-    /// How often it is needed, places that are not listed included.
-    pub count: usize,
 }
 
 /// All of it.
@@ -54,12 +52,8 @@ impl Findings {
             self.problem(problem.path, problem.message, problem.hint);
         }
         for unknown in other.unknown {
-            let untold = unknown.count - unknown.places.len();
             for place in unknown.places {
                 self.unknown(&unknown.key, &unknown.what, place);
-            }
-            if let Some(known) = self.unknown.iter_mut().find(|known| known.key == unknown.key) {
-                known.count += untold;
             }
         }
         self.notes.extend(other.notes);
@@ -74,15 +68,12 @@ impl Findings {
 
     pub(crate) fn unknown(&mut self, key: &str, what: &str, place: String) {
         if let Some(known) = self.unknown.iter_mut().find(|known| known.key == key) {
-            if !known.places.contains(&place) {
-                known.count += 1;
-                if known.places.len() < PLACES_MAX {
-                    known.places.push(place);
-                }
+            if known.places.len() < PLACES_MAX && !known.places.contains(&place) {
+                known.places.push(place);
             }
         } else if self.unknown.len() < UNKNOWN_MAX {
             let places = vec![place];
-            self.unknown.push(Unknown { key: key.to_owned(), what: what.to_owned(), places, count: 1 });
+            self.unknown.push(Unknown { key: key.to_owned(), what: what.to_owned(), places });
         }
     }
 }
@@ -108,25 +99,27 @@ mod tests {
     }
 
     #[test]
-    fn two_hundred_unknowns_are_kept_with_five_places_each_and_all_are_counted() {
+    fn two_hundred_unknowns_are_kept_with_a_hundred_places_each_and_none_twice() {
         let mut findings = Findings::default();
-        for number in 0..7 {
+        for number in 0..=PLACES_MAX {
             findings.unknown("A", "what", format!("P{number}"));
             findings.unknown("A", "what", "P0".into());
         }
-        let places = ["P0", "P1", "P2", "P3", "P4"].map(str::to_owned).to_vec();
-        let known = Unknown { key: "A".into(), what: "what".into(), places, count: 7 };
+        let places = (0..100).map(|number| format!("P{number}")).collect();
+        let known = Unknown { key: "A".into(), what: "what".into(), places };
         assert_eq!(findings.unknown, [known]);
         let mut both = Findings::default();
         both.unknown("A", "what", "P0".into());
-        both.extend(findings.clone());
-        assert_eq!((both.unknown[0].places.len(), both.unknown[0].count), (5, 7));
+        for _ in 0..2 {
+            both.extend(findings.clone());
+            assert_eq!(both.unknown, findings.unknown, "however often the same is found");
+        }
         for number in 1..=UNKNOWN_MAX {
             findings.unknown(&format!("B{number}"), "what", "P".into());
         }
         assert_eq!(findings.unknown.len(), 200);
         findings.unknown("B1", "what", "Q".into());
-        assert_eq!(findings.unknown[1].count, 2, "what is known still grows");
+        assert_eq!(findings.unknown[1].places, ["P", "Q"], "what is known still grows");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! A pattern becomes a list of steps, which all places are carried through at once, so a match takes time in
 //! proportion to pattern and text, whoever wrote them. `**/` at the start of a name means "in any folder, or in none",
-//! which is what the guide's own example needs.
+//! which is what the guide's own example needs; after braces a name starts where every alternative ends one.
 
 /// Why a text is no pattern, in words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -137,7 +137,7 @@ fn pieces(template: &str) -> Vec<Piece<'_>> {
     let (mut found, mut rest, mut quoted) = (Vec::new(), template, false);
     while let Some(start) = rest.find('<') {
         let (plain, after) = rest.split_at(start);
-        quoted ^= count_quotes(plain);
+        quoted ^= has_odd_quotes(plain);
         found.push(Piece::Text(plain));
         let name = after[1..].find('>').map(|end| &after[1..=end]);
         let is_name = |name: &&str| {
@@ -159,7 +159,7 @@ fn pieces(template: &str) -> Vec<Piece<'_>> {
 }
 
 /// Whether the number of quotes that are not escaped is odd.
-fn count_quotes(text: &str) -> bool {
+fn has_odd_quotes(text: &str) -> bool {
     let (mut odd, mut escaped) = (false, false);
     for letter in text.chars() {
         if letter == '"' && !escaped {

@@ -165,7 +165,7 @@ fn text(text: &Option<String>) -> Option<Cow<'_, str>> {
 }
 
 /// The gates of a stage.
-const GATES: [ConditionType; 3] =
+pub const GATES: [ConditionType; 3] =
     [ConditionType::BeforeEntry, ConditionType::OnSuccess, ConditionType::OnFailure];
 
 /// Prefix of condition rows, within [`pipeline_partition`].

@@ -8,8 +8,8 @@ use domain::{
     trigger::{Evaluation, Triggers},
 };
 use events::{
-    ExecutionMode, FailureCode, GatePolicy, Newer, Older, Timestamp, TriggerEvaluated, TriggerSource,
-    TriggerVerdict,
+    Compatibility, ExecutionMode, FailureCode, GatePolicy, Newer, Older, Policy, Timestamp, TriggerEvaluated,
+    TriggerSource, TriggerVerdict,
 };
 
 fn of_mode(mode: ExecutionMode) -> World {
@@ -255,11 +255,13 @@ fn a_failure_that_left_no_words_is_told_without_any() {
         assert_eq!((told.cause, told.sentence.as_str()), (Cause::ActionFailed, sentence));
         assert_eq!(told.because, [STARTED]);
     }
+    let refused = "it cannot run there again: stage 'Source' of execution 'e1' cannot be retried: none of its actions \
+                   failed or was left out";
     run.stages[0].attempts.clear();
     run.stages[0].manual_retries = 2;
     let told = of_state(&world, "e1", &run);
     assert_eq!((told.cause, told.sentence.as_str()), (Cause::StageFailed, "stage Source failed"));
-    assert_eq!(told.because, ["the stage was retried 2 times", STARTED]);
+    assert_eq!(told.because, ["the stage was retried 2 times", refused, STARTED]);
 }
 
 #[test]
@@ -366,4 +368,71 @@ fn a_failure_without_words_is_told_without_a_colon() {
     world.when_reported("e1", attempt, failed).accepted();
     let told = answer(&world, "e1");
     assert!(format!("{told:?}").contains("Source/Src failed (JobFailed)\""), "{told:#?}");
+}
+
+#[test]
+fn a_retry_is_advised_where_the_command_would_take_it_and_nowhere_else() {
+    let advised = |world: &World| answer(world, "e1").next.iter().any(|step| step.contains("retry-stage"));
+    for mode in [ExecutionMode::Superseded, ExecutionMode::Queued, ExecutionMode::Parallel] {
+        for compatibility in [Compatibility::Exact, Compatibility::Extended] {
+            let mut world = of_mode(mode);
+            world.policy = Policy { compatibility, ..Policy::default() };
+            world.start("e1");
+            world.fail("e1", "Src");
+            assert!(advised(&world));
+            world.start("e2");
+            let passes = mode == ExecutionMode::Parallel && compatibility == Compatibility::Exact;
+            assert_eq!(advised(&world), passes, "{mode:?} {compatibility:?}");
+            let follows =
+                "execution e2 has entered stage Source since, so that this one cannot run there again";
+            assert_eq!(answer(&world, "e1").because.contains(&follows.to_owned()), !passes);
+            let retried = world.when_retried("e1", "Source");
+            if passes {
+                retried.accepted();
+            } else {
+                retried.then_refused("NotLatestExecution");
+            }
+        }
+    }
+}
+
+#[test]
+fn after_an_update_no_retry_is_advised_and_why_not_is_said() {
+    let mut world = of_mode(ExecutionMode::Superseded);
+    world.start("e1");
+    world.fail("e1", "Src");
+    world
+        .when_updated(pipeline("p").stage("Source", [source("Src")]).stage("Build", [action("Compile")]))
+        .accepted();
+    let told = answer(&world, "e1");
+    says(&told, Cause::ActionFailed, &["cannot be retried: the pipeline was changed since it started"]);
+    assert_eq!(told.next, Vec::<String>::new());
+    world.when_deleted().accepted();
+    says(&answer(&world, "e1"), Cause::ActionFailed, &["there is no pipeline with the name 'p'"]);
+}
+
+#[test]
+fn whoever_waits_behind_a_rollback_is_newer_only_if_it_started_later() {
+    let prod = [approval("Sign"), deploy("Ship").order(2)];
+    let definition =
+        pipeline("p").mode(ExecutionMode::Queued).stage("Source", [source("Src")]).stage("Prod", prod);
+    let mut world = given(definition.on_failure("ROLLBACK", None));
+    for run in ["e1", "e2", "e3"] {
+        world.start(run);
+        world.succeed(run, "Src");
+        if run != "e3" {
+            world.when_answered(run, "Sign", true).accepted();
+        }
+        if run == "e1" {
+            world.succeed(run, "Ship");
+        }
+    }
+    world.fail("e2", "Ship");
+    let rollback = world.holders("Prod")[0].to_owned();
+    assert_eq!(world.waiters("Prod"), ["e3"]);
+    let behind = |world: &World| answer(world, &rollback).because.iter().any(|line| line.contains("newer"));
+    assert!(!behind(&world), "{:#?}", answer(&world, &rollback));
+    world.start("e4");
+    world.succeed("e4", "Src");
+    says(&answer(&world, &rollback), Cause::WaitsForApproval, &["1 newer execution waits behind it"]);
 }

@@ -25,8 +25,8 @@ pub struct StoredEvent {
     pub kind: Cow<'static, str>,
     /// The schema its body was written with, from 1.
     pub schema: u16,
-    /// A JSON object. No file lies in it: the longest, beside definitions, hold output variables (122,880 bytes) or a
-    /// configuration with its references replaced (102,400 bytes).
+    /// A JSON object of some hundred bytes as a rule. What it may hold at most, `domain::limits` says, and a store that
+    /// takes no commit so long refuses it by [`LogError::TooLarge`].
     pub body: String,
     /// The event itself, once somebody has read it. No part of what is stored.
     read: OnceLock<Arc<dyn Any + Send + Sync>>,

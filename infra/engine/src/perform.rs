@@ -310,7 +310,10 @@ impl<L: Log, A: Actions> Engine<L, A> {
             match Box::pin(self.attempts(envelope)).await {
                 // Whatever came of the attempts before: see `lost`.
                 Ok(_) => return Ok(()),
-                Err(rejected @ TransactError::Rejected(_)) => return Err(rejected),
+                // Again would be the same.
+                Err(error @ (TransactError::Rejected(_) | TransactError::Log(LogError::TooLarge { .. }))) => {
+                    return Err(error);
+                }
                 Err(error @ (TransactError::Log(_) | TransactError::Busy { .. })) => {
                     if attempt >= RECORD_ATTEMPTS_MAX {
                         return Err(error);

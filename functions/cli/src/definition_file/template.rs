@@ -13,6 +13,8 @@ use std::{
 
 /// Bytes of a compiled pattern of a parameter, most.
 const PATTERN_BYTES_MAX: usize = 1 << 20;
+/// Places shown for one value that is missing, most; the rest are counted.
+const PLACES_SHOWN: usize = 5;
 /// The stack's name where the file's name gives none.
 const STACK_DEFAULT: &str = "local";
 
@@ -121,10 +123,10 @@ pub fn refuse(findings: &Findings, text: &Text) -> anyhow::Result<()> {
         let _ = write!(told, "`{shown}` needs what cannot be known on this machine:");
         for unknown in &findings.unknown {
             let _ = write!(told, "\n  {}: {}", unknown.key, unknown.what);
-            for path in &unknown.places {
+            for path in unknown.places.iter().take(PLACES_SHOWN) {
                 let _ = write!(told, "\n    at {}", place(text, path));
             }
-            let more = unknown.count.saturating_sub(unknown.places.len());
+            let more = unknown.places.len().saturating_sub(PLACES_SHOWN);
             if more > 0 {
                 let _ = write!(told, "\n    and {more} more");
             }

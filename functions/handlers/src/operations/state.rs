@@ -14,8 +14,8 @@ use domain::{
     views::{
         listing::pipeline_partition,
         pipeline_state::{
-            ACTION_PREFIX, ActionRow, CONDITION_PREFIX, ConditionRow, STAGE_PREFIX, Shown, ShownCondition,
-            ShownRule, StageRow, action_key, condition_key, stage_key,
+            ACTION_PREFIX, ActionRow, CONDITION_PREFIX, ConditionRow, GATES, STAGE_PREFIX, Shown,
+            ShownCondition, ShownRule, StageRow, action_key, condition_key, stage_key,
         },
     },
 };
@@ -42,8 +42,7 @@ pub(super) async fn get<H: Home>(
     let stages: Vec<&StageDeclaration> =
         pipeline.current_definition().into_iter().flat_map(|definition| &definition.stages).collect();
     let actions = stages.iter().map(|stage| stage.actions.len()).sum();
-    let kinds = [ConditionType::BeforeEntry, ConditionType::OnSuccess, ConditionType::OnFailure];
-    let gates = stages.iter().flat_map(|stage| kinds.map(|kind| stage.condition(kind).is_some()));
+    let gates = stages.iter().flat_map(|stage| GATES.map(|gate| stage.condition(gate).is_some()));
     let gates = gates.filter(|declared| *declared).count();
     let rows = Rows {
         stages: rows_under(home, &partition, STAGE_PREFIX, stages.len()).await?,

@@ -114,13 +114,9 @@ pub const CUSTOM_ACTION_TIMEOUT_MINUTES: u32 = 24 * 60;
 pub const JOB_DISPATCH_MS: i64 = 60_000;
 /// Jobs handed out by one poll, most. Our own number.
 pub const JOB_BATCH_MAX: usize = 50;
-/// How long an invoked function may stay silent, minutes; every "in progress" answer starts it anew.
-pub const LAMBDA_REPLY_WINDOW_MINUTES: u32 = 20;
 
 /// Pipelines per account and Region, most.
 pub const PIPELINES_MAX: usize = 1000;
-/// Pipelines that poll their source, most.
-pub const POLLING_PIPELINES_MAX: usize = 300;
 /// Webhooks per Region, most.
 pub const WEBHOOKS_MAX: usize = 300;
 /// Filters of a webhook, most.
@@ -153,8 +149,6 @@ pub const FAILURE_MESSAGE_CHARS_MAX: usize = 5000;
 /// Characters of what a condition says about the rules that stood in its way, most.
 pub const CONDITION_SUMMARY_CHARS_MAX: usize = 2048;
 
-/// Bytes of one definition as JSON, most: a request body of the API ends there.
-pub const DEFINITION_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of one row of the log, most: DynamoDB's own.
 pub const ITEM_BYTES_MAX: usize = 400 * 1024;
 
@@ -165,7 +159,6 @@ const _: () = assert!(PIPELINE_ACTIONS_MAX <= STAGES_MAX * STAGE_ACTIONS_MAX);
 const _: () = assert!(STAGE_ACTIONS_MAX <= RUN_ORDER_MAX as usize);
 const _: () = assert!(TIMEOUT_MINUTES_MIN <= APPROVAL_TIMEOUT_MINUTES_DEFAULT);
 const _: () = assert!(APPROVAL_TIMEOUT_MINUTES_DEFAULT <= TIMEOUT_MINUTES_MAX);
-const _: () = assert!(LAMBDA_REPLY_WINDOW_MINUTES < CUSTOM_ACTION_TIMEOUT_MINUTES);
 // One configuration value of the greatest length, four bytes a character, may exceed what an action may get:
 // that is found when references are replaced. A value in ASCII must not.
 const _: () = assert!(CONFIGURATION_VALUE_CHARS_MAX <= RESOLVED_CONFIGURATION_BYTES_MAX);

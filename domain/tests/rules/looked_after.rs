@@ -44,6 +44,9 @@ fn what_is_waited_for_is_due_at_its_deadline_and_looked_at_once_an_hour_before()
     let hourly = (1..10).flat_map(|hour| [60 * hour, 60 * hour + 1]);
     assert_eq!(looks, Vec::from_iter([1, 2, 3].into_iter().chain(hourly)));
     assert!((600..700).all(|minutes| row.is_due(later(&world, minutes))));
+    let round = later(&world, 2 * 60);
+    let looks = [0, 119_999, 120_000].map(|after| row.is_due(Timestamp(round.0 + after)));
+    assert_eq!(looks, [true, true, false], "two minutes of each hour");
 }
 
 #[test]

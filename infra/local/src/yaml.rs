@@ -1,0 +1,322 @@
+//! YAML as a tree that remembers where everything stood and how each scalar was spelled.
+//!
+//! Buildspecs, appspecs, definitions and templates are read with it: their scalars keep their spelling (`1.10`, `0644`,
+//! `yes`), so that whoever reads the tree decides what is a number; and their errors must name line and column, also
+//! for what is well-formed but means nothing. Both get lost in a typed deserializer. Everything is bounded: text,
+//! depth, and the nodes that aliases multiply into.
+
+use serde_saphyr::granit_parser::{Event, Marker, Parser, ScalarStyle, Tag};
+use std::collections::HashMap;
+
+/// Bytes of text that are read at all.
+pub const TEXT_BYTES_MAX: usize = 1 << 20;
+/// Lists and maps within each other, most: readers of the tree are recursive. The parser itself goes to 255.
+const DEPTH_MAX: usize = 100;
+/// Keys of one map, most: each is compared with those before it.
+const KEYS_MAX: usize = 5_000;
+/// Nodes, after aliases are replaced, most.
+const NODES_MAX: usize = 200_000;
+/// Bytes of all scalars together, after aliases are replaced, most.
+const SCALAR_BYTES_MAX: usize = 8 << 20;
+
+/// A place in the text, both from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The line.
+    pub line: usize,
+    /// The character in it.
+    pub column: usize,
+}
+
+/// What is wrong, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flaw {
+    /// Where.
+    pub place: Place,
+    /// What.
+    pub message: String,
+}
+
+/// One node of the tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// Where it begins; for what an alias stands for, where the alias is.
+    pub place: Place,
+    /// What it holds.
+    pub content: Content,
+}
+
+/// What a node holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// Nothing, `~` or `null`.
+    Null,
+    /// Anything else that is one word or text, as it was written.
+    Scalar {
+        /// The text, without quotes.
+        text: String,
+        /// It had quotes, or is block text.
+        quoted: bool,
+    },
+    /// A list.
+    List(Vec<Node>),
+    /// A map in the order of the text; keys are unique.
+    Map(Vec<(Key, Node)>),
+}
+
+/// A key of a map.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// Where it begins.
+    pub place: Place,
+    /// The key; an empty one or `null` is a name like any other.
+    pub name: String,
+}
+
+/// What a tag that is not YAML's own stands for: the key of a map that holds only what was tagged, as CloudFormation's
+/// `!Ref x` is short for `Ref: x`; or nothing. The error says what is wrong with it.
+pub type KeyOfTag = fn(&str) -> Result<Option<String>, String>;
+
+impl Place {
+    /// Where every text begins.
+    pub const START: Self = Self { line: 1, column: 1 };
+}
+
+/// Reads one document; `None` when there is nothing in it. Tags say nothing.
+pub fn parse(text: &str) -> Result<Option<Node>, Flaw> {
+    parse_tagged(text, |_| Ok(None))
+}
+
+/// Reads one document in which tags stand for something.
+pub fn parse_tagged(text: &str, key_of_tag: KeyOfTag) -> Result<Option<Node>, Flaw> {
+    if text.len() > TEXT_BYTES_MAX {
+        return Err(flaw(Place::START, format!("the file is larger than {TEXT_BYTES_MAX} bytes")));
+    }
+    let mut builder = Builder::new(key_of_tag);
+    for event in Parser::new_from_str(text) {
+        let (event, span) = event
+            .map_err(|error| flaw(place(error.marker()), format!("this is not YAML: {}", error.info())))?;
+        builder.take(event, place(&span.start))?;
+    }
+    Ok(builder.root.filter(|root| root.content != Content::Null))
+}
+
+fn place(marker: &Marker) -> Place {
+    Place { line: marker.line().max(1), column: marker.col() + 1 }
+}
+
+fn flaw(place: Place, message: impl Into<String>) -> Flaw {
+    Flaw { place, message: message.into() }
+}
+
+impl Node {
+    /// How many nodes, and bytes of scalars, an alias to this one costs.
+    fn cost(&self) -> (usize, usize) {
+        let sum = |costs: &mut dyn Iterator<Item = (usize, usize)>| {
+            costs.fold((1, 0), |(nodes, bytes), (more_nodes, more_bytes)| {
+                (nodes + more_nodes, bytes + more_bytes)
+            })
+        };
+        match &self.content {
+            Content::Null => (1, 0),
+            Content::Scalar { text, .. } => (1, text.len()),
+            Content::List(items) => sum(&mut items.iter().map(Self::cost)),
+            Content::Map(entries) => sum(&mut entries.iter().map(|(key, node)| {
+                let (nodes, bytes) = node.cost();
+                (nodes + 1, bytes + key.name.len())
+            })),
+        }
+    }
+
+    /// Itself, or a map that holds it under the key its tag stands for.
+    fn under(self, key: Option<String>) -> Self {
+        let Some(name) = key else { return self };
+        let place = self.place;
+        Self { place, content: Content::Map(vec![(Key { place, name }, self)]) }
+    }
+}
+
+/// The tree as far as the parser's events have come.
+struct Builder {
+    key_of_tag: KeyOfTag,
+    open: Vec<Open>,
+    anchors: HashMap<usize, Node>,
+    root: Option<Node>,
+    nodes: usize,
+    bytes: usize,
+}
+
+/// A list or map whose end has not come yet.
+struct Open {
+    anchor: usize,
+    place: Place,
+    /// The key its tag stands for.
+    tagged: Option<String>,
+    body: Body,
+}
+
+enum Body {
+    List(Vec<Node>),
+    Map { entries: Vec<(Key, Node)>, key: Option<Key>, merged: Vec<Node> },
+}
+
+impl Builder {
+    fn new(key_of_tag: KeyOfTag) -> Self {
+        Self { key_of_tag, open: Vec::new(), anchors: HashMap::new(), root: None, nodes: 0, bytes: 0 }
+    }
+
+    fn take(&mut self, event: Event<'_>, place: Place) -> Result<(), Flaw> {
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let tagged = self.tagged(tag.as_deref(), place)?;
+                self.scalar(&text, style, anchor, tagged, place)
+            }
+            Event::SequenceStart(_, anchor, tag) => {
+                let tagged = self.tagged(tag.as_deref(), place)?;
+                self.open(Open { anchor, place, tagged, body: Body::List(Vec::new()) })
+            }
+            Event::MappingStart(_, anchor, tag) => {
+                let tagged = self.tagged(tag.as_deref(), place)?;
+                let body = Body::Map { entries: Vec::new(), key: None, merged: Vec::new() };
+                self.open(Open { anchor, place, tagged, body })
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.close(),
+            Event::Alias(anchor) => self.alias(anchor, place),
+            Event::DocumentStart(..) if self.root.is_some() => {
+                Err(flaw(place, "a second document starts here: one is expected"))
+            }
+            // The parser's enum may grow; what else it reports is presentation.
+            _ => Ok(()),
+        }
+    }
+
+    /// YAML's own tags, and the lone `!`, say nothing that the spelling does not.
+    fn tagged(&self, tag: Option<&Tag>, place: Place) -> Result<Option<String>, Flaw> {
+        let Some(tag) = tag.filter(|tag| !tag.is_yaml_core_schema()) else { return Ok(None) };
+        match format!("{}{}", tag.handle(), tag.suffix()).as_str() {
+            "" | "!" => Ok(None),
+            spelled => (self.key_of_tag)(spelled).map_err(|message| flaw(place, message)),
+        }
+    }
+
+    fn scalar(
+        &mut self,
+        text: &str,
+        style: ScalarStyle,
+        anchor: usize,
+        tagged: Option<String>,
+        place: Place,
+    ) -> Result<(), Flaw> {
+        self.spend(1, text.len(), place)?;
+        if let Some(Body::Map { key: key @ None, .. }) = self.open.last_mut().map(|open| &mut open.body) {
+            *key = Some(Key { place, name: text.to_owned() });
+            return Ok(());
+        }
+        let content = match (style, text) {
+            (ScalarStyle::Plain, "" | "~" | "null" | "Null" | "NULL") if tagged.is_none() => Content::Null,
+            _ => Content::Scalar { text: text.to_owned(), quoted: style != ScalarStyle::Plain },
+        };
+        self.place(anchor, Node { place, content }.under(tagged))
+    }
+
+    fn alias(&mut self, anchor: usize, place: Place) -> Result<(), Flaw> {
+        let Some(node) = self.anchors.get(&anchor) else {
+            return Err(flaw(place, "this alias stands for the list or map it lies in"));
+        };
+        let (nodes, bytes) = node.cost();
+        self.spend(nodes, bytes, place)?;
+        let content = self.anchors[&anchor].content.clone();
+        self.place(0, Node { place, content })
+    }
+
+    fn spend(&mut self, nodes: usize, bytes: usize, place: Place) -> Result<(), Flaw> {
+        self.nodes += nodes;
+        self.bytes += bytes;
+        if self.nodes > NODES_MAX || self.bytes > SCALAR_BYTES_MAX {
+            return Err(flaw(place, "the file holds too much once its aliases are replaced"));
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, open: Open) -> Result<(), Flaw> {
+        self.spend(1, 0, open.place)?;
+        if self.open.len() >= DEPTH_MAX {
+            return Err(flaw(open.place, format!("more than {DEPTH_MAX} levels")));
+        }
+        if let Some(Body::Map { key: None, .. }) = self.open.last().map(|above| &above.body) {
+            return Err(flaw(open.place, "a key must be one word or a quoted text"));
+        }
+        self.open.push(open);
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), Flaw> {
+        let Some(Open { anchor, place, tagged, body }) = self.open.pop() else { return Ok(()) };
+        let content = match body {
+            Body::List(items) => Content::List(items),
+            Body::Map { mut entries, merged, .. } => {
+                for node in merged {
+                    merge(&mut entries, node)?;
+                }
+                Content::Map(entries)
+            }
+        };
+        self.place(anchor, Node { place, content }.under(tagged))
+    }
+
+    fn place(&mut self, anchor: usize, node: Node) -> Result<(), Flaw> {
+        if anchor != 0 {
+            self.anchors.insert(anchor, node.clone());
+        }
+        match self.open.last_mut().map(|open| &mut open.body) {
+            None => self.root = Some(node),
+            Some(Body::List(items)) => items.push(node),
+            Some(Body::Map { entries, key, merged }) => match key.take() {
+                // Only an alias comes here without a key before it.
+                None => match node.content {
+                    Content::Scalar { text, .. } => *key = Some(Key { place: node.place, name: text }),
+                    Content::Null | Content::List(_) | Content::Map(_) => {
+                        return Err(flaw(node.place, "a key must be one word or a quoted text"));
+                    }
+                },
+                Some(name) if name.name == "<<" => merged.push(node),
+                Some(name) => add(entries, name, node)?,
+            },
+        }
+        Ok(())
+    }
+}
+
+/// Two values under one key: whichever was meant, the other would be lost.
+fn add(entries: &mut Vec<(Key, Node)>, key: Key, node: Node) -> Result<(), Flaw> {
+    if let Some((first, _)) = entries.iter().find(|(other, _)| other.name == key.name) {
+        let message = format!("`{}` is given twice: first on line {}", key.name, first.place.line);
+        return Err(flaw(key.place, message));
+    }
+    if entries.len() >= KEYS_MAX {
+        return Err(flaw(key.place, format!("more than {KEYS_MAX} keys")));
+    }
+    entries.push((key, node));
+    Ok(())
+}
+
+/// `<<: *other`: the other map's entries, unless given here.
+fn merge(entries: &mut Vec<(Key, Node)>, node: Node) -> Result<(), Flaw> {
+    match node.content {
+        Content::Map(others) => {
+            for (key, value) in others {
+                if !entries.iter().any(|(own, _)| own.name == key.name) {
+                    entries.push((key, value));
+                }
+            }
+            Ok(())
+        }
+        Content::List(maps) => maps.into_iter().try_for_each(|map| merge(entries, map)),
+        Content::Null | Content::Scalar { .. } => {
+            Err(flaw(node.place, "`<<` takes a map, or a list of maps"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

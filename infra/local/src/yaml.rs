@@ -105,26 +105,31 @@ fn place(marker: &Marker) -> Place {
     Place { line: marker.line().max(1), column: marker.col() + 1 }
 }
 
+fn too_deep(place: Place) -> Flaw {
+    flaw(place, format!("more than {DEPTH_MAX} levels"))
+}
+
 fn flaw(place: Place, message: impl Into<String>) -> Flaw {
     Flaw { place, message: message.into() }
 }
 
 impl Node {
-    /// How many nodes, and bytes of scalars, an alias to this one costs.
-    fn cost(&self) -> (usize, usize) {
-        let sum = |costs: &mut dyn Iterator<Item = (usize, usize)>| {
-            costs.fold((1, 0), |(nodes, bytes), (more_nodes, more_bytes)| {
-                (nodes + more_nodes, bytes + more_bytes)
-            })
+    /// What an alias to this one costs.
+    fn size(&self) -> Size {
+        let around = |size: Size, inner: Size| Size {
+            nodes: size.nodes + inner.nodes,
+            bytes: size.bytes + inner.bytes,
+            depth: size.depth.max(inner.depth + 1),
         };
+        let empty = Size { nodes: 1, bytes: 0, depth: 1 };
         match &self.content {
-            Content::Null => (1, 0),
-            Content::Scalar { text, .. } => (1, text.len()),
-            Content::List(items) => sum(&mut items.iter().map(Self::cost)),
-            Content::Map(entries) => sum(&mut entries.iter().map(|(key, node)| {
-                let (nodes, bytes) = node.cost();
-                (nodes + 1, bytes + key.name.len())
-            })),
+            Content::Null => Size { depth: 0, ..empty },
+            Content::Scalar { text, .. } => Size { bytes: text.len(), depth: 0, ..empty },
+            Content::List(items) => items.iter().map(Self::size).fold(empty, around),
+            Content::Map(entries) => entries.iter().fold(empty, |size, (key, node)| {
+                let key = Size { nodes: 1, bytes: key.name.len(), depth: 0 };
+                around(around(size, key), node.size())
+            }),
         }
     }
 
@@ -134,6 +139,15 @@ impl Node {
         let place = self.place;
         Self { place, content: Content::Map(vec![(Key { place, name }, self)]) }
     }
+}
+
+/// How much there is in a node, itself and its keys included.
+struct Size {
+    nodes: usize,
+    /// Of scalars.
+    bytes: usize,
+    /// Lists and maps within each other.
+    depth: usize,
 }
 
 /// The tree as far as the parser's events have come.
@@ -157,7 +171,15 @@ struct Open {
 
 enum Body {
     List(Vec<Node>),
-    Map { entries: Vec<(Key, Node)>, key: Option<Key>, merged: Vec<Node> },
+    Map { entries: Vec<(Key, Node)>, next: Next, merged: Vec<Node> },
+}
+
+/// What comes next in a map.
+enum Next {
+    Key,
+    Value(Key),
+    /// What `<<` takes. In quotes it is a key like any other.
+    Merged,
 }
 
 impl Builder {
@@ -177,7 +199,7 @@ impl Builder {
             }
             Event::MappingStart(_, anchor, tag) => {
                 let tagged = self.tagged(tag.as_deref(), place)?;
-                let body = Body::Map { entries: Vec::new(), key: None, merged: Vec::new() };
+                let body = Body::Map { entries: Vec::new(), next: Next::Key, merged: Vec::new() };
                 self.open(Open { anchor, place, tagged, body })
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(),
@@ -208,23 +230,35 @@ impl Builder {
         place: Place,
     ) -> Result<(), Flaw> {
         self.spend(1, text.len(), place)?;
-        if let Some(Body::Map { key: key @ None, .. }) = self.open.last_mut().map(|open| &mut open.body) {
-            *key = Some(Key { place, name: text.to_owned() });
-            return Ok(());
-        }
-        let content = match (style, text) {
-            (ScalarStyle::Plain, "" | "~" | "null" | "Null" | "NULL") if tagged.is_none() => Content::Null,
-            _ => Content::Scalar { text: text.to_owned(), quoted: style != ScalarStyle::Plain },
+        let plain = style == ScalarStyle::Plain;
+        let content = match text {
+            "" | "~" | "null" | "Null" | "NULL" if plain && tagged.is_none() => Content::Null,
+            _ => Content::Scalar { text: text.to_owned(), quoted: !plain },
         };
-        self.place(anchor, Node { place, content }.under(tagged))
+        let node = Node { place, content }.under(tagged);
+        let Some(Body::Map { next: next @ Next::Key, .. }) = self.open.last_mut().map(|open| &mut open.body)
+        else {
+            return self.place(anchor, node);
+        };
+        *next = match text {
+            "<<" if plain => Next::Merged,
+            _ => Next::Value(Key { place, name: text.to_owned() }),
+        };
+        if anchor != 0 {
+            self.anchors.insert(anchor, node);
+        }
+        Ok(())
     }
 
     fn alias(&mut self, anchor: usize, place: Place) -> Result<(), Flaw> {
         let Some(node) = self.anchors.get(&anchor) else {
             return Err(flaw(place, "this alias stands for the list or map it lies in"));
         };
-        let (nodes, bytes) = node.cost();
-        self.spend(nodes, bytes, place)?;
+        let size = node.size();
+        self.spend(size.nodes, size.bytes, place)?;
+        if self.open.len() + size.depth > DEPTH_MAX {
+            return Err(too_deep(place));
+        }
         let content = self.anchors[&anchor].content.clone();
         self.place(0, Node { place, content })
     }
@@ -241,9 +275,9 @@ impl Builder {
     fn open(&mut self, open: Open) -> Result<(), Flaw> {
         self.spend(1, 0, open.place)?;
         if self.open.len() >= DEPTH_MAX {
-            return Err(flaw(open.place, format!("more than {DEPTH_MAX} levels")));
+            return Err(too_deep(open.place));
         }
-        if let Some(Body::Map { key: None, .. }) = self.open.last().map(|above| &above.body) {
+        if let Some(Body::Map { next: Next::Key, .. }) = self.open.last().map(|above| &above.body) {
             return Err(flaw(open.place, "a key must be one word or a quoted text"));
         }
         self.open.push(open);
@@ -271,16 +305,18 @@ impl Builder {
         match self.open.last_mut().map(|open| &mut open.body) {
             None => self.root = Some(node),
             Some(Body::List(items)) => items.push(node),
-            Some(Body::Map { entries, key, merged }) => match key.take() {
-                // Only an alias comes here without a key before it.
-                None => match node.content {
-                    Content::Scalar { text, .. } => *key = Some(Key { place: node.place, name: text }),
+            Some(Body::Map { entries, next, merged }) => match std::mem::replace(next, Next::Key) {
+                // Only an alias comes here where a key is due.
+                Next::Key => match node.content {
+                    Content::Scalar { text, .. } => {
+                        *next = Next::Value(Key { place: node.place, name: text })
+                    }
                     Content::Null | Content::List(_) | Content::Map(_) => {
                         return Err(flaw(node.place, "a key must be one word or a quoted text"));
                     }
                 },
-                Some(name) if name.name == "<<" => merged.push(node),
-                Some(name) => add(entries, name, node)?,
+                Next::Value(key) => add(entries, key, node)?,
+                Next::Merged => merged.push(node),
             },
         }
         Ok(())
@@ -293,6 +329,10 @@ fn add(entries: &mut Vec<(Key, Node)>, key: Key, node: Node) -> Result<(), Flaw>
         let message = format!("`{}` is given twice: first on line {}", key.name, first.place.line);
         return Err(flaw(key.place, message));
     }
+    push(entries, key, node)
+}
+
+fn push(entries: &mut Vec<(Key, Node)>, key: Key, node: Node) -> Result<(), Flaw> {
     if entries.len() >= KEYS_MAX {
         return Err(flaw(key.place, format!("more than {KEYS_MAX} keys")));
     }
@@ -306,7 +346,7 @@ fn merge(entries: &mut Vec<(Key, Node)>, node: Node) -> Result<(), Flaw> {
         Content::Map(others) => {
             for (key, value) in others {
                 if !entries.iter().any(|(own, _)| own.name == key.name) {
-                    entries.push((key, value));
+                    push(entries, key, value)?;
                 }
             }
             Ok(())

@@ -14,7 +14,7 @@ pub const TEXT_BYTES_MAX: usize = 1 << 20;
 const DEPTH_MAX: usize = 100;
 /// Keys of one map, most: each is compared with those before it.
 const KEYS_MAX: usize = 5_000;
-/// Nodes, after aliases are replaced, most.
+/// Nodes, after aliases are replaced, most; what has an anchor counts twice.
 const NODES_MAX: usize = 200_000;
 /// Bytes of all scalars together, after aliases are replaced, most.
 const SCALAR_BYTES_MAX: usize = 8 << 20;
@@ -114,7 +114,7 @@ fn flaw(place: Place, message: impl Into<String>) -> Flaw {
 }
 
 impl Node {
-    /// What an alias to this one costs.
+    /// What a copy of this one costs.
     fn size(&self) -> Size {
         let around = |size: Size, inner: Size| Size {
             nodes: size.nodes + inner.nodes,
@@ -244,10 +244,7 @@ impl Builder {
             "<<" if plain => Next::Merged,
             _ => Next::Value(Key { place, name: text.to_owned() }),
         };
-        if anchor != 0 {
-            self.anchors.insert(anchor, node);
-        }
-        Ok(())
+        self.remember(anchor, &node)
     }
 
     fn alias(&mut self, anchor: usize, place: Place) -> Result<(), Flaw> {
@@ -261,6 +258,17 @@ impl Builder {
         }
         let content = self.anchors[&anchor].content.clone();
         self.place(0, Node { place, content })
+    }
+
+    /// Keeps a copy of what has an anchor, which counts: anchors within each other copy what they hold again and again.
+    fn remember(&mut self, anchor: usize, node: &Node) -> Result<(), Flaw> {
+        if anchor == 0 {
+            return Ok(());
+        }
+        let size = node.size();
+        self.spend(size.nodes, size.bytes, node.place)?;
+        self.anchors.insert(anchor, node.clone());
+        Ok(())
     }
 
     fn spend(&mut self, nodes: usize, bytes: usize, place: Place) -> Result<(), Flaw> {
@@ -299,9 +307,7 @@ impl Builder {
     }
 
     fn place(&mut self, anchor: usize, node: Node) -> Result<(), Flaw> {
-        if anchor != 0 {
-            self.anchors.insert(anchor, node.clone());
-        }
+        self.remember(anchor, &node)?;
         match self.open.last_mut().map(|open| &mut open.body) {
             None => self.root = Some(node),
             Some(Body::List(items)) => items.push(node),

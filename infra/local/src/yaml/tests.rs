@@ -138,6 +138,13 @@ fn aliases_lead_no_deeper_than_brackets_may() {
 }
 
 #[test]
+fn anchors_within_each_other_are_bounded() {
+    let text = |count| format!("{}{}{}", "&a [".repeat(count), "x,".repeat(10_000), "]".repeat(count));
+    assert!(parse(&text(10)).is_ok());
+    assert!(why(&text(20)).contains("too much once its aliases are replaced"));
+}
+
+#[test]
 fn merged_maps_may_hold_no_more_keys_than_one() {
     let map = |first: usize, last: usize| {
         (first..last).map(|key| format!("k{key}: 1")).collect::<Vec<_>>().join(", ")

@@ -18,3 +18,4 @@ pub mod settled_views;
 pub mod views;
 pub mod watch;
 pub mod world;
+pub mod yaml;

@@ -2,9 +2,9 @@
 
 mod needs;
 mod resources;
+mod short_tags;
 mod template;
 mod text;
-mod yaml;
 
 pub use needs::needs;
 pub use resources::settle;

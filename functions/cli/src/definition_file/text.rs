@@ -1,6 +1,7 @@
 //! The text of a definition file: JSON or YAML, and where in it things stand.
 
-use super::yaml::{self, Node};
+use super::short_tags;
+use local::yaml::{self, Content, Flaw, Node, Place};
 use serde_json::Value;
 use std::{cell::OnceCell, fs, path::Path};
 
@@ -47,7 +48,7 @@ impl Text {
         let (format, value) = match text.trim_start().chars().next() {
             Some('{' | '[') if !is_yaml => (Format::Json, json(&shown, &text)?),
             _ => {
-                let node = yaml::parse(&text).map_err(|flaw| {
+                let node = parse_yaml(&text).map_err(|flaw| {
                     let place = flaw.place;
                     anyhow::anyhow!(
                         "`{shown}` cannot be read at line {}, column {}: {}",
@@ -56,7 +57,7 @@ impl Text {
                         flaw.message
                     )
                 })?;
-                let value = node.as_ref().map_or(Value::Null, Node::to_value);
+                let value = node.as_ref().map_or(Value::Null, to_value);
                 let _ = tree.set(node);
                 (Format::Yaml, value)
             }
@@ -76,8 +77,8 @@ impl Text {
 
     /// Line and column, from 1, of a path in the value, or of what holds it, if they can be found.
     pub fn place_of(&self, path: &str) -> Option<(usize, usize)> {
-        let tree = self.tree.get_or_init(|| yaml::parse(&self.text).ok().flatten());
-        let place = tree.as_ref()?.place_of(path);
+        let tree = self.tree.get_or_init(|| parse_yaml(&self.text).ok().flatten());
+        let place = place_of(tree.as_ref()?, path);
         Some((place.line, place.column))
     }
 
@@ -93,4 +94,109 @@ fn json(shown: &str, text: &str) -> anyhow::Result<Value> {
         let (line, column) = (error.line(), error.column());
         anyhow::anyhow!("`{shown}` is not valid JSON at line {line}, column {column}: {error}")
     })
+}
+
+/// The text as YAML, with short tags written out.
+fn parse_yaml(text: &str) -> Result<Option<Node>, Flaw> {
+    yaml::parse_tagged(text, short_tags::function)
+}
+
+/// A tree as JSON: every scalar is a text.
+fn to_value(node: &Node) -> Value {
+    match &node.content {
+        Content::Null => Value::Null,
+        Content::Scalar { text, .. } => Value::String(text.clone()),
+        Content::List(items) => items.iter().map(to_value).collect(),
+        Content::Map(entries) => {
+            Value::Object(entries.iter().map(|(key, node)| (key.name.clone(), to_value(node))).collect())
+        }
+    }
+}
+
+/// The place of a path such as `Resources.Pipeline.Properties.Stages[0]`: of its end, or of as much of it as there is.
+fn place_of(root: &Node, path: &str) -> Place {
+    find(root, path, root.place)
+}
+
+/// `above` is the place of what leads here.
+fn find(node: &Node, path: &str, above: Place) -> Place {
+    match &node.content {
+        Content::Map(entries) => {
+            let path = path.strip_prefix('.').unwrap_or(path);
+            let below = entries.iter().find_map(|(key, node)| {
+                let rest = path.strip_prefix(key.name.as_str())?;
+                (rest.is_empty() || rest.starts_with(['.', '['])).then_some((key, node, rest))
+            });
+            below.map_or(above, |(key, node, rest)| find(node, rest, key.place))
+        }
+        Content::List(items) => {
+            let index = path.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+            let entry =
+                index.and_then(|(index, rest)| Some((items.get(index.parse::<usize>().ok()?)?, rest)));
+            entry.map_or(above, |(node, rest)| find(node, rest, node.place))
+        }
+        Content::Null | Content::Scalar { .. } => above,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn value(text: &str) -> Value {
+        to_value(&parse_yaml(text).unwrap().unwrap())
+    }
+
+    #[test]
+    fn every_scalar_is_a_text() {
+        let text = "a: 012345678901\nb: 2010-09-09\nc: [yes, 1.10]\nd: ~\ne: '~'\n";
+        let expected =
+            json!({"a": "012345678901", "b": "2010-09-09", "c": ["yes", "1.10"], "d": null, "e": "~"});
+        assert_eq!(value(text), expected);
+    }
+
+    #[test]
+    fn short_tags_are_written_out() {
+        let text = "a: !Ref X\nb: !Sub '${X}-y'\nc: !Join\n  - ','\n  - [!GetAtt A.B, !Ref C]\n\
+                    d: !If [Yes, !Ref 'AWS::NoValue', {x: 1}]\ne: !Not [!Condition Z]\nf: !Base64\n  Fn::Sub: q\n\
+                    g: !!str 7\nh: !ImportValue\n  'Fn::Sub': '${N}-id'\n";
+        let expected = json!({
+            "a": {"Ref": "X"}, "b": {"Fn::Sub": "${X}-y"},
+            "c": {"Fn::Join": [",", [{"Fn::GetAtt": "A.B"}, {"Ref": "C"}]]},
+            "d": {"Fn::If": ["Yes", {"Ref": "AWS::NoValue"}, {"x": "1"}]},
+            "e": {"Fn::Not": [{"Condition": "Z"}]}, "f": {"Fn::Base64": {"Fn::Sub": "q"}}, "g": "7",
+            "h": {"Fn::ImportValue": {"Fn::Sub": "${N}-id"}},
+        });
+        assert_eq!(value(text), expected);
+    }
+
+    #[test]
+    fn a_path_leads_to_its_line() {
+        let text = "Resources:\n  P:\n    Properties:\n      Stages:\n        - Name: A\n        - Name: !Sub x\n          \
+                    Actions:\n            - Configuration: {K.L: 1}\n";
+        let root = parse_yaml(text).unwrap().unwrap();
+        let line = |path: &str| place_of(&root, path).line;
+        assert_eq!(line("Resources.P"), 2);
+        assert_eq!(line("Resources.P.Properties.Stages"), 4);
+        assert_eq!(line("Resources.P.Properties.Stages[1].Name"), 6);
+        assert_eq!(line("Resources.P.Properties.Stages[1].Name.Fn::Sub"), 6);
+        assert_eq!(line("Resources.P.Properties.Stages[1].Actions[0].Configuration.K.L"), 8);
+        assert_eq!(line("Resources.P.Properties.Stages[1].RoleArn"), 6, "what is missing: where it would be");
+        assert_eq!(line("Nowhere"), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn every_path_has_a_place_in_every_tree(
+            text in "([a-c][:.]? ?|- |\\[|\\]|, |!Ref |\n|  ){0,20}",
+            path in "[a-c.\\[\\]0-9]{0,12}",
+        ) {
+            if let Ok(Some(root)) = parse_yaml(&text) {
+                to_value(&root);
+                prop_assert!(place_of(&root, &path) >= root.place);
+            }
+        }
+    }
 }

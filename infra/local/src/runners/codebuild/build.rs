@@ -16,6 +16,7 @@ use crate::{
     archive::Caps,
     process::{self, Children, End},
     runners::codebuild::buildspec::ArtifactFiles,
+    yaml::TEXT_BYTES_MAX,
 };
 use engine::action::{Failure, FailureCode, InputArtifact, Outcome, Success};
 use std::{
@@ -494,8 +495,8 @@ fn read_inside(source: &Path, path: &str) -> Result<String, String> {
         return Err("does not lie".to_owned());
     }
     let about = fs::metadata(&file).map_err(|error| format!("cannot be read ({error})"))?;
-    if !about.is_file() || about.len() > super::yaml::TEXT_BYTES_MAX as u64 {
-        return Err(format!("is not a file of at most {} bytes", super::yaml::TEXT_BYTES_MAX));
+    if !about.is_file() || about.len() > TEXT_BYTES_MAX as u64 {
+        return Err(format!("is not a file of at most {TEXT_BYTES_MAX} bytes"));
     }
     fs::read_to_string(&file).map_err(|error| format!("cannot be read ({error})"))
 }

@@ -5,7 +5,7 @@
 
 mod read;
 
-use super::yaml::{self, Flaw};
+use crate::yaml::{self, Flaw};
 use regex_automata::meta::Regex;
 use std::fmt;
 
@@ -202,7 +202,7 @@ impl Buildspec {
             message: flaw.message,
         };
         let root = yaml::parse(text).map_err(at)?;
-        read::buildspec(name, &root).map_err(at)
+        read::buildspec(name, root.as_ref()).map_err(at)
     }
 }
 

@@ -15,7 +15,6 @@ mod reports;
 mod secrets;
 mod shell;
 mod workspace;
-mod yaml;
 
 pub use buildspec::{Buildspec, BuildspecError};
 

@@ -1,19 +1,19 @@
 //! The appspec of a server deployment: what to copy, who owns it, which scripts run when.
 //!
-//! Reading it never fails half-way: every fault of the file is reported with its line.
+//! Reading it never fails half-way: every flaw of the file is reported with its line.
 
-use super::{
-    lifecycle::{Event, RESERVED},
-    yaml::{self, Fault, Key, Kind, Mark, Node},
-};
+use super::lifecycle::{Event, RESERVED};
+use crate::yaml::{self, Content, Flaw, Key, Node, Place};
 use std::{collections::BTreeMap, fmt};
 
 /// Names an appspec may have, in the order they are looked for.
 pub(super) const APPSPEC_NAMES: [&str; 2] = ["appspec.yml", "appspec.yaml"];
 /// Seconds the scripts of one event may take together, and one script without a `timeout` of its own.
 pub(super) const EVENT_SECONDS_MAX: u64 = 3600;
-/// Faults shown of one file.
-const FAULTS_MAX: usize = 20;
+/// Flaws shown of one file.
+const FLAWS_MAX: usize = 20;
+/// Characters of a value shown where something else is expected.
+const SHOWN_CHARS_MAX: usize = 60;
 
 /// A checked appspec.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -72,7 +72,8 @@ pub(super) struct Permission {
     pub(super) context: bool,
     pub(super) to_files: bool,
     pub(super) to_directories: bool,
-    pub(super) at: Mark,
+    /// Where the entry stands.
+    pub(super) line: usize,
 }
 
 /// One hook script.
@@ -89,7 +90,7 @@ pub(super) struct Script {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct BadAppSpec {
     pub(super) path: String,
-    pub(super) faults: Vec<Fault>,
+    pub(super) flaws: Vec<Flaw>,
 }
 
 impl std::error::Error for BadAppSpec {}
@@ -97,13 +98,10 @@ impl std::error::Error for BadAppSpec {}
 impl fmt::Display for BadAppSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` cannot be used", self.path)?;
-        for Fault { at, message } in self.faults.iter().take(FAULTS_MAX) {
-            match at.line {
-                0 => write!(f, "\n  {}: {message}", self.path)?,
-                _ => write!(f, "\n  {}:{}:{}: {message}", self.path, at.line, at.column)?,
-            }
+        for Flaw { place, message } in self.flaws.iter().take(FLAWS_MAX) {
+            write!(f, "\n  {}:{}:{}: {message}", self.path, place.line, place.column)?;
         }
-        match self.faults.len().saturating_sub(FAULTS_MAX) {
+        match self.flaws.len().saturating_sub(FLAWS_MAX) {
             0 => Ok(()),
             more => write!(f, "\n  and {more} more"),
         }
@@ -112,22 +110,22 @@ impl fmt::Display for BadAppSpec {
 
 /// Reads and checks the text of an appspec; `path` is for messages.
 pub(super) fn parse(path: &str, text: &str) -> Result<AppSpec, BadAppSpec> {
-    let bad = |faults| BadAppSpec { path: path.to_owned(), faults };
-    let root = yaml::parse(text).map_err(|fault| bad(vec![fault]))?;
+    let bad = |flaws| BadAppSpec { path: path.to_owned(), flaws };
+    let root = yaml::parse(text).map_err(|flaw| bad(vec![flaw]))?;
     let Some(root) = root else {
         let message = "the file is empty; it needs at least `version: 0.0` and `os: linux`".to_owned();
-        return Err(bad(vec![Fault { at: Mark::default(), message }]));
+        return Err(bad(vec![Flaw { place: Place::START, message }]));
     };
-    let mut reader = Reader { path, spec: AppSpec::default(), faults: Vec::new() };
+    let mut reader = Reader { path, spec: AppSpec::default(), flaws: Vec::new() };
     reader.document(&root);
-    reader.faults.sort_by_key(|fault| (fault.at.line, fault.at.column));
-    if reader.faults.is_empty() { Ok(reader.spec) } else { Err(bad(reader.faults)) }
+    reader.flaws.sort_by_key(|flaw| flaw.place);
+    if reader.flaws.is_empty() { Ok(reader.spec) } else { Err(bad(reader.flaws)) }
 }
 
 struct Reader<'a> {
     path: &'a str,
     spec: AppSpec,
-    faults: Vec<Fault>,
+    flaws: Vec<Flaw>,
 }
 
 impl Reader<'_> {
@@ -135,27 +133,28 @@ impl Reader<'_> {
         const KEYS: [&str; 6] = ["version", "os", "files", "file_exists_behavior", "permissions", "hooks"];
         let Some(map) = self.map(root, "the appspec", &KEYS) else { return };
         let version = self.required(&map, root, "version", "write `version: 0.0`");
-        if let Some((at, version)) = version
+        if let Some((place, version)) = version
             && version != "0.0"
         {
-            self.fault(at, format!("`version` is `{version}`; only `0.0` exists"));
+            self.flaw(place, format!("`version` is `{version}`; only `0.0` exists"));
         }
         let os = self.required(&map, root, "os", "write `os: linux`");
         match os {
-            Some((at, os)) if os == "windows" => {
-                self.fault(at, "`os: windows` cannot be deployed on this machine; use `os: linux`".to_owned())
+            Some((place, os)) if os == "windows" => {
+                let message = "`os: windows` cannot be deployed on this machine; use `os: linux`".to_owned();
+                self.flaw(place, message);
             }
-            Some((at, os)) if os != "linux" => {
-                self.fault(at, format!("`os` is `{os}`; expected `linux` or `windows`"));
+            Some((place, os)) if os != "linux" => {
+                self.flaw(place, format!("`os` is `{os}`; expected `linux` or `windows`"));
             }
             Some(_) | None => {}
         }
-        if let Some((at, word)) = self.text(&map, "file_exists_behavior") {
+        if let Some((place, word)) = self.text(&map, "file_exists_behavior") {
             self.spec.file_exists = FileExists::parse(&word);
             if self.spec.file_exists.is_none() {
                 let message =
                     format!("`file_exists_behavior` is `{word}`; expected DISALLOW, OVERWRITE or RETAIN");
-                self.fault(at, message);
+                self.flaw(place, message);
             }
         }
         for node in self.list(&map, "files") {
@@ -174,13 +173,15 @@ impl Reader<'_> {
         let hint = "each entry of `files` needs `source` and `destination`";
         let source = self.required(&map, node, "source", hint);
         let destination = self.required(&map, node, "destination", hint);
-        let (Some((source_at, source)), Some((at, destination))) = (source, destination) else { return };
+        let (Some((source_place, source)), Some((place, destination))) = (source, destination) else {
+            return;
+        };
         let source = match bundle_path(&source) {
             Ok(source) => source,
-            Err(reason) => return self.fault(source_at, format!("`source` `{source}` {reason}")),
+            Err(reason) => return self.flaw(source_place, format!("`source` `{source}` {reason}")),
         };
         if let Err(reason) = check_absolute(&destination) {
-            return self.fault(at, format!("`destination` `{destination}` {reason}"));
+            return self.flaw(place, format!("`destination` `{destination}` {reason}"));
         }
         self.spec.files.push(FileEntry { source, destination });
     }
@@ -190,14 +191,14 @@ impl Reader<'_> {
             ["object", "pattern", "except", "owner", "group", "mode", "acls", "context", "type"];
         let Some(map) = self.map(node, "an entry of `permissions`", &KEYS) else { return };
         let hint = "each entry of `permissions` needs `object`, the path of a copied file or folder";
-        let Some((object_at, object)) = self.required(&map, node, "object", hint) else { return };
+        let Some((object_place, object)) = self.required(&map, node, "object", hint) else { return };
         if let Err(reason) = check_absolute(&object) {
-            return self.fault(object_at, format!("`object` `{object}` {reason}"));
+            return self.flaw(object_place, format!("`object` `{object}` {reason}"));
         }
         let types = self.texts(&map, "type");
-        for (at, word) in &types {
+        for (place, word) in &types {
             if word != "file" && word != "directory" {
-                self.fault(*at, format!("`type` is `{word}`; expected `file` or `directory`"));
+                self.flaw(*place, format!("`type` is `{word}`; expected `file` or `directory`"));
             }
         }
         let has = |word: &str| types.is_empty() || types.iter().any(|(_, is)| is == word);
@@ -209,40 +210,40 @@ impl Reader<'_> {
             group: self.text(&map, "group").map(|(_, name)| name),
             mode: self.mode(&map),
             acls: self.texts(&map, "acls").into_iter().map(|(_, acl)| acl).collect(),
-            context: map.get("context").is_some_and(|node| node.kind != Kind::Null),
+            context: map.get("context").is_some_and(|node| node.content != Content::Null),
             to_files: has("file"),
             to_directories: has("directory"),
-            at: node.at,
+            line: node.place.line,
         };
         self.spec.permissions.push(permission);
     }
 
     fn mode(&mut self, map: &BTreeMap<&str, &Node>) -> Option<u32> {
-        let (at, text) = self.text(map, "mode")?;
+        let (place, text) = self.text(map, "mode")?;
         let octal = !text.is_empty() && text.len() <= 4 && text.bytes().all(|b| (b'0'..=b'7').contains(&b));
         if !octal {
             let message =
                 format!("`mode` is `{text}`; expected 1 to 4 octal digits such as `644` or `\"0755\"`");
-            self.fault(at, message);
+            self.flaw(place, message);
             return None;
         }
         let unquoted =
-            matches!(map.get("mode").map(|node| &node.kind), Some(Kind::Scalar { quoted: false, .. }));
+            matches!(map.get("mode").map(|node| &node.content), Some(Content::Scalar { quoted: false, .. }));
         if unquoted && text.len() > 1 && text.starts_with('0') {
             let message =
                 format!("`mode: {text}` without quotes is read as octal {text}; write `\"{text}\"`");
-            self.warn(at, &message);
+            self.warn(place, &message);
         }
         u32::from_str_radix(&text, 8).ok()
     }
 
     fn hooks(&mut self, node: &Node) {
-        let entries = match &node.kind {
-            Kind::Null => return,
-            Kind::Map(entries) => entries,
-            Kind::Scalar { .. } | Kind::List(_) => {
-                let message = format!("`hooks` is {}; expected a map of event to scripts", node.what());
-                return self.fault(node.at, message);
+        let entries = match &node.content {
+            Content::Null => return,
+            Content::Map(entries) => entries,
+            Content::Scalar { .. } | Content::List(_) => {
+                let message = format!("`hooks` is {}; expected a map of event to scripts", kind(node));
+                return self.flaw(node.place, message);
             }
         };
         let mut unknown: Vec<&Key> = Vec::new();
@@ -251,7 +252,7 @@ impl Reader<'_> {
                 Some(event) => self.scripts(event, key, scripts),
                 None if RESERVED.contains(&key.name.as_str()) => {
                     let message = format!("`{}` is CodeDeploy's own event and takes no scripts", key.name);
-                    self.fault(key.at, message);
+                    self.flaw(key.place, message);
                 }
                 None => unknown.push(key),
             }
@@ -261,18 +262,18 @@ impl Reader<'_> {
             let known: Vec<_> = Event::scriptable().map(Event::name).collect();
             let message =
                 format!("unknown hook events: {}; known are {}", names.join(", "), known.join(", "));
-            self.fault(first.at, message);
+            self.flaw(first.place, message);
         }
     }
 
     fn scripts(&mut self, event: Event, key: &Key, node: &Node) {
-        let items = match &node.kind {
-            Kind::Null => return,
-            Kind::List(items) => items,
-            Kind::Scalar { .. } | Kind::Map(_) => {
+        let items = match &node.content {
+            Content::Null => return,
+            Content::List(items) => items,
+            Content::Scalar { .. } | Content::Map(_) => {
                 let message =
-                    format!("`{event}` is {}; expected a list of `- location: <script>`", node.what());
-                return self.fault(node.at, message);
+                    format!("`{event}` is {}; expected a list of `- location: <script>`", kind(node));
+                return self.flaw(node.place, message);
             }
         };
         let scripts: Vec<Script> = items.iter().filter_map(|item| self.script(event, item)).collect();
@@ -282,7 +283,7 @@ impl Reader<'_> {
                 "the scripts of `{event}` may take {seconds} seconds together; at most {EVENT_SECONDS_MAX} \
                  are allowed: lower their `timeout`"
             );
-            self.fault(key.at, message);
+            self.flaw(key.place, message);
         }
         self.spec.hooks.insert(event, scripts);
     }
@@ -291,39 +292,39 @@ impl Reader<'_> {
         let what = format!("a script of `{event}`");
         let map = self.map(node, &what, &["location", "timeout", "runas", "sudo"])?;
         let hint = format!("each script of `{event}` needs `location`, its path in the bundle");
-        let (at, location) = self.required(&map, node, "location", &hint)?;
+        let (place, location) = self.required(&map, node, "location", &hint)?;
         let location = match bundle_path(&location) {
             Ok(path) if !path.is_empty() => path,
             Ok(_) => {
-                self.fault(at, format!("`location` `{location}` is the bundle itself, not a script"));
+                self.flaw(place, format!("`location` `{location}` is the bundle itself, not a script"));
                 return None;
             }
             Err(reason) => {
-                self.fault(at, format!("`location` `{location}` {reason}"));
+                self.flaw(place, format!("`location` `{location}` {reason}"));
                 return None;
             }
         };
-        let timeout = self.text(&map, "timeout").and_then(|(at, text)| match text.parse::<u64>() {
+        let timeout = self.text(&map, "timeout").and_then(|(place, text)| match text.parse::<u64>() {
             Ok(seconds) if (1..=EVENT_SECONDS_MAX).contains(&seconds) => Some(seconds),
             Ok(_) | Err(_) => {
                 let message = format!(
                     "`timeout` of `{location}` is `{text}`; expected seconds, 1 to {EVENT_SECONDS_MAX}"
                 );
-                self.fault(at, message);
+                self.flaw(place, message);
                 None
             }
         });
         if let Some(sudo) = map.get("sudo") {
-            self.warn(sudo.at, "`sudo` is ignored; use `runas`");
+            self.warn(sudo.place, "`sudo` is ignored; use `runas`");
         }
         Some(Script { location, timeout, runas: self.text(&map, "runas").map(|(_, user)| user) })
     }
 
     /// The entries of a map by name. Unknown keys are told, not refused: the service ignores them too.
     fn map<'n>(&mut self, node: &'n Node, what: &str, keys: &[&str]) -> Option<BTreeMap<&'n str, &'n Node>> {
-        let Kind::Map(entries) = &node.kind else {
-            let message = format!("{what} is {}; expected a map with {}", node.what(), keys.join(", "));
-            self.fault(node.at, message);
+        let Content::Map(entries) = &node.content else {
+            let message = format!("{what} is {}; expected a map with {}", kind(node), keys.join(", "));
+            self.flaw(node.place, message);
             return None;
         };
         for (key, _) in entries {
@@ -333,20 +334,20 @@ impl Reader<'_> {
                     key.name,
                     keys.join(", ")
                 );
-                self.warn(key.at, &message);
+                self.warn(key.place, &message);
             }
         }
         Some(entries.iter().map(|(key, value)| (key.name.as_str(), value)).collect())
     }
 
     fn list<'n>(&mut self, map: &BTreeMap<&'n str, &'n Node>, key: &str) -> &'n [Node] {
-        match map.get(key).map(|node| (node, &node.kind)) {
-            None | Some((_, Kind::Null)) => &[],
-            Some((_, Kind::List(items))) => items,
-            Some((node, Kind::Scalar { .. } | Kind::Map(_))) => {
+        match map.get(key).map(|node| (node, &node.content)) {
+            None | Some((_, Content::Null)) => &[],
+            Some((_, Content::List(items))) => items,
+            Some((node, Content::Scalar { .. } | Content::Map(_))) => {
                 let message =
-                    format!("`{key}` is {}; expected a list (lines that start with `-`)", node.what());
-                self.fault(node.at, message);
+                    format!("`{key}` is {}; expected a list (lines that start with `-`)", kind(node));
+                self.flaw(node.place, message);
                 &[]
             }
         }
@@ -358,54 +359,67 @@ impl Reader<'_> {
         parent: &Node,
         key: &str,
         hint: &str,
-    ) -> Option<(Mark, String)> {
+    ) -> Option<(Place, String)> {
         let missing = map.get(key).is_none_or(|node| {
-            node.kind == Kind::Null || matches!(&node.kind, Kind::Scalar { text, .. } if text.is_empty())
+            node.content == Content::Null
+                || matches!(&node.content, Content::Scalar { text, .. } if text.is_empty())
         });
         if missing {
-            let at = map.get(key).map_or(parent.at, |node| node.at);
-            self.fault(at, format!("`{key}` is missing: {hint}"));
+            let place = map.get(key).map_or(parent.place, |node| node.place);
+            self.flaw(place, format!("`{key}` is missing: {hint}"));
             return None;
         }
         self.text(map, key)
     }
 
-    fn text(&mut self, map: &BTreeMap<&str, &Node>, key: &str) -> Option<(Mark, String)> {
+    fn text(&mut self, map: &BTreeMap<&str, &Node>, key: &str) -> Option<(Place, String)> {
         let node = map.get(key)?;
-        match &node.kind {
-            Kind::Null => None,
-            Kind::Scalar { text, .. } => Some((node.at, text.clone())),
-            Kind::List(_) | Kind::Map(_) => {
-                self.fault(node.at, format!("`{key}` is {}; expected one value", node.what()));
+        match &node.content {
+            Content::Null => None,
+            Content::Scalar { text, .. } => Some((node.place, text.clone())),
+            Content::List(_) | Content::Map(_) => {
+                self.flaw(node.place, format!("`{key}` is {}; expected one value", kind(node)));
                 None
             }
         }
     }
 
-    fn texts(&mut self, map: &BTreeMap<&str, &Node>, key: &str) -> Vec<(Mark, String)> {
+    fn texts(&mut self, map: &BTreeMap<&str, &Node>, key: &str) -> Vec<(Place, String)> {
         let items = match map.get(key) {
-            Some(Node { kind: Kind::List(items), .. }) => items.as_slice(),
+            Some(Node { content: Content::List(items), .. }) => items.as_slice(),
             Some(_) => return self.text(map, key).into_iter().collect(),
             None => return Vec::new(),
         };
         let mut texts = Vec::new();
         for item in items {
-            match &item.kind {
-                Kind::Scalar { text, .. } => texts.push((item.at, text.clone())),
-                Kind::Null | Kind::List(_) | Kind::Map(_) => {
-                    self.fault(item.at, format!("an entry of `{key}` is {}; expected text", item.what()));
+            match &item.content {
+                Content::Scalar { text, .. } => texts.push((item.place, text.clone())),
+                Content::Null | Content::List(_) | Content::Map(_) => {
+                    self.flaw(item.place, format!("an entry of `{key}` is {}; expected text", kind(item)));
                 }
             }
         }
         texts
     }
 
-    fn fault(&mut self, at: Mark, message: String) {
-        self.faults.push(Fault { at, message });
+    fn flaw(&mut self, place: Place, message: String) {
+        self.flaws.push(Flaw { place, message });
     }
 
-    fn warn(&mut self, at: Mark, message: &str) {
-        self.spec.warnings.push(format!("{}:{}:{}: {message}", self.path, at.line, at.column));
+    fn warn(&mut self, place: Place, message: &str) {
+        self.spec.warnings.push(format!("{}:{}:{}: {message}", self.path, place.line, place.column));
+    }
+}
+
+/// What stands here: the value itself where it is one, so that a person finds it.
+fn kind(node: &Node) -> String {
+    match &node.content {
+        Content::Null => "nothing".to_owned(),
+        Content::Scalar { text, .. } => {
+            format!("`{}`", text.chars().take(SHOWN_CHARS_MAX).collect::<String>())
+        }
+        Content::List(_) => "a list".to_owned(),
+        Content::Map(_) => "a map of keys and values".to_owned(),
     }
 }
 

@@ -1,8 +1,8 @@
 use super::*;
 use proptest::prelude::*;
 
-fn faults(text: &str) -> String {
-    parse("appspec.yml", text).expect_err("faults").to_string()
+fn flaws(text: &str) -> String {
+    parse("appspec.yml", text).expect_err("flaws").to_string()
 }
 
 const HEAD: &str = "version: 0.0\nos: linux\n";
@@ -50,11 +50,11 @@ hooks:
 }
 
 #[test]
-fn every_fault_of_a_file_is_told_with_its_place() {
+fn every_flaw_of_a_file_is_told_with_its_place() {
     let text = "version: 0.1\nos: beos\nfiles:\n  - source: a\n    destination: opt\n  - destination: /b\n\
                 permissions:\n  - mode: u+x\n  - object: /a\n    mode: 999\nhooks:\n  ApplicationStart:\n    - \
                 timeout: 3\n    - location: x\n      timeout: 0\n";
-    let told = faults(text);
+    let told = flaws(text);
     for expected in [
         "appspec.yml:1:10: `version` is `0.1`; only `0.0` exists",
         "appspec.yml:2:5: `os` is `beos`",
@@ -71,7 +71,7 @@ fn every_fault_of_a_file_is_told_with_its_place() {
 
 #[test]
 fn unknown_events_are_listed_together_and_reserved_ones_are_explained() {
-    let told = faults(&format!("{HEAD}hooks:\n  AfterStart: []\n  Install: []\n  Begin: []\n"));
+    let told = flaws(&format!("{HEAD}hooks:\n  AfterStart: []\n  Install: []\n  Begin: []\n"));
     assert!(told.contains("5:3: `Install` is CodeDeploy's own event"), "{told}");
     assert!(
         told.contains("unknown hook events: `AfterStart`, `Begin`; known are BeforeBlockTraffic"),
@@ -81,19 +81,19 @@ fn unknown_events_are_listed_together_and_reserved_ones_are_explained() {
 
 #[test]
 fn empty_files_wrong_types_and_windows_are_refused() {
-    assert!(faults("").contains("the file is empty"));
-    assert!(faults("- a").contains("the appspec is a list; expected a map"));
-    assert!(faults("version: 0.0\nos: windows").contains("2:5: `os: windows` cannot be deployed"));
-    assert!(faults(&format!("{HEAD}files: a")).contains("`files` is `a`; expected a list"));
-    assert!(faults(&format!("{HEAD}hooks: [a]")).contains("`hooks` is a list"));
-    assert!(faults(&format!("{HEAD}file_exists_behavior: KEEP")).contains("DISALLOW, OVERWRITE or RETAIN"));
-    assert!(faults("os: linux").contains("`version` is missing: write `version: 0.0`"));
+    assert!(flaws("").contains("the file is empty"));
+    assert!(flaws("- a").contains("the appspec is a list; expected a map"));
+    assert!(flaws("version: 0.0\nos: windows").contains("2:5: `os: windows` cannot be deployed"));
+    assert!(flaws(&format!("{HEAD}files: a")).contains("`files` is `a`; expected a list"));
+    assert!(flaws(&format!("{HEAD}hooks: [a]")).contains("`hooks` is a list"));
+    assert!(flaws(&format!("{HEAD}file_exists_behavior: KEEP")).contains("DISALLOW, OVERWRITE or RETAIN"));
+    assert!(flaws("os: linux").contains("`version` is missing: write `version: 0.0`"));
 }
 
 #[test]
 fn timeouts_of_one_event_add_up_to_an_hour_at_most() {
     let script = "    - location: a\n      timeout: 1801\n";
-    let told = faults(&format!("{HEAD}hooks:\n  AfterInstall:\n{script}{script}"));
+    let told = flaws(&format!("{HEAD}hooks:\n  AfterInstall:\n{script}{script}"));
     assert!(told.contains("4:3: the scripts of `AfterInstall` may take 3602 seconds together"), "{told}");
     assert!(
         parse("a", &format!("{HEAD}hooks:\n  AfterInstall:\n    - location: a\n    - location: b\n")).is_ok()
@@ -107,10 +107,10 @@ fn paths_that_climb_are_refused() {
         "{source: a, destination: /../../etc}",
         "{source: a, destination: /a/..}",
     ] {
-        assert!(faults(&format!("{HEAD}files: [{entry}]")).contains("remove `..`"), "{entry}");
+        assert!(flaws(&format!("{HEAD}files: [{entry}]")).contains("remove `..`"), "{entry}");
     }
     let hook = format!("{HEAD}hooks:\n  AfterInstall:\n    - location: ../x.sh\n");
-    assert!(faults(&hook).contains("remove `..`"));
+    assert!(flaws(&hook).contains("remove `..`"));
 }
 
 #[test]

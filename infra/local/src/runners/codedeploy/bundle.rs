@@ -1,10 +1,10 @@
 //! A bundle: the ZIP archive that holds the appspec, the files and the scripts of a revision.
 
-use super::{
-    appspec::{self, APPSPEC_NAMES, AppSpec, BadAppSpec},
-    yaml::YAML_BYTES_MAX,
+use super::appspec::{self, APPSPEC_NAMES, AppSpec, BadAppSpec};
+use crate::{
+    archive::{self, ArchiveError, Caps},
+    yaml::TEXT_BYTES_MAX,
 };
-use crate::archive::{self, ArchiveError, Caps};
 use sha2::{Digest, Sha256};
 use std::{
     fs::{self, File},
@@ -19,7 +19,7 @@ const CHUNK_BYTES: usize = 64 * 1024;
 pub(super) enum BadBundle {
     #[error("the bundle has no `appspec.yml` at its top: add one to the build's artifacts")]
     NoAppSpec,
-    #[error("`{name}` has more than {YAML_BYTES_MAX} bytes")]
+    #[error("`{name}` has more than {TEXT_BYTES_MAX} bytes")]
     TooLong { name: String },
     #[error("`{name}` is not UTF-8 text")]
     NotText { name: String },
@@ -51,7 +51,7 @@ pub(super) fn read_appspec(bundle: &Path) -> Result<AppSpec, BadBundle> {
     let name = locate(names.iter().map(String::as_str)).ok_or(BadBundle::NoAppSpec)?;
     let entry = archive.by_name(&name).map_err(unreadable)?;
     let mut bytes = Vec::new();
-    entry.take(YAML_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(io_error(bundle))?;
+    entry.take(TEXT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(io_error(bundle))?;
     parse(&name, bytes)
 }
 
@@ -62,12 +62,12 @@ pub(super) fn unpacked_appspec(archive: &Path) -> Result<AppSpec, BadBundle> {
     let (name, path) = found.ok_or(BadBundle::NoAppSpec)?;
     let mut bytes = Vec::new();
     let file = File::open(&path).map_err(io_error(&path))?;
-    file.take(YAML_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(io_error(&path))?;
+    file.take(TEXT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(io_error(&path))?;
     parse(name, bytes)
 }
 
 fn parse(name: &str, bytes: Vec<u8>) -> Result<AppSpec, BadBundle> {
-    if bytes.len() > YAML_BYTES_MAX {
+    if bytes.len() > TEXT_BYTES_MAX {
         return Err(BadBundle::TooLong { name: name.to_owned() });
     }
     let text = String::from_utf8(bytes).map_err(|_| BadBundle::NotText { name: name.to_owned() })?;

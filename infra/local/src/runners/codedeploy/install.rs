@@ -78,7 +78,7 @@ pub(super) enum PlanError {
     #[error(
         "permissions (line {line}): `{key}` of `object: {object}` asks for {what}, which are not supported on this machine: remove `{key}`"
     )]
-    Unsupported { object: String, key: &'static str, what: &'static str, line: u64 },
+    Unsupported { object: String, key: &'static str, what: &'static str, line: usize },
     #[error("the bundle comes to more than {INSTRUCTIONS_MAX} files and folders")]
     TooMany,
     #[error(transparent)]

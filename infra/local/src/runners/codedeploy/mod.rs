@@ -25,7 +25,6 @@ mod run;
 mod script;
 mod store;
 mod targets;
-mod yaml;
 
 pub use self::targets::targets;
 use self::{

@@ -84,7 +84,7 @@ pub(super) fn changes(entries: &[Permission], plan: &Plan, root: &HostRoot) -> R
 }
 
 fn unsupported(entry: &Permission, key: &'static str, what: &'static str) -> PlanError {
-    PlanError::Unsupported { object: entry.object.clone(), key, what, line: entry.at.line }
+    PlanError::Unsupported { object: entry.object.clone(), key, what, line: entry.line }
 }
 
 /// An `object` that is itself a copied file leaves no room for choosing among several.

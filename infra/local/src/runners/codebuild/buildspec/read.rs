@@ -1,9 +1,7 @@
 //! From the tree of YAML nodes to a buildspec, naming what is wrong.
 
-use super::{
-    super::yaml::{Flaw, Key, Node, Place, Value},
-    ArtifactFiles, Artifacts, Buildspec, Cache, Env, OnFailure, Phase, PhaseName, Report, Shell,
-};
+use super::{ArtifactFiles, Artifacts, Buildspec, Cache, Env, OnFailure, Phase, PhaseName, Report, Shell};
+use crate::yaml::{Content, Flaw, Key, Node, Place};
 use regex_automata::meta::Regex;
 
 /// Report groups of one buildspec.
@@ -13,8 +11,10 @@ const RETRIES_MAX: u32 = 100;
 const RETRIES_DEFAULT: u32 = 3;
 const FALLBACK_KEYS_MAX: usize = 5;
 
-/// Reads a whole buildspec.
-pub(super) fn buildspec(name: &str, root: &Node) -> Read<Buildspec> {
+/// Reads a whole buildspec; `None` is an empty file.
+pub(super) fn buildspec(name: &str, root: Option<&Node>) -> Read<Buildspec> {
+    let empty = || flaw(Place::START, "the buildspec is empty: `version: 0.2` and `phases` are required");
+    let root = root.ok_or_else(empty)?;
     Reader { name, warnings: Vec::new() }.buildspec(root)
 }
 
@@ -35,7 +35,7 @@ impl<'n> Fields<'n> {
     /// The value of a key, unless it says nothing.
     fn get(&self, name: &str) -> Option<&'n Node> {
         let found = self.entries.iter().find(|(key, _)| key.name == name).map(|(_, node)| node);
-        found.filter(|node| node.value != Value::Null)
+        found.filter(|node| node.content != Content::Null)
     }
 
     fn texts(&self, name: &str) -> Read<Vec<String>> {
@@ -62,9 +62,6 @@ impl Reader<'_> {
     fn buildspec(mut self, root: &Node) -> Read<Buildspec> {
         const KEYS: [&str; 9] =
             ["version", "run-as", "env", "proxy", "batch", "phases", "reports", "artifacts", "cache"];
-        if root.value == Value::Null {
-            return Err(flaw(root.place, "the buildspec is empty: `version: 0.2` and `phases` are required"));
-        }
         let top = self.fields(root, "the buildspec", &KEYS)?;
         let forgets_state = version(root, &top)?;
         if let Some(proxy) = top.get("proxy") {
@@ -145,7 +142,7 @@ impl Reader<'_> {
         const KEYS: [&str; 5] = ["run-as", "on-failure", "runtime-versions", "commands", "finally"];
         let what = format!("`phases.{}`", phase.key());
         let missing = || flaw(place, format!("{what} has no `commands`: a list of commands is required"));
-        if node.value == Value::Null {
+        if node.content == Content::Null {
             return if phase == PhaseName::Install { Ok(Phase::default()) } else { Err(missing()) };
         }
         let fields = self.fields(node, &what, &KEYS)?;
@@ -307,9 +304,11 @@ fn variables(fields: &Fields<'_>, name: &str) -> Read<Vec<(String, String)>> {
                 format!("`{}` cannot be set: names that start with `CODEBUILD_` are taken", key.name);
             return Err(flaw(key.place, message));
         }
-        let value = match &node.value {
-            Value::Null => "",
-            Value::Scalar(_) | Value::List(_) | Value::Map(_) => text(node, &format!("`{}`", key.name))?,
+        let value = match &node.content {
+            Content::Null => "",
+            Content::Scalar { .. } | Content::List(_) | Content::Map(_) => {
+                text(node, &format!("`{}`", key.name))?
+            }
         };
         Ok((key.name.clone(), value.to_owned()))
     };
@@ -318,18 +317,18 @@ fn variables(fields: &Fields<'_>, name: &str) -> Read<Vec<(String, String)>> {
 
 /// `what` is the word the service's message starts with.
 fn commands(node: &Node, what: &str) -> Read<Vec<String>> {
-    let Value::List(items) = &node.value else {
+    let Content::List(items) = &node.content else {
         let message = format!(
             "Expected {what} to be a list: found {} instead at line {}; write one command per line, each \
              after `- `",
-            node.kind(),
+            kind(node),
             node.place.line
         );
         return Err(flaw(node.place, message));
     };
-    let command = |(index, node): (usize, &Node)| match &node.value {
-        Value::Scalar(text) => Ok(text.clone()),
-        Value::Map(_) => Err(flaw(
+    let command = |(index, node): (usize, &Node)| match &node.content {
+        Content::Scalar { text, .. } => Ok(text.clone()),
+        Content::Map(_) => Err(flaw(
             node.place,
             format!(
                 "Expected {what}[{index}] to be of string type: found subkeys instead at line {}; a command \
@@ -337,11 +336,11 @@ fn commands(node: &Node, what: &str) -> Read<Vec<String>> {
                 node.place.line
             ),
         )),
-        Value::Null | Value::List(_) => Err(flaw(
+        Content::Null | Content::List(_) => Err(flaw(
             node.place,
             format!(
                 "Expected {what}[{index}] to be of string type: found {} instead at line {}",
-                node.kind(),
+                kind(node),
                 node.place.line
             ),
         )),
@@ -393,7 +392,7 @@ fn count(node: &Node, digits: &str) -> Read<u32> {
 
 fn artifact_files(fields: &Fields<'_>, place: Place, what: &str) -> Read<ArtifactFiles> {
     let exclude = match fields.get("exclude-paths") {
-        Some(Node { value: Value::Scalar(pattern), .. }) => vec![pattern.clone()],
+        Some(Node { content: Content::Scalar { text, .. }, .. }) => vec![text.clone()],
         Some(node) => texts(node, "exclude-paths")?,
         None => Vec::new(),
     };
@@ -415,8 +414,8 @@ fn required_texts(fields: &Fields<'_>, name: &str, place: Place, what: &str) -> 
 }
 
 fn texts(node: &Node, name: &str) -> Read<Vec<String>> {
-    let Value::List(items) = &node.value else {
-        let message = format!("`{name}` is {}: a list is expected, each item after `- `", node.kind());
+    let Content::List(items) = &node.content else {
+        let message = format!("`{name}` is {}: a list is expected, each item after `- `", kind(node));
         return Err(flaw(node.place, message));
     };
     items
@@ -427,20 +426,30 @@ fn texts(node: &Node, name: &str) -> Read<Vec<String>> {
 }
 
 fn text<'n>(node: &'n Node, what: &str) -> Read<&'n str> {
-    match &node.value {
-        Value::Scalar(text) => Ok(text),
-        Value::Null | Value::List(_) | Value::Map(_) => {
-            Err(flaw(node.place, format!("{what} is {}: a text is expected", node.kind())))
+    match &node.content {
+        Content::Scalar { text, .. } => Ok(text),
+        Content::Null | Content::List(_) | Content::Map(_) => {
+            Err(flaw(node.place, format!("{what} is {}: a text is expected", kind(node))))
         }
     }
 }
 
 fn map<'n>(node: &'n Node, what: &str) -> Read<&'n [(Key, Node)]> {
-    match &node.value {
-        Value::Map(entries) => Ok(entries),
-        Value::Null | Value::Scalar(_) | Value::List(_) => {
-            Err(flaw(node.place, format!("{what} is {}: `key: value` lines are expected", node.kind())))
+    match &node.content {
+        Content::Map(entries) => Ok(entries),
+        Content::Null | Content::Scalar { .. } | Content::List(_) => {
+            Err(flaw(node.place, format!("{what} is {}: `key: value` lines are expected", kind(node))))
         }
+    }
+}
+
+/// What stands here, in the service's words.
+fn kind(node: &Node) -> &'static str {
+    match &node.content {
+        Content::Null => "nothing",
+        Content::Scalar { .. } => "a text",
+        Content::List(_) => "a list",
+        Content::Map(_) => "subkeys",
     }
 }
 

@@ -87,11 +87,12 @@ pub fn validate_shape(name: &str, value: &Value, root: &str) -> Result<(), Inval
 }
 
 fn check(shape: &'static Shape, value: &Value, root: &str) -> Result<(), Invalid> {
-    let mut walk = Walk { path: root.to_owned(), listed: Vec::new(), count: 0 };
+    let mut walk = Walk { listed: Vec::new(), count: 0 };
+    let root_path = Path { above: None, step: Step::Root(root) };
     if value.is_null() && !root.is_empty() {
-        walk.violation(Constraint::NotNull);
+        walk.violation(&root_path, Constraint::NotNull);
     } else {
-        walk.value(shape, value)?;
+        walk.value(shape, value, &root_path)?;
     }
     match walk.count {
         0 => Ok(()),
@@ -99,62 +100,105 @@ fn check(shape: &'static Shape, value: &Value, root: &str) -> Result<(), Invalid
     }
 }
 
+/// Where in the value the walk is. Written out only for what is wrong there.
+struct Path<'a> {
+    above: Option<&'a Path<'a>>,
+    step: Step<'a>,
+}
+
+enum Step<'a> {
+    /// What the caller calls the whole value; empty for an operation's input.
+    Root(&'a str),
+    Member(&'a str),
+    /// An entry of a list, counted from 1.
+    Entry(usize),
+    /// An entry of a map, under a caller's key.
+    Key(&'a str),
+}
+
+impl Path<'_> {
+    fn below<'a>(&'a self, step: Step<'a>) -> Path<'a> {
+        Path { above: Some(self), step }
+    }
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(above) = self.above {
+            above.fmt(out)?;
+            if !matches!(above.step, Step::Root("")) {
+                out.write_char('.')?;
+            }
+        }
+        match self.step {
+            Step::Root(name) | Step::Member(name) => out.write_str(name),
+            Step::Entry(number) => write!(out, "{number}.member"),
+            Step::Key(key) => write!(out, "{}.member", shortened(key)),
+        }
+    }
+}
+
 struct Walk {
-    path: String,
     listed: Vec<Violation>,
     count: usize,
 }
 
 impl Walk {
-    fn value(&mut self, shape: &'static Shape, value: &Value) -> Result<(), TypeMismatch> {
+    fn value(&mut self, shape: &'static Shape, value: &Value, path: &Path<'_>) -> Result<(), TypeMismatch> {
         match (&shape.kind, value) {
             (Kind::Structure(members), Value::Object(object)) => {
-                members.iter().try_for_each(|member| self.member(member, object.get(member.name)))
+                members.iter().try_for_each(|member| self.member(member, object.get(member.name), path))
             }
             (Kind::List(entry), Value::Array(entries)) => {
-                self.length(shape, entries.len());
+                self.length(shape, entries.len(), path);
                 entries.iter().enumerate().try_for_each(|(index, value)| {
-                    self.within(&format!("{}.member", index + 1), |walk| walk.entry(entry, value))
+                    self.entry(entry, value, &path.below(Step::Entry(index + 1)))
                 })
             }
             (Kind::Map { key, value }, Value::Object(entries)) => {
-                self.length(shape, entries.len());
-                entries.iter().try_for_each(|(name, held)| self.map_entry(key, value, name, held))
+                self.length(shape, entries.len(), path);
+                entries.iter().try_for_each(|(name, held)| self.map_entry(key, value, (name, held), path))
             }
             (Kind::Text(_) | Kind::Enum(_), Value::String(text)) => {
-                broken_by_text(shape, text).into_iter().for_each(|constraint| self.violation(constraint));
+                broken_by_text(shape, text).into_iter().for_each(|broken| self.violation(path, broken));
                 Ok(())
             }
             (Kind::Integer, Value::Number(number)) => match number.as_i64() {
                 Some(number) => {
-                    self.range(shape, number);
+                    self.range(shape, number, path);
                     Ok(())
                 }
-                None => Err(self.mismatch(shape, value)),
+                None => Err(mismatch(shape, value, path)),
             },
             (Kind::Boolean, Value::Bool(_)) | (Kind::Timestamp, Value::Number(_)) => Ok(()),
             // Every other pairing of what is wanted with what is there, by nature.
-            _ => Err(self.mismatch(shape, value)),
+            _ => Err(mismatch(shape, value, path)),
         }
     }
 
-    fn member(&mut self, member: &'static Member, value: Option<&Value>) -> Result<(), TypeMismatch> {
+    fn member(
+        &mut self,
+        member: &'static Member,
+        value: Option<&Value>,
+        path: &Path<'_>,
+    ) -> Result<(), TypeMismatch> {
+        let path = &path.below(Step::Member(member.name));
         match value {
             None | Some(Value::Null) if member.required => {
-                self.within(member.name, |walk| walk.violation(Constraint::NotNull));
+                self.violation(path, Constraint::NotNull);
                 Ok(())
             }
             None | Some(Value::Null) => Ok(()),
-            Some(value) => self.within(member.name, |walk| walk.value(member.shape, value)),
+            Some(value) => self.value(member.shape, value, path),
         }
     }
 
-    fn entry(&mut self, shape: &'static Shape, value: &Value) -> Result<(), TypeMismatch> {
+    fn entry(&mut self, shape: &'static Shape, value: &Value, path: &Path<'_>) -> Result<(), TypeMismatch> {
         if value.is_null() {
-            self.violation(Constraint::NotNull);
+            self.violation(path, Constraint::NotNull);
             return Ok(());
         }
-        self.value(shape, value)
+        self.value(shape, value, path)
     }
 
     /// Texts in maps are reported at the map, with all that the model asks of them; structures at their own
@@ -163,77 +207,63 @@ impl Walk {
         &mut self,
         key_shape: &'static Shape,
         shape: &'static Shape,
-        key: &str,
-        value: &Value,
+        (key, value): (&str, &Value),
+        path: &Path<'_>,
     ) -> Result<(), TypeMismatch> {
         if !broken_by_text(key_shape, key).is_empty() {
-            self.keyed_violation(key, format!("Map keys must satisfy constraint: {}", all_of(key_shape)));
+            let constraint = format!("Map keys must satisfy constraint: {}", all_of(key_shape));
+            self.keyed_violation(path, key, constraint);
         }
         match (&shape.kind, value) {
             (Kind::Text(_) | Kind::Enum(_), Value::String(text)) => {
                 if !broken_by_text(shape, text).is_empty() {
-                    self.keyed_violation(
-                        key,
-                        format!("Map value must satisfy constraint: {}", all_of(shape)),
-                    );
+                    let constraint = format!("Map value must satisfy constraint: {}", all_of(shape));
+                    self.keyed_violation(path, key, constraint);
                 }
                 Ok(())
             }
             (Kind::Text(_) | Kind::Enum(_), Value::Null) => {
-                self.keyed_violation(
-                    key,
-                    format!("Map value must satisfy constraint: [{}]", Constraint::NotNull),
-                );
+                let constraint = format!("Map value must satisfy constraint: [{}]", Constraint::NotNull);
+                self.keyed_violation(path, key, constraint);
                 Ok(())
             }
-            _ => self.within(&format!("{}.member", shortened(key)), |walk| walk.entry(shape, value)),
+            _ => self.entry(shape, value, &path.below(Step::Key(key))),
         }
     }
 
-    fn within<T>(&mut self, segment: &str, inner: impl FnOnce(&mut Self) -> T) -> T {
-        let outer = self.path.len();
-        if outer > 0 {
-            self.path.push('.');
-        }
-        self.path.push_str(segment);
-        let result = inner(self);
-        self.path.truncate(outer);
-        result
+    fn length(&mut self, shape: &'static Shape, entries: usize, path: &Path<'_>) {
+        broken_length(shape, entries).into_iter().for_each(|constraint| self.violation(path, constraint));
     }
 
-    fn length(&mut self, shape: &'static Shape, entries: usize) {
-        broken_length(shape, entries).into_iter().for_each(|constraint| self.violation(constraint));
-    }
-
-    fn range(&mut self, shape: &'static Shape, number: i64) {
+    fn range(&mut self, shape: &'static Shape, number: i64, path: &Path<'_>) {
         let above = shape.max.filter(|max| number > *max).map(Constraint::ValueMax);
         let below = shape.min.filter(|min| number < *min).map(Constraint::ValueMin);
-        above.into_iter().chain(below).for_each(|constraint| self.violation(constraint));
+        above.into_iter().chain(below).for_each(|constraint| self.violation(path, constraint));
     }
 
-    fn violation(&mut self, constraint: Constraint) {
-        self.list(|| (None, constraint.to_string()));
+    fn violation(&mut self, path: &Path<'_>, constraint: Constraint) {
+        self.list(path, || (None, constraint.to_string()));
     }
 
-    fn keyed_violation(&mut self, key: &str, constraint: String) {
-        self.list(|| (Some(shortened(key)), constraint));
+    fn keyed_violation(&mut self, path: &Path<'_>, key: &str, constraint: String) {
+        self.list(path, || (Some(shortened(key)), constraint));
     }
 
-    fn list(&mut self, tell: impl FnOnce() -> (Option<String>, String)) {
+    fn list(&mut self, path: &Path<'_>, tell: impl FnOnce() -> (Option<String>, String)) {
         self.count += 1;
         if self.listed.len() < VIOLATIONS_LISTED_MAX {
             let (key, constraint) = tell();
-            self.listed.push(Violation { path: self.path.clone(), key, constraint });
+            self.listed.push(Violation { path: path.to_string(), key, constraint });
         }
     }
+}
 
-    fn mismatch(&self, shape: &'static Shape, value: &Value) -> TypeMismatch {
-        TypeMismatch {
-            words: service_words(&shape.kind, value),
-            path: self.path.clone(),
-            expected: expected(&shape.kind),
-            found: found(value),
-        }
+fn mismatch(shape: &'static Shape, value: &Value, path: &Path<'_>) -> TypeMismatch {
+    TypeMismatch {
+        words: service_words(&shape.kind, value),
+        path: path.to_string(),
+        expected: expected(&shape.kind),
+        found: found(value),
     }
 }
 

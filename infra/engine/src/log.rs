@@ -159,7 +159,11 @@ impl Commit {
         text(&self.actor);
         for event in self.events.iter() {
             text(&event.kind);
-            text(&event.schema.to_string());
+            // Nearly all have the first.
+            match event.schema {
+                1 => text("1"),
+                later => text(&later.to_string()),
+            }
             text(&event.body);
         }
         bytes.extend_from_slice(&self.first.0.to_be_bytes());

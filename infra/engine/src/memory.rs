@@ -12,8 +12,9 @@ use crate::{
     views::{Cursor, ViewRow, Views, ViewsError},
 };
 use events::{StreamName, Timestamp, Version};
+use foldhash::fast::RandomState;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     future::{Future, ready},
     ops::Bound,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -63,8 +64,8 @@ struct State {
     /// In order of their positions, the first at position 1.
     commits: Vec<Commit>,
     /// Indexes into `commits`, per stream.
-    streams: BTreeMap<StreamName, Vec<usize>>,
-    once: BTreeMap<String, (String, Timestamp)>,
+    streams: HashMap<StreamName, Vec<usize>, RandomState>,
+    once: HashMap<String, (String, Timestamp), RandomState>,
     refused: Refused,
     faults: Faults,
 }
@@ -241,7 +242,7 @@ pub struct MemoryViews(Mutex<Rows>);
 
 #[derive(Default)]
 struct Rows {
-    partitions: BTreeMap<String, BTreeMap<String, (Version, Option<String>)>>,
+    partitions: HashMap<String, BTreeMap<String, (Version, Option<String>)>, RandomState>,
     cursors: BTreeMap<String, Position>,
 }
 
@@ -251,9 +252,11 @@ impl MemoryViews {
         Self::default()
     }
 
-    /// Partitions that have, or had, rows.
+    /// Partitions that have, or had, rows, in the order of their names.
     pub fn partitions(&self) -> Vec<String> {
-        self.rows().partitions.keys().cloned().collect()
+        let mut names: Vec<_> = self.rows().partitions.keys().cloned().collect();
+        names.sort();
+        names
     }
 
     fn rows(&self) -> MutexGuard<'_, Rows> {

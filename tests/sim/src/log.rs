@@ -67,12 +67,15 @@ impl<const PIPELINED: bool> SimLog<PIPELINED> {
     }
 
     async fn apply(&self, batch: Batch) -> Answer {
-        let subject = batch.commits.first().map(|commit| commit.stream.to_string()).unwrap_or_default();
+        let subject = batch.commits.first().map(|commit| commit.stream.clone());
         let answer = self.shared.memory.append(batch).await;
         match &answer {
             Ok(Appended::Written) => {}
             Ok(Appended::Conflict { stream }) => self.shared.note(|| format!("  conflict on {stream}")),
-            Ok(Appended::Repeated { .. }) => self.shared.note(|| format!("  repeated: {subject}")),
+            Ok(Appended::Repeated { .. }) => {
+                self.shared
+                    .note(|| format!("  repeated: {}", subject.map(|it| it.to_string()).unwrap_or_default()));
+            }
             Err(error) => self.shared.note(|| format!("  {error}")),
         }
         self.shared.look();

@@ -26,8 +26,9 @@ use events::{
     LaneEvent, PipelineName, StageName, StreamKind, StreamName, Timestamp, TriggerEvent, Version,
     WebhookEvent, codec::Stored,
 };
+use foldhash::fast::RandomState;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fmt::Debug,
 };
 
@@ -71,10 +72,10 @@ pub struct Observer {
     others: BTreeMap<StreamName, (Version, Hash)>,
     /// Runs of each pipeline that have not ended.
     under_way: BTreeMap<PipelineName, BTreeSet<ExecutionId>>,
-    asked: BTreeMap<ExecutionId, Vec<Effect>>,
-    attempts: BTreeSet<ActionExecutionId>,
+    asked: HashMap<ExecutionId, Vec<Effect>, RandomState>,
+    attempts: HashSet<ActionExecutionId, RandomState>,
     ended: BTreeMap<ActionExecutionId, (&'static str, Timestamp)>,
-    taken: BTreeSet<JobId>,
+    taken: HashSet<JobId, RandomState>,
     places: BTreeSet<ArtifactLocation>,
     /// Came in through a closed door before they have started.
     rollbacks: BTreeSet<ExecutionId>,

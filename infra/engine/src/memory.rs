@@ -240,9 +240,12 @@ impl Log for MemoryLog {
 #[derive(Default)]
 pub struct MemoryViews(Mutex<Rows>);
 
+/// Rows by their place in it. One without a body is gone, and its version stays.
+type Partition = BTreeMap<String, (Version, Option<String>)>;
+
 #[derive(Default)]
 struct Rows {
-    partitions: HashMap<String, BTreeMap<String, (Version, Option<String>)>, RandomState>,
+    partitions: HashMap<String, Partition, RandomState>,
     cursors: BTreeMap<String, Position>,
 }
 

@@ -347,6 +347,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_expected_is_told_in_words_and_what_has_none_as_it_is() {
+        for (expected, words) in [
+            ("a string", "a text"),
+            ("a boolean", "`true` or `false`"),
+            ("a sequence", "a list"),
+            ("i64", "a whole number"),
+            ("u8", "a whole number"),
+            ("struct StageDeclaration", "a map"),
+            ("f64", "f64"),
+            ("item", "item"),
+            ("u", "u"),
+            ("one of two", "one of two"),
+        ] {
+            assert_eq!(expected_words(expected), words);
+        }
+    }
+
+    #[test]
     fn every_kind_of_value_is_named_where_another_is_expected() {
         let text = Some("write the value in quotes: every value of a configuration is a text");
         let of = |pointer: &str, value: Value| {

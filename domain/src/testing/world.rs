@@ -2,7 +2,7 @@
 
 use super::{definition::PipelineBuilder, laws, outcome::Outcome, words};
 use crate::{
-    Effect, Rejection, Scope,
+    Decision, Effect, Rejection, Scope,
     command::{ActionResult, Attempt, Command, Context, Details, JobWish, Reliance, RuleAttempt, Wish},
     decide,
     execution::{ActionStatus, AttemptRun, Execution, ExecutionStatus, StageStatus, rollback::Past},
@@ -154,6 +154,25 @@ impl World {
         let lines = self.deliver();
         self.check_agreement();
         Outcome { command: "the clock", result: Ok(lines) }
+    }
+
+    /// The states that a command about a run reads, for a test to change.
+    pub fn scope_of(&self, execution: &str) -> Scope {
+        let (pipeline, lane) = (self.pipeline().clone(), self.lane().clone());
+        Scope { pipeline, lane, execution: self.run(execution).clone() }
+    }
+
+    /// What a command about a run would lead to on such states. Nothing comes of it.
+    pub fn decide_on(&self, mut scope: Scope, execution: &str, wish: Wish) -> Result<Decision, Rejection> {
+        let command = Command { pipeline: self.name.clone(), execution: Some(execution_id(execution)), wish };
+        let context = Context {
+            now: self.now,
+            actor: &self.actor,
+            command_id: "on such states",
+            region: &self.region,
+            policy: &self.policy,
+        };
+        decide(&mut scope, &command, context)
     }
 
     /// Writes an event of the lane down that no command of this test led to.

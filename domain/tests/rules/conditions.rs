@@ -6,7 +6,7 @@ use domain::{Effect, react, testing::*};
 use events::{
     ActionExecutionId,
     ConditionType::{BeforeEntry, OnFailure, OnSuccess},
-    Entry, ExecutionMode, FailureCode,
+    Entry, ExecutionEvent, ExecutionMode, FailureCode,
 };
 
 /// Source, Build, and Deploy, whose gates the test declares.
@@ -439,6 +439,22 @@ fn what_is_told_of_a_rule_counts_for_the_one_that_was_asked_whatever_it_is_calle
     let attempt = misnamed(&world);
     world.now = world.rule("e1", "A").deadline;
     world.send(Some("e1"), Wish::ExpireRule { attempt }).then(&["e1: RuleFailed Deploy/A JobFailed"]);
+}
+
+#[test]
+fn under_a_newer_admission_neither_number_lets_an_answer_of_before_count() {
+    let world = at_the_gate(|it| it.before_entry("FAIL", [rule("A"), rule("B")]));
+    let attempt = world.rule_attempt_of("e1", "A");
+    let newer = Entry(attempt.entry.0 + 1);
+    for entry in [attempt.entry, newer] {
+        let mut scope = world.scope_of("e1");
+        // Under its own number it would be set aside.
+        scope.execution.stages.iter_mut().for_each(|run| run.entry = newer);
+        let attempt = RuleAttempt { entry, ..attempt.clone() };
+        let result = RuleResult::Succeeded { mocked: false, details: Details::default() };
+        let decision = world.decide_on(scope, "e1", Wish::RecordRuleResult { attempt, result }).unwrap();
+        assert!(matches!(decision.execution[..], [ExecutionEvent::RuleResultIgnored(_)]), "{decision:?}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use domain::{
     Rejection, Scope,
-    command::{Command, Context, Wish},
+    command::Wish,
     execution::{ExecutionStatus, StageStatus},
     pipeline::versions::Pipeline,
     testing::*,
@@ -383,18 +383,9 @@ fn a_run_whose_own_definition_cannot_be_read_names_it_and_not_the_current_one() 
         };
         pipeline.evolve(&PipelineEvent::PipelineDeclared(declared), world.now);
     }
-    let (lane, execution) = (world.lane().clone(), world.run("e1").clone());
-    let mut scope = Scope { pipeline, lane, execution };
-    let name = PipelineName::parse("p").expect("a name");
     let wish = Wish::RetryStage { stage: stage_name("Source"), mode: StageRetryMode::FailedActions };
-    let command = Command { pipeline: name.clone(), execution: Some(execution_id("e1")), wish };
-    let context = Context {
-        now: world.now,
-        actor: "ann",
-        command_id: "c",
-        region: "us-east-1",
-        policy: &Policy::default(),
-    };
-    let refused = domain::decide(&mut scope, &command, context).expect_err("nobody can read it");
+    let scope = Scope { pipeline, ..world.scope_of("e1") };
+    let refused = world.decide_on(scope, "e1", wish).expect_err("nobody can read it");
+    let name = PipelineName::parse("p").expect("a name");
     assert_eq!(refused, Rejection::DefinitionUnreadable { pipeline: name, version: PipelineVersion(1) });
 }

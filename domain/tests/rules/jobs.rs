@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy knows only functions marked as tests, not their helpers")]
 
+use crate::results::readmitted;
 use domain::{
     Rejection,
     command::{ActionResult, Details, JobWish, Wish},
@@ -13,8 +14,8 @@ use domain::{
     views::jobs::{JOBS, rows, waiting_partition},
 };
 use events::{
-    ActionExecutionId, ActionStarted, ExecutionEvent, FailureCode, JobAcknowledged, JobDispatched, JobId,
-    JobQueued, SourceRevision, Version,
+    ActionExecutionId, ActionStarted, Entry, ExecutionEvent, FailureCode, JobAcknowledged, JobDispatched,
+    JobId, JobQueued, SourceRevision, Version,
 };
 use std::collections::BTreeMap;
 
@@ -250,6 +251,19 @@ fn jobs_of_a_deleted_pipeline_take_no_result_even_before_the_run_has_heard_of_it
     world.messages_wait = true;
     world.when_deleted().accepted();
     world.when_job("e1", "A", success(id.clone(), &[])).then_refused_with(&state(JobStatus::Failed, id));
+}
+
+#[test]
+fn under_a_newer_admission_no_job_of_before_takes_a_result() {
+    let world = acknowledged();
+    let mut scope = world.scope_of("e1");
+    let entry = scope.execution.current_stage().expect("it is in a stage").entry;
+    let stage = world.attempt_of("e1", "A").stage;
+    scope.execution.evolve(&readmitted(stage.as_str(), Entry(entry.0 + 1)), world.now);
+    let job = job(&world).job;
+    let attempt = world.attempt_of("e1", "A").action_execution;
+    let wish = Wish::OnJob { attempt, wish: success(job.clone(), &[]) };
+    assert_eq!(world.decide_on(scope, "e1", wish).unwrap_err(), state(JobStatus::Failed, job));
 }
 
 #[test]

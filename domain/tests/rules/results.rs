@@ -1,8 +1,20 @@
 //! Results that come twice, late, or not at all.
 
+use domain::command::{ActionResult, Attempt, Details, Wish};
 use domain::execution::{ActionStatus, ExecutionStatus};
 use domain::testing::*;
-use events::Entry;
+use events::{Entry, ExecutionEvent, FailureCode, StageRetried, StageRetryMode};
+
+/// A stage is entered anew while something of it still runs, which no rule leads to.
+pub(super) fn readmitted(stage: &str, entry: Entry) -> ExecutionEvent {
+    ExecutionEvent::StageRetried(StageRetried {
+        stage: stage_name(stage),
+        entry,
+        mode: StageRetryMode::FailedActions,
+        by: "ann".to_owned(),
+        automatic: false,
+    })
+}
 
 fn running() -> World {
     let mut world =
@@ -36,14 +48,33 @@ fn a_result_that_carries_another_entry_is_ignored() {
     let mut world = running();
     let mut attempt = world.attempt_of("e1", "A");
     attempt.entry = Entry(attempt.entry.0 - 1);
-    let result = domain::command::ActionResult::Failed {
-        code: events::FailureCode::JobFailed,
+    let result = ActionResult::Failed {
+        code: FailureCode::JobFailed,
         message: "late".to_owned(),
-        details: domain::command::Details::default(),
+        details: Details::default(),
     };
     world.when_reported("e1", attempt, result).then(&["e1: ResultIgnored"]);
     assert_eq!(world.action_status("e1", "A"), ActionStatus::InProgress);
     world.when_succeeds("e1", "A").then(&["e1: ActionSucceeded Build/A"]);
+}
+
+#[test]
+fn under_a_newer_admission_neither_number_lets_a_result_of_before_count() {
+    let world = running();
+    let attempt = world.attempt_of("e1", "A");
+    let newer = Entry(attempt.entry.0 + 1);
+    for entry in [attempt.entry, newer] {
+        let mut scope = world.scope_of("e1");
+        scope.execution.evolve(&readmitted("Build", newer), world.now);
+        let attempt = Attempt { entry, ..attempt.clone() };
+        let result = ActionResult::Failed {
+            code: FailureCode::JobFailed,
+            message: "late".to_owned(),
+            details: Details::default(),
+        };
+        let decision = world.decide_on(scope, "e1", Wish::RecordActionResult { attempt, result }).unwrap();
+        assert!(matches!(decision.execution[..], [ExecutionEvent::ResultIgnored(_)]), "{decision:?}");
+    }
 }
 
 #[test]
@@ -53,10 +84,10 @@ fn a_result_of_an_attempt_that_a_retry_replaced_does_not_touch_the_new_one() {
     world.when_abandoned("e1").accepted();
     world.when_retried("e1", "Build").accepted();
     assert_ne!(world.attempt_of("e1", "A").entry, old.entry);
-    let result = domain::command::ActionResult::Failed {
-        code: events::FailureCode::JobFailed,
+    let result = ActionResult::Failed {
+        code: FailureCode::JobFailed,
         message: "late".to_owned(),
-        details: domain::command::Details::default(),
+        details: Details::default(),
     };
     world.when_reported("e1", old, result).then(&["e1: ResultIgnored"]);
     assert_eq!(world.action_status("e1", "A"), ActionStatus::InProgress);
@@ -69,10 +100,10 @@ fn a_result_is_filed_under_the_action_that_was_started_whatever_the_report_calls
     let mut attempt = world.attempt_of("e1", "A");
     attempt.action = world.attempt_of("e1", "B").action;
     attempt.stage = stage_name("Source");
-    let result = domain::command::ActionResult::Failed {
-        code: events::FailureCode::JobFailed,
+    let result = ActionResult::Failed {
+        code: FailureCode::JobFailed,
         message: "no".to_owned(),
-        details: domain::command::Details::default(),
+        details: Details::default(),
     };
     world.when_reported("e1", attempt, result).then(&["e1: ActionFailed Build/A JobFailed"]);
 }
@@ -82,10 +113,10 @@ fn a_result_of_an_attempt_nobody_knows_is_refused() {
     let mut world = running();
     let attempt = world.attempt_of("e1", "A");
     world.start("e2");
-    let result = domain::command::ActionResult::Failed {
-        code: events::FailureCode::JobFailed,
+    let result = ActionResult::Failed {
+        code: FailureCode::JobFailed,
         message: "whose?".to_owned(),
-        details: domain::command::Details::default(),
+        details: Details::default(),
     };
     world.when_reported("e2", attempt, result).then_refused("ExecutionNotFound");
 }
@@ -96,10 +127,10 @@ fn a_message_under_another_pipelines_name_is_refused_and_touches_neither() {
     let attempt = world.attempt_of("e1", "A");
     let other = pipeline("q").stage("Source", [source("Src")]).stage("Build", [action("A")]);
     world.when_created(other).accepted();
-    let result = domain::command::ActionResult::Failed {
-        code: events::FailureCode::JobFailed,
+    let result = ActionResult::Failed {
+        code: FailureCode::JobFailed,
         message: "whose?".to_owned(),
-        details: domain::command::Details::default(),
+        details: Details::default(),
     };
     world.when_reported("e1", attempt, result).then_refused("ExecutionNotFound");
     world.when_retried("e1", "Build").then_refused("NotLatestExecution");
@@ -128,7 +159,7 @@ fn a_timer_counts_for_the_action_that_was_started_whatever_it_calls_it() {
     attempt.action = world.attempt_of("e1", "B").action;
     attempt.stage = stage_name("Source");
     world.now = world.attempt("e1", "A").deadline;
-    let expire = domain::command::Wish::ExpireAction { attempt };
+    let expire = Wish::ExpireAction { attempt };
     world.send(Some("e1"), expire).then(&["e1: ActionFailed Build/A JobFailed"]);
 }
 
@@ -173,7 +204,7 @@ fn of_each_source_the_newest_revision_is_kept() {
             change_id: None,
             created: None,
         };
-        let result = domain::command::ActionResult::Succeeded {
+        let result = ActionResult::Succeeded {
             output_variables: Default::default(),
             revision: Some(revision),
             mocked: false,

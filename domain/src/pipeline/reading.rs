@@ -77,7 +77,8 @@ impl ReadError {
             Problem::Kind { found, expected } => {
                 let message = format!("{found} stands where {expected} is expected");
                 let error = DefinitionError::new(DefinitionErrorCode::SerializationException, path, message);
-                if expected == A_TEXT {
+                // A list in quotes would be one no more.
+                if expected == A_TEXT && ![A_LIST, A_MAP, NOTHING].contains(&found.as_str()) {
                     error.hint("write the value in quotes: every value of a configuration is a text")
                 } else {
                     error
@@ -127,8 +128,11 @@ impl de::Error for ReadError {
 /// Characters shown of a text that stands where none may, most.
 const SHOWN_CHARS: usize = 60;
 
-/// What texts are called in messages.
+/// What things are called in messages.
 const A_TEXT: &str = "a text";
+const A_LIST: &str = "a list";
+const A_MAP: &str = "a map";
+const NOTHING: &str = "nothing";
 
 /// JSON's kinds in words of people, not of the reader's language.
 fn found_words(found: Unexpected<'_>) -> String {
@@ -137,10 +141,13 @@ fn found_words(found: Unexpected<'_>) -> String {
         Unexpected::Unsigned(number) => format!("the number {number}"),
         Unexpected::Signed(number) => format!("the number {number}"),
         Unexpected::Float(number) => format!("the number {number}"),
-        Unexpected::Str(text) => format!("the text `{}`", text.chars().take(SHOWN_CHARS).collect::<String>()),
-        Unexpected::Unit | Unexpected::Option => "nothing".to_owned(),
-        Unexpected::Seq => "a list".to_owned(),
-        Unexpected::Map => "a map".to_owned(),
+        Unexpected::Str(text) => match text.char_indices().nth(SHOWN_CHARS) {
+            Some((end, _)) => format!("the text `{}…`", &text[..end]),
+            None => format!("the text `{text}`"),
+        },
+        Unexpected::Unit | Unexpected::Option => NOTHING.to_owned(),
+        Unexpected::Seq => A_LIST.to_owned(),
+        Unexpected::Map => A_MAP.to_owned(),
         other => other.to_string(),
     }
 }
@@ -150,10 +157,10 @@ fn expected_words(expected: &str) -> String {
     let words = match expected {
         "a string" => A_TEXT,
         "a boolean" => "`true` or `false`",
-        "a sequence" => "a list",
-        "a map" => "a map",
+        "a sequence" => A_LIST,
+        "a map" => A_MAP,
         whole if whole.starts_with(['i', 'u']) && whole[1..].parse::<u8>().is_ok() => "a whole number",
-        shape if shape.starts_with("struct ") => "a map",
+        shape if shape.starts_with("struct ") => A_MAP,
         other => other,
     };
     words.to_owned()
@@ -378,15 +385,15 @@ mod tests {
             (bucket, json!(true), "`true` stands where a text is expected", text),
             (bucket, json!(-7), "the number -7 stands where a text is expected", text),
             (bucket, json!(1.5), "the number 1.5 stands where a text is expected", text),
-            (bucket, json!([]), "a list stands where a text is expected", text),
-            (bucket, json!({}), "a map stands where a text is expected", text),
+            (bucket, json!([]), "a list stands where a text is expected", None),
+            (bucket, json!({}), "a map stands where a text is expected", None),
             ("/stages/0", json!(["Source", []]), "a list stands where a map is expected", None),
             (order, json!("1"), "the text `1` stands where a whole number is expected", None),
             (order, json!(1.5), "the number 1.5 stands where a whole number is expected", None),
             (category, json!(true), "`true` stands where a text is expected", text),
             (category, json!(7), "a number stands where a text is expected", text),
-            (category, json!([]), "a list stands where a text is expected", text),
-            (category, json!({}), "a map stands where a text is expected", text),
+            (category, json!([]), "a list stands where a text is expected", None),
+            (category, json!({}), "a map stands where a text is expected", None),
         ] {
             assert_eq!(of(pointer, value), (message.to_owned(), hint.map(str::to_owned)), "{pointer}");
         }

@@ -421,12 +421,19 @@ fn refusal(subject: &Subject<'_>, wish: Wish) -> Option<Rejection> {
 
 /// Why a stage cannot run again for this run.
 fn no_retry(subject: &Subject<'_>, stage: &StageName, refused: &Rejection) -> String {
+    let start = subject.execution.start.as_ref();
+    if start.is_some_and(|start| start.incarnation != subject.lane.incarnation) {
+        return "it cannot run there again: its pipeline was deleted".to_owned();
+    }
     let last = subject.lane.last_entered(stage).filter(|last| last.execution != *subject.id);
     match (refused, last) {
         (Rejection::NotLatestExecution { .. }, Some(newer)) => format!(
             "execution {} has entered stage {stage} since, so that this one cannot run there again",
             newer.execution
         ),
+        (Rejection::ConcurrentExecutionsLimit { .. } | Rejection::Conflict { .. }, _) => {
+            format!("it cannot run there again for now: {refused}")
+        }
         _ => format!("it cannot run there again: {refused}"),
     }
 }

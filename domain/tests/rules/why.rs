@@ -397,6 +397,19 @@ fn a_retry_is_advised_where_the_command_would_take_it_and_nowhere_else() {
 }
 
 #[test]
+fn where_a_pipeline_has_no_room_a_retry_is_ruled_out_for_now() {
+    let mut world = of_mode(ExecutionMode::Parallel);
+    world.start("e1");
+    world.fail("e1", "Src");
+    for run in 0..50 {
+        world.start(&format!("a{run:x}"));
+    }
+    let told = answer(&world, "e1");
+    says(&told, Cause::ActionFailed, &["it cannot run there again for now: pipeline 'p' already has 50"]);
+    assert_eq!(told.next, Vec::<String>::new());
+}
+
+#[test]
 fn after_an_update_no_retry_is_advised_and_why_not_is_said() {
     let mut world = of_mode(ExecutionMode::Superseded);
     world.start("e1");
@@ -408,7 +421,13 @@ fn after_an_update_no_retry_is_advised_and_why_not_is_said() {
     says(&told, Cause::ActionFailed, &["cannot be retried: the pipeline was changed since it started"]);
     assert_eq!(told.next, Vec::<String>::new());
     world.when_deleted().accepted();
-    says(&answer(&world, "e1"), Cause::ActionFailed, &["there is no pipeline with the name 'p'"]);
+    let deleted = "it cannot run there again: its pipeline was deleted";
+    says(&answer(&world, "e1"), Cause::ActionFailed, &[deleted]);
+    world
+        .when_created(pipeline("p").stage("Source", [source("Src")]).stage("Build", [action("A")]))
+        .accepted();
+    world.start("e2");
+    says(&answer(&world, "e1"), Cause::ActionFailed, &[deleted]);
 }
 
 #[test]

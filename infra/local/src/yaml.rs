@@ -10,7 +10,8 @@ use std::collections::HashMap;
 
 /// Bytes of text that are read at all.
 pub const TEXT_BYTES_MAX: usize = 1 << 20;
-/// Lists and maps within each other, most: readers of the tree are recursive. The parser itself goes to 255.
+/// Lists and maps within each other, most, beside those that tags stand for, of which each may have one: readers of the
+/// tree are recursive. The parser itself goes to 255.
 const DEPTH_MAX: usize = 100;
 /// Keys of one map, most: each is compared with those before it.
 const KEYS_MAX: usize = 5_000;

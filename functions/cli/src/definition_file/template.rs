@@ -13,7 +13,7 @@ use std::{
 
 /// Bytes of a compiled pattern of a parameter, most.
 const PATTERN_BYTES_MAX: usize = 1 << 20;
-/// Places shown for one value that is missing, most; the rest are counted.
+/// Places shown for one value that is missing, most; the rest are counted as far as they are kept.
 const PLACES_SHOWN: usize = 5;
 /// The stack's name where the file's name gives none.
 const STACK_DEFAULT: &str = "local";

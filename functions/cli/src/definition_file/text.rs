@@ -5,7 +5,7 @@ use local::yaml::{self, Content, Flaw, Node, Place};
 use serde_json::Value;
 use std::{cell::OnceCell, fs, path::Path};
 
-/// Bytes of a definition file, most: those of an API request, and of a template.
+/// Bytes of a definition file, most: those of an API request. One in YAML ends earlier, see [`yaml::TEXT_BYTES_MAX`].
 const FILE_BYTES_MAX: u64 = api::codec::BODY_BYTES_MAX as u64;
 
 /// Which of both a file is.
@@ -84,7 +84,7 @@ impl Text {
 
     /// The line of a path in the value, such as `pipeline.stages[0].name`, if it can be found.
     pub fn line_of(&self, path: &str) -> Option<usize> {
-        // JSON is YAML but for rarities; where it is not, there are just no lines.
+        // JSON is YAML but for rarities and what is longer than YAML is read; there are just no lines then.
         self.place_of(path).map(|(line, _)| line)
     }
 }
